@@ -1,0 +1,445 @@
+"""The command `studio`: each command parses its words, makes one call and prints.
+
+Everything heavy is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from studio import Graph, Result
+    from studio.plan import GraphInput
+
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
+CACHE = click.option("--cache", "cache", type=click.Path(path_type=Path), help="The cache folder [$STUDIO_CACHE].")
+
+
+class _GraphName(click.ParamType):
+    """A graph file or the name of a shipped graph, which the shell can complete."""
+
+    name = "graph"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from studio.home import graph_names
+
+        shipped = [CompletionItem(name) for name in graph_names() if name.startswith(incomplete)]
+        return [*shipped, CompletionItem(incomplete, type="file")]
+
+
+class _NodeName(click.ParamType):
+    """The name of a node, which the shell can complete."""
+
+    name = "node"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from studio.registry import Registry
+
+        return [CompletionItem(name) for name in Registry().names() if name.startswith(incomplete)]
+
+
+GRAPH = click.argument("graph", type=_GraphName())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="icode-studio", prog_name="studio")
+def cli() -> None:
+    """Graphs of AI models from YAML: checked, run in parallel on Ray, every step cached by content."""
+
+
+@cli.command()
+@GRAPH
+@click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--set", "settings", multiple=True, metavar="STEP.FIELD=VALUE", help="Set a step's config, for this run.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where outputs go [out/GRAPH].")
+@click.option(
+    "--executor", default="ray", show_default=True, type=click.Choice(["ray", "local"]), help="Where tasks run."
+)
+@CACHE
+@click.option("--no-cache", is_flag=True, help="Look nothing up and keep nothing.")
+@click.option("--refresh", multiple=True, metavar="STEP", help="Run this step again, whatever is cached.")
+@click.option("--only", multiple=True, metavar="OUTPUT", help="Make only this output, with the steps it needs.")
+@JSON
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--debug", is_flag=True, help="Show the traces of failed steps.")
+def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
+    """Run a graph on inputs.
+
+    NAME=VALUE gives an input: text, number and bool as they are, JSON for data and lists, a path for media.
+    NAME=@FILE reads the value from a file; NAME given again adds to a list.
+    """
+    import studio
+    from studio.report import Report
+    from studio.upkeep import prune_at_times
+
+    if given["no_cache"] and given["cache"]:
+        raise click.UsageError("--cache and --no-cache exclude each other")
+    stdout, sys.stdout = sys.stdout, sys.stderr  # what nodes print is no output of ours
+    loaded = studio.load(graph, settings=dict(map(_setting, given["settings"])))
+    inputs = _inputs(words, loaded)
+    cache = False if given["no_cache"] else studio.Cache(given["cache"])
+    options = {"executor": given["executor"], "cache": cache, "refresh": given["refresh"], "outputs": given["only"]}
+    run_, result = loaded.start(inputs, options)
+    with Report(quiet=given["quiet"], debug=given["debug"]) as report:
+        for event in run_.events():
+            result.hear(event)
+            report.hear(event)
+    saved = _save(result, given["out"])
+    if isinstance(cache, studio.Cache):
+        prune_at_times(cache)
+    sys.stdout = stdout
+    click.echo(json.dumps(_as_json(result, saved), ensure_ascii=False) if given["as_json"] else _summary(result, saved))
+    result.require()
+    return 0
+
+
+@cli.command()
+@click.argument("graphs", nargs=-1, required=True, type=_GraphName())
+@JSON
+def check(graphs: tuple[str, ...], as_json: bool) -> int:
+    """Find every problem of graphs, without loading a model."""
+    import studio
+
+    found: list[dict[str, Any]] = []
+    for name in graphs:
+        try:
+            problems, fatal = studio.load(name).check(), False
+        except studio.GraphError as error:
+            problems, fatal = error.problems, True
+        found.append({"graph": name, "ok": not fatal, "problems": [vars(problem) for problem in problems]})
+        if not as_json:
+            _print_checked(name, fatal, problems)
+    if as_json:
+        click.echo(json.dumps(found if len(found) > 1 else found[0], ensure_ascii=False))
+    return 0 if all(item["ok"] for item in found) else 3
+
+
+@cli.command()
+@GRAPH
+@click.option("--format", "form", default="text", show_default=True, type=click.Choice(["text", "mermaid", "svg"]))
+def show(graph: str, form: str) -> None:
+    """Draw a graph."""
+    import studio
+
+    click.echo(studio.load(graph).draw(form))
+
+
+@cli.command()
+@GRAPH
+@click.argument("words", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--set", "settings", multiple=True, metavar="STEP.FIELD=VALUE", help="Set a step's config.")
+@CACHE
+@JSON
+def why(graph: str, words: tuple[str, ...], settings: tuple[str, ...], cache: Path | None, as_json: bool) -> None:
+    """Say for each step whether it is cached, and if not, what changed."""
+    import studio
+
+    loaded = studio.load(graph, settings=dict(map(_setting, settings)))
+    verdicts = loaded.why(options={"cache": studio.Cache(cache)}, **_inputs(words, loaded))
+    if as_json:
+        click.echo(json.dumps({verdict.step: vars(verdict) for verdict in verdicts}, ensure_ascii=False))
+        return
+    width = max((len(verdict.step) for verdict in verdicts), default=0)
+    for verdict in verdicts:
+        told = click.style("cached", fg="green") if verdict.cached else f"runs: {'; '.join(verdict.reasons)}"
+        click.echo(f"{verdict.step:<{width}}  {told}")
+
+
+@cli.command()
+@click.argument("name", required=False, type=_NodeName())
+@JSON
+def nodes(name: str | None, as_json: bool) -> None:
+    """List the nodes, or describe one: ports, config, resources, extra, licence."""
+    from studio.catalog import describe
+    from studio.errors import UsageError
+    from studio.registry import NoSuchNode, Registry
+
+    registry = Registry(folder=Path())
+    try:
+        found = [describe(registry.find(each)) for each in ([name] if name else registry.names())]
+    except NoSuchNode as error:
+        raise UsageError(f"{error}. {error.hint}".strip()) from None
+    if as_json:
+        click.echo(json.dumps(found[0] if name else found, ensure_ascii=False, default=str))
+    elif name:
+        click.echo(_node_page(found[0]))
+    else:
+        _print_nodes(found)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of graphs, for editors."""
+    from studio.catalog import json_schema
+    from studio.registry import Registry
+
+    click.echo(json.dumps(json_schema(Registry()), indent=2, ensure_ascii=False))
+
+
+@cli.group()
+def cache() -> None:
+    """Look at the cache, check it, tidy it."""
+
+
+@cache.command("ls")
+@click.argument("node", required=False, type=_NodeName())
+@CACHE
+@JSON
+def cache_ls(node: str | None, cache: Path | None, as_json: bool) -> None:
+    """List the records (of one node), the last used first."""
+    import studio
+    from studio.upkeep import describe, entries
+
+    found = list(entries(studio.Cache(cache), node))
+    if as_json:
+        shown = [
+            {"key": e.record.key, "node": e.record.node, "bytes": e.size, "seconds": e.record.seconds} for e in found
+        ]
+        click.echo(json.dumps(shown))
+    else:
+        click.echo("\n".join(map(describe, found)) or "the cache is empty")
+
+
+@cache.command("stats")
+@CACHE
+@JSON
+def cache_stats(cache: Path | None, as_json: bool) -> None:
+    """Show the cache in figures."""
+    import studio
+    from studio.resources import show_bytes
+    from studio.upkeep import stats
+
+    found = stats(studio.Cache(cache))
+    if as_json:
+        click.echo(json.dumps(vars(found), default=str))
+        return
+    click.echo(f"{found.folder}\n{found.records} records, {found.blobs} blobs, {show_bytes(found.size)}")
+    click.echo(f"{found.seconds:.1f} s of computing kept; {found.quarantined} files in quarantine")
+    for node, count in sorted(found.nodes.items()):
+        click.echo(f"  {node:<24} {count}")
+
+
+@cache.command("verify")
+@CACHE
+@JSON
+def cache_verify(cache: Path | None, as_json: bool) -> int:
+    """Hash everything again; what is damaged is set aside (exit code 1)."""
+    import studio
+    from studio.upkeep import verify
+
+    found = verify(studio.Cache(cache))
+    text = f"{found.records} records and {found.blobs} blobs are sound; {found.damaged} were damaged and set aside"
+    click.echo(json.dumps(vars(found)) if as_json else text)
+    return 1 if found.damaged else 0
+
+
+@cache.command("prune")
+@click.option("--budget", default="20G", show_default=True, help="Bytes to keep, like 500M or 20G.")
+@CACHE
+@JSON
+def cache_prune(budget: str, cache: Path | None, as_json: bool) -> None:
+    """Let the least worthy records go until the rest fits a budget."""
+    import studio
+    from studio.resources import parse_bytes, show_bytes
+    from studio.upkeep import prune
+
+    try:
+        size = parse_bytes(budget)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--budget") from None
+    gone, freed = prune(studio.Cache(cache), size)
+    shown = {"records": gone, "bytes": freed}
+    click.echo(json.dumps(shown) if as_json else f"{gone} records went, {show_bytes(freed)} freed")
+
+
+@cache.command("clear")
+@CACHE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def cache_clear(cache: Path | None, yes: bool) -> None:
+    """Empty the cache."""
+    import studio
+    from studio.resources import show_bytes
+    from studio.upkeep import clear
+
+    found = studio.Cache(cache)
+    if not yes:
+        click.confirm(f"Empty {found.folder}?", abort=True)
+    click.echo(f"{show_bytes(clear(found))} freed")
+
+
+def _inputs(words: tuple[str, ...], graph: Graph) -> dict[str, Any]:
+    """The inputs that the words of a command line give."""
+    from studio import InputError
+
+    inputs: dict[str, Any] = {}
+    known = graph.plan.inputs
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise click.UsageError(f"'{word}' is not NAME=VALUE. Inputs: {', '.join(known) or 'none'}")
+        try:
+            _add(inputs, name, value, known.get(name))
+        except (ValueError, OSError) as error:
+            raise InputError(f"input '{name}': {error}") from None
+    return inputs
+
+
+def _add(inputs: dict[str, Any], name: str, value: str, given: GraphInput | None) -> None:
+    if given is None:
+        inputs[name] = value  # the run will say what inputs there are
+    elif not given.type.many:
+        inputs[name] = _parsed(value, given.type.kind)
+    elif value.startswith("["):
+        inputs.setdefault(name, []).extend(json.loads(value))
+    else:
+        inputs.setdefault(name, []).append(_parsed(value, given.type.kind))
+
+
+def _parsed(value: str, kind: str) -> Any:
+    from studio.values import KINDS
+
+    media = not KINDS[kind].plain or kind in ("segments", "boxes")
+    if value.startswith("@@"):
+        value = value[1:]
+    elif value.startswith("@"):
+        value = value[1:] if media else Path(value[1:]).expanduser().read_text(encoding="utf-8").removesuffix("\n")
+    return value if media else KINDS[kind].parse(value)
+
+
+def _setting(word: str) -> tuple[str, Any]:
+    """STEP.FIELD=VALUE, the value read as YAML reads it."""
+    from studio.document import Document
+    from studio.errors import GraphError
+
+    name, sign, value = word.partition("=")
+    if not sign or "." not in name:
+        raise click.UsageError(f"'{word}' is not STEP.FIELD=VALUE")
+    try:
+        return name, Document.read(value, word).data if value else ""
+    except GraphError:
+        return name, value
+
+
+def _save(result: Result, out: Path | None) -> dict[str, Any]:
+    """Saves outputs: all of them into a folder that was named, media alone into the default one."""
+    folder = out or Path("out") / result.graph
+    return result.save(folder) if out else result.save(folder, media_only=True)
+
+
+def _as_json(result: Result, saved: dict[str, Any]) -> dict[str, Any]:
+    steps = {
+        id: {k: v for k, v in vars(step).items() if k != "spans" and (v != "" or k == "key")}
+        for id, step in result.steps.items()
+    }
+    shown = {
+        "graph": result.graph,
+        "seconds": round(result.seconds, 4),
+        "outputs": result.as_data(saved),
+        "steps": steps,
+    }
+    return {**shown, "error": "\n".join(result.failures.values())} if result.failures else shown
+
+
+def _summary(result: Result, saved: dict[str, Any]) -> str:
+    lines = []
+    for name, value in result.as_data({}).items():
+        where = saved.get(name)
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list) and value and "start" in value[0]:
+            shown = "\n".join(f"  {part['start']:6.2f} – {part['end']:6.2f}  {part['text'].strip()}" for part in value)
+            shown = "\n" + shown
+        lines.append(f"{click.style(name, bold=True)}: {shown if where is None else _places(where)}")
+    counts = [sum(step.status == status for step in result.steps.values()) for status in _STATUSES]
+    told = ", ".join(f"{count} {status}" for status, count in zip(_STATUSES, counts, strict=True) if count)
+    return "\n".join([*lines, click.style(f"{len(result.steps)} steps: {told}, in {result.seconds:.2f} s", dim=True)])
+
+
+_STATUSES = ("done", "cached", "failed", "skipped")
+
+
+def _places(where: Any) -> str:
+    return ", ".join(map(str, where)) if isinstance(where, list) else str(where)
+
+
+def _print_checked(name: str, fatal: bool, problems: Any) -> None:
+    for problem in problems:
+        click.echo(str(problem) if fatal else f"warning: {problem}", err=True)
+    if not fatal:
+        click.echo(f"{name}: {click.style('ok', fg='green')}")
+
+
+def _print_nodes(found: list[dict[str, Any]]) -> None:
+    width = max(len(node["name"]) for node in found)
+    for node in found:
+        ports = f"{', '.join(node['inputs'])} → {', '.join(node['outputs'])}"
+        click.echo(f"{click.style(node['name'].ljust(width), bold=True)}  {ports}")
+        click.echo(f"{' ' * width}  {click.style(node['doc'].partition(chr(10))[0], dim=True)}")
+
+
+def _node_page(node: dict[str, Any]) -> str:
+    lines = [click.style(node["name"], bold=True), node["doc"], "", "in:"]
+    for name, port in node["inputs"].items():
+        lines.append(f"  {name}: {port['type']}" + ("" if port["required"] else "  (optional)"))
+    lines += ["out:", *(f"  {name}: {kind}" for name, kind in node["outputs"].items()), "with:"]
+    for name, about in node["config"].items():
+        default = "  (required)" if name in node["required"] else f" = {json.dumps(about.get('default'))}"
+        lines.append(f"  {name}: {about.get('type', 'value')}{default}  {about.get('description', '')}".rstrip())
+    asked = ", ".join(f"{name} {amount}" for name, amount in node["resources"].items()) or "nothing in particular"
+    lines.append(f"resources: {asked}" + (" (runs in the caller's process)" if node["inline"] else ""))
+    lines += [f"extra: pip install 'icode-studio[{node['extra']}]'"] if node["extra"] else []
+    lines += [f"licence: {node['licence']}"] if node["licence"] else []
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Runs the command; the exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = cli.main(prog_name="studio", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, click.Abort):
+        _stop_at_once()
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone
+        os._exit(0)
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    from studio.errors import StudioError
+
+    if not isinstance(error, StudioError):
+        raise error
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+    return error.exit_code
+
+
+def _terminated(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop_at_once() -> None:
+    """Ends workers and the process, whatever threads still do; what is cached is whole at any moment."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    click.echo("interrupted", err=True)
+    if executors := sys.modules.get("studio.executors"):
+        executors.close_all()
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Text from text: templates and joining. No weights."""

@@ -1,0 +1,84 @@
+"""Speech by a VITS model of transformers, such as Meta's MMS voices, one a language, for 1,100 languages.
+
+Kim et al. 2021 (VITS), https://arxiv.org/abs/2106.06103; Pratap et al. 2023 (MMS), https://arxiv.org/abs/2305.13516,
+https://huggingface.co/facebook/mms-tts.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from studio import Audio, Field, InputError, MissingExtra, Node
+
+from .._hub import identify, loading, resolve
+from .._languages import short
+from ._speech import joined, pieces
+
+LONGEST = 300  # characters spoken at once
+
+
+class Vits(Node):
+    """Text to speech, by a VITS voice of transformers (MMS: one model a language)."""
+
+    version = "1"
+    extra = "transformers"
+    licence = "of the model chosen (the MMS voices are CC-BY-NC-4.0)"
+
+    class Config(Node.Config):
+        """Which voice, and how it speaks."""
+
+        model: str = Field(description="a hub id such as facebook/mms-tts-eng, or a folder, for VitsModel")
+        revision: str = Field("main", description="branch, tag or commit, for a hub id")
+        speed: float = Field(1.0, ge=0.5, le=2.0, description="1.0 is natural, 2.0 twice as fast")
+        speaker: int = Field(0, ge=0, description="which speaker, in a model of several")
+        seed: int = Field(0, ge=0, description="VITS samples rhythm and tone: another seed is another reading")
+
+    config: Config
+
+    @classmethod
+    def identity(cls, config: Config, fingerprint: Callable[[Path], str]) -> object:
+        """The hub's commit or the folder's content."""
+        return identify(config.model, fingerprint, config.revision)
+
+    def setup(self) -> None:
+        """Load the model and its tokenizer."""
+        try:
+            import torch
+            from transformers import AutoTokenizer, VitsModel
+        except ImportError as error:
+            raise MissingExtra("transformers", "transformers") from error
+        torch.set_num_threads(self.threads)
+        with loading(self.config.model, "transformers"):
+            found = resolve(self.config.model, self.config.revision)
+            commit = found.commit or self.config.revision
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(found.source, revision=commit)
+            model: Any = VitsModel.from_pretrained(found.source, revision=commit)
+        self.model = model.to(self.device).eval()
+
+    def run(self, text: str, language: str) -> Audio:
+        """Speak sentence by sentence, with pauses between."""
+        own = getattr(self.tokenizer, "language", None)
+        if own and short(own) != short(language):
+            raise InputError(f"model '{self.config.model}' speaks {short(own)}, not '{language}'")
+        found = pieces(text, lambda piece: len(piece) <= LONGEST)
+        sound = [self._speak(piece.text) for piece in found]
+        return joined(found, sound, int(self.model.config.sampling_rate))
+
+    def _speak(self, text: str) -> np.ndarray:
+        import torch
+
+        tokens = self.tokenizer(text, return_tensors="pt").to(self.device)
+        if tokens["input_ids"].shape[-1] == 0:  # no letter that the model knows
+            return np.zeros(0, np.float32)
+        with torch.inference_mode(), torch.random.fork_rng():
+            torch.manual_seed(self.config.seed)
+            spoken = self.model(**tokens, speaking_rate=self._rate(), **self._speaker())
+        return np.asarray(spoken.waveform[0].float().cpu())
+
+    def _rate(self) -> float:
+        return float(self.model.config.speaking_rate) * self.config.speed
+
+    def _speaker(self) -> dict[str, int]:
+        return {"speaker_id": self.config.speaker} if self.model.config.num_speakers > 1 else {}

@@ -1,0 +1,95 @@
+"""The i-Code Studio: graphs of AI models, checked, run in parallel, every intermediate output cached.
+
+import studio
+
+graph = studio.load("dub")
+result = graph.run(speech="talk.wav", to="pt")
+result["speech"].save("talk.pt.wav")
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from studio.cache import Cache
+from studio.errors import (
+    Cancelled,
+    EnvironmentMissing,
+    GraphError,
+    InputError,
+    MissingExtra,
+    MissingVariable,
+    ModelUnavailable,
+    Problem,
+    ResourcesMissing,
+    StepError,
+    StoreError,
+    StudioError,
+    UsageError,
+)
+from studio.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StepCached,
+    StepFailed,
+    StepFinished,
+    StepLoading,
+    StepRestarted,
+    StepSkipped,
+    StepStarted,
+    StepWaiting,
+    Warned,
+)
+from studio.executors import executor_class
+from studio.graph import Graph, load
+from studio.node import Node
+from studio.prompt import Prompt
+from studio.resources import Machine, Resources
+from studio.run import Result
+from studio.values import Audio, Boxes, File, Image, Segments, Vector, Video
+
+__all__ = [
+    "Audio",
+    "Boxes",
+    "Cache",
+    "Cancelled",
+    "EnvironmentMissing",
+    "Event",
+    "Field",
+    "File",
+    "Graph",
+    "GraphError",
+    "Image",
+    "InputError",
+    "Machine",
+    "MissingExtra",
+    "MissingVariable",
+    "ModelUnavailable",
+    "Node",
+    "Problem",
+    "Prompt",
+    "Resources",
+    "ResourcesMissing",
+    "Result",
+    "RunFinished",
+    "RunStarted",
+    "Segments",
+    "StepCached",
+    "StepError",
+    "StepFailed",
+    "StepFinished",
+    "StepLoading",
+    "StepRestarted",
+    "StepSkipped",
+    "StepStarted",
+    "StepWaiting",
+    "StoreError",
+    "StudioError",
+    "UsageError",
+    "Vector",
+    "Video",
+    "Warned",
+    "executor_class",
+    "load",
+]

@@ -1,0 +1,296 @@
+"""Key, Record, Cache: what a step gave when last asked the same, and what is different now.
+
+A key is the digest of all that decides a step's outputs, and of nothing else: not the step's id, not
+its resources, no path and no time. Because inputs enter by content, a step that runs again and gives
+the same leaves everything after it cached.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel
+
+from studio.digest import FileDigests, Uncacheable, of_bytes, of_data
+from studio.errors import StoreError
+from studio.lease import Leases
+from studio.plan import Step
+from studio.source import source_digest
+from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store, write_atomically
+
+__all__ = ["Cache", "Parts", "Record", "default_folder"]
+
+_SCHEME = 1  # raised when keys or records change their form
+_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
+_MOST_COMPARED = 200  # records read to say why a key is new
+
+Parts = dict[str, Any]  # what a key is made of, in clear
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one key gave."""
+
+    key: str
+    parts: Parts
+    outputs: Mapping[str, Artifact]
+    seconds: float  # that it took
+    made: float  # seconds since the epoch
+
+    @property
+    def node(self) -> str:
+        return str(self.parts["node"])
+
+    @property
+    def blobs(self) -> Iterator[Artifact]:
+        """The artifacts that lie in the store."""
+        return (leaf for artifact in self.outputs.values() for leaf in artifact.leaves if leaf.inline is None)
+
+
+class Cache:
+    """Keys to records, in a folder of this machine."""
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder) if folder else default_folder()
+        self.records = self.folder / "records"
+        self.store = Store(self.folder)
+        self.files = FileDigests(self.folder / "files.sqlite")
+        self.leases = Leases.of(self.folder)
+        self.damaged = 0  # records and blobs set aside so far
+        self._found_out: dict[str, Parts] = {}
+        _check_layout(self.folder)
+
+    # Keys --------------------------------------------------------------------
+
+    def parts(self, step: Step, config: BaseModel) -> Parts:
+        """What a step's key is made of, apart from its inputs.
+
+        Uncacheable says what has no canonical form; ModelUnavailable that the weights are not here yet.
+        """
+        node = step.definition.node
+        if not node.repeatable(config):
+            raise Uncacheable("it samples without a seed")
+        return {
+            "scheme": _SCHEME,
+            "node": step.definition.name,
+            "version": node.version,
+            "source": source_digest(node),
+            "config": self._config(step, config),
+            "model": node.identity(config, self.files),
+        }
+
+    @staticmethod
+    def with_inputs(parts: Parts, inputs: Mapping[str, Artifact]) -> Parts:
+        """The parts, complete."""
+        return {**parts, "inputs": {name: [_kind(artifact), artifact.digest] for name, artifact in inputs.items()}}
+
+    @staticmethod
+    def key(parts: Parts) -> str:
+        """The digest of the parts."""
+        for name, (_, digest) in parts["inputs"].items():
+            if digest is None:
+                raise Uncacheable(f"the content of its input '{name}' is not known")
+        return of_data(parts)
+
+    def _config(self, step: Step, config: BaseModel) -> Parts:
+        shown: Parts = config.model_dump(mode="json")
+        for name, variables in step.variables.items():
+            values = [os.environ.get(variable, "") for variable in sorted(variables)]
+            shown[name] = {"written": step.settings[name], "salted": of_data([self._salt, *values])}
+        return shown
+
+    @property
+    def _salt(self) -> bytes:
+        """Random bytes of this cache, so that the digest of a secret says nothing elsewhere."""
+        path = self.folder / "salt"
+        try:
+            if not path.exists():
+                write_atomically(path, secrets.token_bytes(32), replace=False)
+            return path.read_bytes()
+        except OSError:
+            raise Uncacheable("it uses a secret, and the cache folder cannot be written") from None
+
+    # Records -----------------------------------------------------------------
+
+    def lookup(self, key: str, node: str) -> Record | None:
+        """The record of a key, all of it verified; what is damaged is set aside and counts as absent."""
+        path = self.path(key, node)
+        record = self.read(path)
+        if record is None:
+            return None
+        try:
+            if record.key != key:
+                raise Damaged("it is another key's")
+            for artifact in record.blobs:
+                self.store.verified(artifact)
+        except Damaged:
+            self.damaged += 1
+            self.store.set_aside(path)
+            return None
+        return record
+
+    def read(self, path: Path) -> Record | None:
+        """The record in a file, if it is whole; otherwise it is set aside."""
+        try:
+            text = path.read_bytes()
+        except OSError:
+            return None
+        try:
+            return _record(text)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self.damaged += 1
+            self.store.set_aside(path)
+            return None
+
+    def touch(self, record: Record) -> None:
+        """Marks a record as used just now."""
+        try:
+            os.utime(self.path(record.key, record.node))
+        except OSError:
+            pass  # a read-only cache can still be read
+
+    def save(self, record: Record, replace: bool = False) -> Record:
+        """Keeps a record; if somebody was faster, theirs is the one that counts, and is returned."""
+        path = self.path(record.key, record.node)
+        if write_atomically(path, _written(record), replace=replace):
+            return record
+        theirs = self.lookup(record.key, record.node)
+        return theirs or self.save(record, replace=True)
+
+    def path(self, key: str, node: str) -> Path:
+        """Where the record of a key lies."""
+        return self.records / _slug(node) / key[:2] / f"{key}.json"
+
+    def all_records(self, node: str | None = None) -> list[Path]:
+        """The files of all records (of one node), the last used first."""
+        folder = self.records / _slug(node) if node else self.records
+        found = [(entry.stat().st_mtime, entry) for entry in folder.rglob("*.json")] if folder.exists() else []
+        return [path for _, path in sorted(found, reverse=True)]
+
+    # Why ---------------------------------------------------------------------
+
+    def changes(self, parts: Parts) -> list[str]:
+        """What sets this key apart from the nearest one on record; empty if the node never ran."""
+        nearest: list[str] = []
+        for path in self.all_records(parts["node"])[:_MOST_COMPARED]:
+            record = self.read(path)
+            found = _differences(record.parts, parts) if record else []
+            if found and (not nearest or len(found) < len(nearest)):
+                nearest = found
+        return nearest
+
+
+def default_folder() -> Path:
+    """$STUDIO_CACHE, or the user's own cache folder."""
+    return Path(os.environ.get("STUDIO_CACHE") or platformdirs.user_cache_path("icode-studio") / "cache")
+
+
+def _check_layout(folder: Path) -> None:
+    """Makes the folder a cache, or says why it cannot be one."""
+    tag = folder / "CACHEDIR.TAG"
+    if tag.exists() or not os.access(folder if folder.exists() else _first_parent(folder), os.W_OK):
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"'{folder}' is not a cache folder, and not empty: give one that is new")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomically(tag, _TAG, mode=0o644, replace=False)
+
+
+def _first_parent(folder: Path) -> Path:
+    return next(parent for parent in folder.absolute().parents if parent.exists())
+
+
+def _kind(artifact: Artifact) -> str:
+    return f"list[{artifact.kind}]" if artifact.items is not None else artifact.kind
+
+
+def _slug(node: str) -> str:
+    """A node's name as a folder's."""
+    plain = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in node)[:80]
+    return plain if plain == node else f"{plain}-{of_bytes(node.encode())[:8]}"
+
+
+def _written(record: Record) -> bytes:
+    body = {
+        "key": record.key,
+        "parts": record.parts,
+        "outputs": {name: _dumped(artifact) for name, artifact in record.outputs.items()},
+        "seconds": record.seconds,
+        "made": record.made or time.time(),
+    }
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return text + b"\n" + of_bytes(text).encode()
+
+
+def _record(text: bytes) -> Record:
+    body, _, check = text.rpartition(b"\n")
+    if of_bytes(body).encode() != check:
+        raise ValueError("the record is not what was written")
+    data = json.loads(body)
+    outputs = {name: _loaded(artifact) for name, artifact in data["outputs"].items()}
+    return Record(data["key"], data["parts"], outputs, data["seconds"], data["made"])
+
+
+def _dumped(artifact: Artifact) -> Any:
+    if artifact.items is not None:
+        return {"kind": artifact.kind, "items": [_dumped(item) for item in artifact.items]}
+    shown: dict[str, Any] = {"kind": artifact.kind, "digest": artifact.digest, "size": artifact.size}
+    if artifact.inline is not None and artifact.size <= MOST_IN_RECORD:
+        shown["inline"] = artifact.inline.decode()
+    return shown
+
+
+def _loaded(data: Any) -> Artifact:
+    kind = data["kind"]
+    if kind == ABSENT.kind:
+        return ABSENT
+    if "items" in data:
+        return Artifact.of_items(kind, tuple(_loaded(item) for item in data["items"]))
+    if "inline" in data:
+        return Artifact.of_plain(kind, data["inline"].encode())
+    return Artifact(kind, str(data["digest"]), int(data["size"]), stored=True)
+
+
+def _differences(old: Parts, new: Parts) -> list[str]:
+    """What is different, in words."""
+    told = [
+        f"{name}: {old.get(name)} -> {new.get(name)}"
+        for name in ("scheme", "version")
+        if old.get(name) != new.get(name)
+    ]
+    if old["source"] != new["source"]:
+        told.append("source: the node's code changed")
+    told += list(_config_differences(old["config"], new["config"]))
+    if old["model"] != new["model"]:
+        told.append("model: other weights")
+    for name in old["inputs"].keys() | new["inputs"].keys():
+        before, after = old["inputs"].get(name), new["inputs"].get(name)
+        if before != after:
+            told.append(
+                f"input '{name}': {'now wired' if before is None else 'no longer wired' if after is None else 'other content'}"
+            )
+    return told
+
+
+def _config_differences(old: Parts, new: Parts) -> Iterator[str]:
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if before == after and type(before) is type(after):
+            continue
+        if isinstance(after, dict) and "salted" in after:
+            yield f"config.{name}: what its environment variable holds"
+        else:
+            yield f"config.{name}: {_short(before)} -> {_short(after)}"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "…"

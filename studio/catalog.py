@@ -1,0 +1,80 @@
+"""What each node takes, gives and needs, as plain data; and the JSON Schema of graphs made from it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from studio.node import Ports, ports_of
+from studio.registry import Definition, NoSuchNode, Registry
+from studio.spec import GraphSpec
+
+__all__ = ["describe", "json_schema"]
+
+
+def describe(definition: Definition) -> dict[str, Any]:
+    """A node as plain data: ports, config, resources, extra, licence, docs."""
+    node = definition.node
+    ports = ports_of(node)
+    return {
+        "name": definition.name,
+        "doc": inspect.cleandoc(node.__doc__ or ""),
+        "inputs": _inputs(ports),
+        "outputs": {name: str(port.type) for name, port in ports.outputs.items()},
+        "config": node.Config.model_json_schema().get("properties", {}),
+        "required": node.Config.model_json_schema().get("required", []),
+        "resources": node.resources.model_dump(exclude_defaults=True),
+        "inline": node.inline,
+        "extra": node.extra,
+        "licence": node.licence,
+        "version": node.version,
+    }
+
+
+def _inputs(ports: Ports) -> dict[str, Any]:
+    inputs: dict[str, Any] = {
+        name: {"type": str(port.type), "required": port.required} for name, port in ports.inputs.items()
+    }
+    if ports.wires is not None:
+        inputs["*"] = {"type": str(ports.wires), "required": False}
+    return inputs
+
+
+def json_schema(registry: Registry) -> dict[str, Any]:
+    """A schema with which an editor completes keys, node names and their config."""
+    schema = GraphSpec.model_json_schema(by_alias=True)
+    step = schema["$defs"]["StepSpec"]
+    names = registry.names()
+    step["properties"]["use"] = {
+        "description": step["properties"]["use"]["description"],
+        "anyOf": [{"enum": names}, {"type": "string", "pattern": r"^[^:]+:[A-Za-z_]\w*$|\.ya?ml$"}],
+    }
+    step["allOf"] = [condition for name in names if (condition := _condition(registry, name))]
+    step["patternProperties"] = {"^x-": {}}
+    schema["patternProperties"] = {"^x-": {}}
+    schema["properties"]["inputs"]["additionalProperties"] = {
+        "anyOf": [{"type": "string"}, {"$ref": "#/$defs/InputSpec"}]
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "i-Code Studio graph", **schema}
+
+
+def _condition(registry: Registry, name: str) -> dict[str, Any] | None:
+    """If a step uses this node, then this is what `with` and `in` may hold."""
+    try:
+        node = registry.find(name).node
+    except NoSuchNode:
+        return None
+    ports = ports_of(node)
+    constants: dict[str, Any] = {port: {} for port in ports.inputs}
+    config = node.Config.model_json_schema()
+    given = {**constants, **config.get("properties", {})}
+    wires = {port: {"description": str(found.type)} for port, found in ports.inputs.items()}
+    return {
+        "if": {"properties": {"use": {"const": name}}},
+        "then": {
+            "properties": {
+                "with": {"properties": given, "additionalProperties": False},
+                "in": {"properties": wires, "additionalProperties": ports.wires is not None},
+            }
+        },
+    }

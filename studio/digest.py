@@ -1,0 +1,138 @@
+"""The hash of a content: of bytes, of a file, of plain data. It knows no value, no step and no cache.
+
+Every digest is BLAKE3-256 in hexadecimal. Plain data is encoded with a tag for every type and a
+length before every part, so that two different things never share an encoding: `1`, `1.0`, `"1"`
+and `True` are four. What has no canonical encoding raises `Uncacheable`, and never becomes a constant.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from blake3 import blake3
+
+__all__ = ["FileDigests", "Uncacheable", "canonical", "of_bytes", "of_data", "of_file"]
+
+_RACY_SECONDS = 2.0  # a file younger than this may change again within its time stamp
+_MEMO_BYTES = 1 << 16  # below this, hashing is cheaper than remembering
+
+
+class Uncacheable(Exception):
+    """Something in a key has no canonical encoding; its text says what."""
+
+
+def of_bytes(data: bytes | memoryview) -> str:
+    """The digest of some bytes."""
+    return blake3(data).hexdigest()
+
+
+def of_data(data: object) -> str:
+    """The digest of plain data (None, bool, int, float, str, bytes, lists, dicts), types told apart."""
+    return blake3(canonical(data)).hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """The digest of a file's bytes."""
+    hasher = blake3(max_threads=blake3.AUTO)
+    if path.stat().st_size:
+        hasher.update_mmap(path)
+    return hasher.hexdigest()
+
+
+def canonical(data: object) -> bytes:
+    """One byte string for each piece of plain data; dicts regardless of their order."""
+    encode = _ENCODERS.get(type(data))
+    if encode is None:
+        raise Uncacheable(f"a {type(data).__name__} has no canonical form")
+    return encode(data)
+
+
+def _tagged(tag: bytes, body: bytes) -> bytes:
+    return tag + struct.pack(">Q", len(body)) + body
+
+
+def _dict(data: dict[object, object]) -> bytes:
+    items = sorted((canonical(key), canonical(value)) for key, value in data.items())
+    return _tagged(b"d", b"".join(key + value for key, value in items))
+
+
+def _list(data: list[object] | tuple[object, ...]) -> bytes:
+    return _tagged(b"l", b"".join(map(canonical, data)))
+
+
+_ENCODERS: dict[type, Callable[..., bytes]] = {
+    type(None): lambda _: b"n",
+    bool: lambda value: b"T" if value else b"F",
+    int: lambda value: _tagged(b"i", str(value).encode()),
+    float: lambda value: b"f" + struct.pack(">d", value),
+    str: lambda value: _tagged(b"s", value.encode("utf-8", "surrogatepass")),
+    bytes: lambda value: _tagged(b"b", value),
+    list: _list,
+    tuple: _list,
+    dict: _dict,
+}
+
+
+class FileDigests:
+    """Digests of files and folders, remembered by stat in a small SQLite file (or in memory).
+
+    A file is hashed again when its device, inode, size, mtime or ctime differ, and is not
+    remembered at all while it is so young that it could still change unseen.
+    """
+
+    def __init__(self, memo: Path | None = None) -> None:
+        self._memo = memo
+        self._found: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        """The content digest of a file, or of a folder's tree of names and contents."""
+        path = Path(path)
+        return self._folder(path) if path.is_dir() else self._file(path)
+
+    def _folder(self, folder: Path) -> str:
+        files = sorted(p for p in folder.rglob("*") if p.is_file())
+        return of_data([[p.relative_to(folder).as_posix(), self._file(p)] for p in files])
+
+    def _file(self, path: Path) -> str:
+        stat = path.stat()
+        stamp = _stamp(stat)
+        if (found := self._recall(stamp)) is not None:
+            return found
+        digest = of_file(path)
+        if stat.st_size >= _MEMO_BYTES and time.time() - stat.st_mtime > _RACY_SECONDS:
+            self._remember(stamp, digest)
+        return digest
+
+    def _recall(self, stamp: str) -> str | None:
+        if stamp not in self._found and self._memo and self._memo.exists():
+            try:
+                with sqlite3.connect(self._memo, timeout=1) as db:
+                    row = db.execute("SELECT digest FROM files WHERE stamp = ?", (stamp,)).fetchone()
+                db.close()
+            except sqlite3.Error:
+                return None
+            if row:
+                self._found[stamp] = row[0]
+        return self._found.get(stamp)
+
+    def _remember(self, stamp: str, digest: str) -> None:
+        self._found[stamp] = digest
+        if self._memo is None:
+            return
+        try:
+            self._memo.parent.mkdir(parents=True, exist_ok=True)
+            with sqlite3.connect(self._memo, timeout=1) as db:
+                db.execute("CREATE TABLE IF NOT EXISTS files (stamp TEXT PRIMARY KEY, digest TEXT)")
+                db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (stamp, digest))
+            db.close()
+        except (sqlite3.Error, OSError):  # a memo that cannot be kept costs time, never correctness
+            self._memo = None
+
+
+def _stamp(stat: os.stat_result) -> str:
+    return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}"

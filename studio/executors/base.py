@@ -1,0 +1,259 @@
+"""Executor: takes tasks, gives futures. It knows no graph and no cache.
+
+All executors share what happens here: a queue, the pool's decisions, the end of a worker, time
+limits. One that is new says only how a worker is started, called and stopped.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from studio.errors import ResourcesMissing
+from studio.executors.pool import Placement, Pool
+from studio.resources import Machine
+from studio.store import Artifact
+from studio.worker import Failed, Outcome, Recipe, Task
+
+__all__ = ["Executor", "Held", "Live", "Started", "WorkerDied", "exchanged", "with_live"]
+
+_MOST_DEATHS = 3  # of workers, for one task
+
+
+class WorkerDied(Exception):
+    """The process of a worker ended; its text says how."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a worker says once it is set up."""
+
+    process: int = 0
+    devices: tuple[int, ...] | None = None
+    memory: int = 0  # bytes
+
+
+@dataclass
+class _Job:
+    """A task on its way through an executor."""
+
+    task: Task
+    notify: Callable[[str, str], None]
+    future: Future[Outcome] = field(default_factory=Future)
+    worker: int | None = None
+    deaths: int = 0
+    clock: threading.Timer | None = None
+
+    def end(self, outcome: Outcome) -> None:
+        if self.clock:
+            self.clock.cancel()
+        if not self.future.done():
+            self.future.set_result(outcome)
+
+
+class Executor(ABC):
+    """Runs tasks on workers that stay. Safe to share between threads and runs."""
+
+    name: str
+
+    def __init__(self, machine: Machine) -> None:
+        self.pool = Pool(machine)
+        self._queue: list[_Job] = []
+        self._running: dict[int, _Job] = {}
+        self._mutex = threading.RLock()
+        self._closed = False
+
+    # What a new executor says ------------------------------------------------
+
+    @abstractmethod
+    def _start(self, worker: int, recipe: Recipe) -> Future[Started | Failed]:
+        """Makes a worker; WorkerDied if it did not live to be ready."""
+
+    @abstractmethod
+    def _call(self, worker: int, task: Task) -> Future[Outcome]:
+        """Runs a task on a worker that is ready; WorkerDied if it did not survive it."""
+
+    @abstractmethod
+    def _stop(self, worker: int) -> None:
+        """Ends a worker at once, with whatever it is doing."""
+
+    def wake(self) -> None:
+        """Begins whatever takes long to begin, without waiting for it."""
+
+    # What all of them do -----------------------------------------------------
+
+    @property
+    def machine(self) -> Machine:
+        """What there is to share out."""
+        return self.pool.machine
+
+    def require(self, step: str, recipe: Recipe) -> None:
+        """ResourcesMissing if a worker of this recipe could never run here."""
+        if not self.machine.fits(recipe.resources):
+            raise ResourcesMissing(
+                f"step '{step}' ({recipe.name}) asks for {recipe.resources}, but there are only {self.machine}"
+            )
+
+    def submit(self, task: Task, notify: Callable[[str, str], None] = lambda state, detail: None) -> Future[Outcome]:
+        """Queues a task. `notify` hears of its states: loading, running, restarting."""
+        job = _Job(task, notify)
+        with self._mutex:
+            self._queue.append(job)
+        self._pump()
+        return job.future
+
+    def cancel(self, future: Future[Outcome]) -> None:
+        """Stops a task, running or not."""
+        with self._mutex:
+            self._queue = [job for job in self._queue if job.future is not future]
+            running = [job for job in self._running.values() if job.future is future]
+            for job in running:
+                self._drop(job.worker)
+        future.cancel()
+        self._pump()
+
+    def close(self) -> None:
+        """Ends all workers."""
+        with self._mutex:
+            self._closed = True
+            jobs = [*self._queue, *self._running.values()]
+            self._queue, self._running = [], {}
+            for worker in list(self.pool.residents):
+                self._drop(worker)
+        for job in jobs:
+            job.end(Failed("the executor was closed", retryable=False))
+
+    def _drop(self, worker: int | None) -> None:
+        if worker is not None and worker in self.pool.residents:
+            self.pool.left(worker)
+            self._running.pop(worker, None)
+            self._stop(worker)
+
+    def _pump(self) -> None:
+        """Gives every queued task that can have one its worker."""
+        with self._mutex:
+            waiting: list[_Job] = []
+            full: set[str] = set()  # what could not be placed once need not be asked for again
+            for job in self._queue:
+                recipe = job.task.recipe
+                place = None if recipe.key in full or self._closed else self.pool.place(recipe.key, recipe.resources)
+                if place is None:
+                    full.add(recipe.key)
+                    waiting.append(job)
+                else:
+                    self._dispatch(job, place)
+            self._queue = waiting
+
+    def _dispatch(self, job: _Job, place: Placement) -> None:
+        for worker in place.leave:
+            self._stop(worker)
+        job.worker = place.worker
+        self._running[place.worker] = job
+        if not place.start:
+            return self._run(job)
+        job.notify("loading", "")
+        starting = self._start(place.worker, job.task.recipe)
+        starting.add_done_callback(lambda future: self._on_started(job, place.worker, future))
+
+    def _on_started(self, job: _Job, worker: int, starting: Future[Started | Failed]) -> None:
+        with self._mutex:
+            if self._running.get(worker) is not job:
+                return None  # cancelled meanwhile
+            if (error := starting.exception()) is not None:
+                self._on_death(job, worker, error)
+            elif isinstance(ready := starting.result(), Failed):
+                self._drop(worker)
+                self._fail_all(job, ready)
+            else:
+                self.pool.started(worker, ready.devices, ready.memory)
+                return self._run(job)
+        self._pump()
+
+    def _fail_all(self, job: _Job, failed: Failed) -> None:
+        """A worker that cannot be set up fails every task that waits for one of its kind."""
+        key = job.task.recipe.key
+        doomed = [other for other in self._queue if other.task.recipe.key == key]
+        self._queue = [other for other in self._queue if other not in doomed]
+        for other in (job, *doomed):
+            other.end(failed)
+
+    def _run(self, job: _Job) -> None:
+        job.notify("running", "")
+        worker = job.worker
+        assert worker is not None
+        if job.task.timeout:
+            job.clock = threading.Timer(job.task.timeout, self._on_timeout, (job, worker))
+            job.clock.daemon = True
+            job.clock.start()
+        self._call(worker, job.task).add_done_callback(lambda future: self._on_finished(job, worker, future))
+
+    def _on_finished(self, job: _Job, worker: int, call: Future[Outcome]) -> None:
+        outcome: Outcome | None = None
+        with self._mutex:
+            if self._running.get(worker) is not job:
+                return  # cancelled or out of time
+            if (error := call.exception()) is not None:
+                self._on_death(job, worker, error)
+            else:
+                del self._running[worker]
+                self.pool.finished(worker)
+                outcome = call.result()
+        if outcome is not None:
+            job.end(outcome)
+        self._pump()
+
+    def _on_death(self, job: _Job, worker: int, error: BaseException) -> None:
+        if job.clock:
+            job.clock.cancel()
+        self._drop(worker)
+        job.deaths, job.worker = job.deaths + 1, None
+        if not isinstance(error, WorkerDied):
+            job.end(Failed(f"{type(error).__name__}: {error}"))
+        elif job.deaths >= _MOST_DEATHS:
+            job.end(Failed(f"its worker died {job.deaths} times, each time in this step: {error}", retryable=False))
+        else:
+            job.notify("restarting", str(error))
+            self._queue.insert(0, job)
+
+    def _on_timeout(self, job: _Job, worker: int) -> None:
+        with self._mutex:
+            if self._running.get(worker) is not job:
+                return
+            self._drop(worker)
+        job.end(Failed(f"took longer than its timeout of {job.task.timeout:g} s and was stopped"))
+        self._pump()
+
+
+class Live(Protocol):
+    """A heavy value that is still in some process: `get` brings it here."""
+
+    def get(self) -> object:
+        """The value."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A live value that is in this very process."""
+
+    value: object
+
+    def get(self) -> object:
+        return self.value
+
+
+def with_live(outcome: Outcome, live: Callable[[Any], object]) -> Outcome:
+    """The outcome, with every live value of its artifacts exchanged."""
+    if isinstance(outcome, Failed):
+        return outcome
+    return replace(outcome, outputs={name: exchanged(artifact, live) for name, artifact in outcome.outputs.items()})
+
+
+def exchanged(artifact: Artifact, live: Callable[[Any], object]) -> Artifact:
+    """The artifact, with what stands for its live value (or those of its items) exchanged."""
+    if artifact.items is not None:
+        return replace(artifact, items=tuple(exchanged(item, live) for item in artifact.items))
+    return artifact if artifact.live is None else replace(artifact, live=live(artifact.live))

@@ -1,0 +1,106 @@
+"""Local: workers in threads of this process."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from studio.executors.base import Executor, Held, Live, Started, with_live
+from studio.machine import this_machine
+from studio.resources import Machine
+from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
+
+__all__ = ["LocalExecutor"]
+
+T = TypeVar("T")
+
+_MOST_THREADS = 64
+
+
+class LocalExecutor(Executor):
+    """Threads: nothing to start, exceptions where a debugger sees them, no process to lose."""
+
+    name = "local"
+
+    def __init__(self, machine: Machine | None = None) -> None:
+        super().__init__(machine or this_machine())
+        self._threads = _Threads()
+        self._workers: dict[int, Worker] = {}
+
+    def _start(self, worker: int, recipe: Recipe) -> Future[Started | Failed]:
+        return self._threads.submit(lambda: self._made(worker, recipe))
+
+    def _call(self, worker: int, task: Task) -> Future[Outcome]:
+        made = self._workers[worker]
+        return self._threads.submit(lambda: _ran(made, task))
+
+    def _stop(self, worker: int) -> None:
+        self._workers.pop(worker, None)  # a thread cannot be stopped: what it still does is forgotten
+
+    def _made(self, worker: int, recipe: Recipe) -> Started | Failed:
+        resident = self.pool.residents.get(worker)
+        devices = resident.devices if resident else ()
+        try:
+            made = Worker(recipe, _device(devices), _threads_for(recipe, self.machine))
+        except Exception as error:
+            return failure(error)
+        self._workers[worker] = made
+        return Started()
+
+
+def _device(devices: tuple[int, ...]) -> str:
+    return f"cuda:{devices[0]}" if devices else "cpu"
+
+
+def _threads_for(recipe: Recipe, machine: Machine) -> int:
+    return max(1, int(recipe.resources.cpus or machine.cpus))
+
+
+def _ran(worker: Worker, task: Task) -> Outcome:
+    outcome, live = worker.run(task, _fetched)
+    return with_live(outcome, lambda index: Held(live[index]))
+
+
+def _fetched(live: object) -> object:
+    held: Live = live  # type: ignore[assignment]
+    return held.get()
+
+
+class _Threads:
+    """Daemon threads that come as they are needed and stay: they never hold up the end of the process."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
+        self._mutex = threading.Lock()
+        self._idle = self._alive = 0
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        with self._mutex:
+            if self._idle:
+                self._idle -= 1
+            elif self._alive < _MOST_THREADS:
+                self._alive += 1
+                threading.Thread(target=self._work, daemon=True, name="studio-worker").start()
+        self._calls.put((call, future))  # type: ignore[arg-type]
+        return future
+
+    def _work(self) -> None:
+        while True:
+            call, future = self._calls.get()
+            try:
+                result = call()
+            except BaseException as error:
+                self._rest()
+                future.set_exception(error)
+            else:
+                self._rest()
+                future.set_result(result)
+            del call, future
+
+    def _rest(self) -> None:
+        with self._mutex:
+            self._idle += 1

@@ -1,0 +1,315 @@
+"""Ray: workers in actors, pinned to their share of a GPU. The one module that knows Ray.
+
+Ray starts at the first task, in a thread, while others go on. A cluster of the caller's own
+(`ray.init` before, or RAY_ADDRESS) is joined; otherwise a private one starts, and ends with us.
+
+Actors are synchronous: a task is sent only when its inputs are there, so nothing ready ever queues
+behind something late, and a round trip costs a third less than with async actors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import resource
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from studio.executors.base import Executor, Held, Started, WorkerDied, exchanged, with_live
+from studio.machine import this_machine
+from studio.resources import Machine
+from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
+
+__all__ = ["RayExecutor"]
+
+_PATIENCE = 1.0  # seconds that Ray gets to end by itself
+
+
+class RayExecutor(Executor):
+    """Actors: one process a worker, a GPU that only it sees, and a life of its own to lose."""
+
+    name = "ray"
+
+    def __init__(self, machine: Machine | None = None) -> None:
+        super().__init__(machine or this_machine())
+        self._ready: Future[None] | None = None
+        self._waking = threading.Lock()
+        self._actors: dict[int, Any] = {}
+        self._session: Path | None = None  # of a private cluster
+        self._end = threading.Event()
+
+    def wake(self) -> None:
+        self._woken()
+
+    @property
+    def machine(self) -> Machine:
+        if self._joins:
+            self._woken().result()
+        return self.pool.machine
+
+    def close(self) -> None:
+        super().close()
+        self._end.set()
+        if self._ready is not None and self._session is not None:
+            _end_private(self._session, self._owner)
+
+    @property
+    def _joins(self) -> bool:
+        """Whether there is a cluster of somebody's to join."""
+        ray = sys.modules.get("ray")
+        return bool(os.environ.get("RAY_ADDRESS")) or bool(self._session is None and ray and ray.is_initialized())
+
+    def _woken(self) -> Future[None]:
+        with self._waking:
+            if self._ready is None:
+                self._ready = Future()
+                self._owner = threading.Thread(target=self._own, args=(self._ready,), daemon=True, name="studio-ray")
+                self._owner.start()
+            return self._ready
+
+    def _own(self, ready: Future[None]) -> None:
+        """Begins Ray and ends it, in one thread that lives as long: Ray's processes die with the thread that made them."""
+        try:
+            if self._joins:
+                self.pool.machine = _join()
+            else:
+                self._session = Path(tempfile.mkdtemp(prefix="studio-"))
+                _begin_private(self.pool.machine, self._session)
+        except BaseException as error:
+            ready.set_exception(error)
+            return
+        ready.set_result(None)
+        self._end.wait()
+        if self._session is not None:
+            sys.modules["ray"].shutdown()
+
+    def _start(self, worker: int, recipe: Recipe) -> Future[Started | Failed]:
+        started: Future[Started | Failed] = Future()
+
+        def begin(ready: Future[None]) -> None:
+            if (error := ready.exception()) is not None:
+                started.set_result(Failed(f"Ray did not start: {error}", exit_code=5, retryable=False))
+                return
+            try:
+                self._begin_actor(worker, recipe, started)
+            except Exception as error:
+                started.set_result(failure(error))
+
+        self._woken().add_done_callback(begin)
+        return started
+
+    def _begin_actor(self, worker: int, recipe: Recipe, started: Future[Started | Failed]) -> None:
+        import ray
+
+        _send_by_value(recipe)
+        needs = {"num_cpus": 0, "num_gpus": recipe.resources.gpus, "max_restarts": 0, "max_task_retries": 0}
+        actor = ray.remote(_Host).options(**needs).remote()
+        self._actors[worker] = actor
+        threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
+        _settle(actor.start.remote(recipe, threads), started, lambda ready: ready)
+
+    def _call(self, worker: int, task: Task) -> Future[Outcome]:
+        ended: Future[Outcome] = Future()
+        bare, payloads = _detached(task)
+        try:
+            outcome, live = self._actors[worker].run.options(num_returns=2).remote(bare, *payloads)
+        except Exception as error:
+            ended.set_exception(error)
+            return ended
+        _settle(outcome, ended, lambda done: with_live(done, lambda index: _Remote(live, index)))
+        return ended
+
+    def _stop(self, worker: int) -> None:
+        actor = self._actors.pop(worker, None)
+        if actor is None:
+            return
+        import ray
+
+        with contextlib.suppress(Exception):
+            ray.kill(actor)
+
+
+class _Host:
+    """The actor: a Worker in a process of its own."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    def start(self, recipe: Recipe, threads: int) -> Started | Failed:
+        """Sets the worker up."""
+        import ray
+
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # Ray sets 1 for actors that hold no whole CPU
+        devices = tuple(int(device) for device in ray.get_gpu_ids())
+        try:
+            self._worker = Worker(recipe, "cuda" if devices else "cpu", threads)
+        except Exception as error:
+            return failure(error)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return Started(os.getpid(), devices, memory)
+
+    def run(self, task: Task, *payloads: list[object]) -> tuple[Outcome, list[object]]:
+        """Runs one task; what it prints goes with its outcome."""
+        assert self._worker is not None
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            outcome, live = self._worker.run(task, lambda sent: sent.out_of(payloads))  # type: ignore[attr-defined]
+        return replace(outcome, log=out.getvalue()), live
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """A live value in Ray's object store: one of the list that a reference stands for."""
+
+    ref: Any
+    index: int
+
+    def get(self) -> object:
+        import ray
+
+        return ray.get(self.ref)[self.index]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A live value among the arguments of a call."""
+
+    argument: int
+    index: int
+
+    def out_of(self, payloads: tuple[list[object], ...]) -> object:
+        return payloads[self.argument][self.index]
+
+
+def _detached(task: Task) -> tuple[Task, list[object]]:
+    """The task with its live values taken out, and those as arguments that Ray delivers."""
+    payloads: list[object] = []
+    places: dict[object, int] = {}
+
+    def send(live: object) -> _Sent:
+        remote = live if isinstance(live, _Remote) else None
+        source = remote.ref if remote else id(live)
+        if source not in places:
+            places[source] = len(payloads)
+            payloads.append(remote.ref if remote else [_held(live)])
+        return _Sent(places[source], remote.index if remote else 0)
+
+    inputs = {name: exchanged(artifact, send) for name, artifact in task.inputs.items()}
+    return replace(task, inputs=inputs), payloads
+
+
+def _held(live: object) -> object:
+    assert isinstance(live, Held)
+    return live.value
+
+
+def _settle(ref: Any, future: Future[Any], convert: Callable[[Any], Any]) -> None:
+    """Hands what a reference becomes on to a future; the end of a process as WorkerDied."""
+
+    def done(result: Future[Any]) -> None:
+        import ray.exceptions
+
+        error = result.exception()
+        if error is None:
+            future.set_result(convert(result.result()))
+        elif isinstance(error, ray.exceptions.RayActorError | ray.exceptions.ObjectLostError):
+            future.set_exception(WorkerDied(_how_it_died(error)))
+        else:
+            future.set_exception(error)
+
+    ref.future().add_done_callback(done)
+
+
+def _how_it_died(error: Exception) -> str:
+    text = str(error)
+    for sign, words in (("OOM", "it ran out of memory"), ("SIGKILL", "killed"), ("SIGSEGV", "segmentation fault")):
+        if sign in text:
+            return words
+    return "its process ended unexpectedly"
+
+
+def _send_by_value(recipe: Recipe) -> None:
+    """Makes a class that no other process can import travel with its code."""
+    if recipe.portable:
+        return
+    import ray.cloudpickle
+
+    for cls in recipe.node.__mro__:
+        module = sys.modules.get(cls.__module__)
+        if module is not None and module.__name__ not in ("__main__", "builtins") and not _shipped(module.__name__):
+            ray.cloudpickle.register_pickle_by_value(module)
+
+
+def _shipped(module: str) -> bool:
+    return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
+
+
+def _environment() -> None:
+    """What must be said before Ray is loaded."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def _join() -> Machine:
+    """Joins the cluster that is there, and says what its largest machine has."""
+    _environment()
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level="error")
+    totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most = {name: max(total.get(name, 0) for total in totals) for name in ("CPU", "GPU", "memory")}
+    return Machine(cpus=most["CPU"], gpus=int(most["GPU"]), memory=int(most["memory"]))
+
+
+def _begin_private(machine: Machine, session: Path) -> None:
+    """Starts a cluster that nobody else can reach, and that leaves nothing behind."""
+    _environment()
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=max(1, int(machine.cpus)),
+        num_gpus=machine.gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        configure_logging=False,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(session),
+    )
+
+
+def _end_private(session: Path, owner: threading.Thread) -> None:
+    """Waits for the end of a private cluster, and makes it where it takes its time."""
+    ours = [process for process in psutil.Process().children(recursive=True) if _of_session(process, session)]
+    owner.join(_PATIENCE)
+    for process in ours:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(ours, timeout=_PATIENCE)
+    shutil.rmtree(session, ignore_errors=True)
+
+
+def _of_session(process: psutil.Process, session: Path) -> bool:
+    """Whether a process is one of Ray's: never end what the caller's own program started."""
+    try:
+        words = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return str(session) in words or words.startswith("ray::")

@@ -1,0 +1,173 @@
+"""Graph: what a person holds: load it, check it, run it, ask why, draw it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from studio.cache import Cache
+from studio.document import Document
+from studio.draw import draw
+from studio.errors import Problem, UsageError, did_you_mean
+from studio.events import Event
+from studio.executors import shared
+from studio.executors.base import Executor
+from studio.home import find_graph, graph_names
+from studio.node import Node
+from studio.plan import Plan, bind
+from studio.registry import Registry
+from studio.run import Result, Run
+from studio.spec import GraphSpec
+from studio.why import Verdict, why
+
+__all__ = ["Graph", "load"]
+
+
+def load(
+    source: str | Path | Mapping[str, Any],
+    *,
+    nodes: Iterable[type[Node]] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Graph:
+    """A graph: from a YAML file, the bare name of a shipped one, YAML text (any with a line break), or a mapping.
+
+    nodes: classes of your own, which the graph names by their class names.
+    settings: config to set over what the graph says: {"hear.model": "small"}.
+    GraphError tells, with their places, what keeps the text from being read; `check` tells the rest.
+    """
+    document, folder = _document(source)
+    return Graph(GraphSpec.of(_set(document, settings or {})), Registry(nodes, folder))
+
+
+class Graph:
+    """A DAG of steps with named inputs and outputs. It holds no state of any run: use it from many threads."""
+
+    def __init__(self, spec: GraphSpec, registry: Registry) -> None:
+        self._spec = spec
+        self._registry = registry
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The graph with its nodes found, wired and typed; GraphError holds all that is wrong."""
+        return bind(self._spec, self._registry)
+
+    @property
+    def name(self) -> str:
+        """What the graph calls itself."""
+        return self.plan.name
+
+    def check(self) -> tuple[Problem, ...]:
+        """Finds every problem without running or loading anything: GraphError, or the warnings."""
+        return self.plan.warnings
+
+    def run(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
+        """Runs the graph and waits for its outputs.
+
+        inputs: by name; media as a path, bytes, a PIL image, a numpy array or (samples, rate).
+        options: see `Graph.stream`. Raises InputError, StepError, EnvironmentMissing.
+        """
+        run, result = self._begin(inputs, options)
+        return _to_the_end(run, result)
+
+    async def arun(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
+        """As `run`, without blocking the running loop; cancelling it stops the run."""
+        run, result = await asyncio.to_thread(self._begin, inputs, options)
+        try:
+            return await asyncio.to_thread(_to_the_end, run, result)
+        except asyncio.CancelledError:
+            run.cancel()
+            raise
+
+    def stream(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> Iterator[Event]:
+        """Runs the graph and yields what happens, as events; closing the iterator cancels the run.
+
+        options: executor ("ray", "local", or an Executor), cache (a folder, a Cache, or False for none),
+        refresh (steps to run again), outputs (those wanted; steps that none of them needs do not run).
+        """
+        run, _ = self._begin(inputs, options)
+        return run.events()
+
+    def start(self, inputs: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> tuple[Run, Result]:
+        """A run that has not begun, and the result that is to hear its events: for those who watch and collect."""
+        return self._begin(inputs, options)
+
+    def why(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> list[Verdict]:
+        """For each step, whether its result is known, and if not, which part of its key is new."""
+        cache = _cache((options or {}).get("cache"))
+        if cache is None:
+            raise UsageError("without a cache every step runs: there is nothing to explain")
+        return why(self.plan, inputs, cache)
+
+    def draw(self, form: str = "text") -> str:
+        """The graph as `text`, `mermaid` or `svg`."""
+        return draw(self.plan, form)
+
+    def _begin(self, inputs: Mapping[str, Any], options: Mapping[str, Any] | None) -> tuple[Run, Result]:
+        chosen = {"executor": "ray", "cache": None, "refresh": (), "outputs": ()} | dict(options or {})
+        if unknown := chosen.keys() - {"executor", "cache", "refresh", "outputs"}:
+            raise UsageError(f"unknown option '{min(unknown)}'; there are: executor, cache, refresh, outputs")
+        self._must_have("step", chosen["refresh"], self.plan.steps)
+        self._must_have("output", chosen["outputs"], self.plan.outputs)
+        cache, executor = _cache(chosen["cache"]), chosen["executor"]
+        run = Run(
+            self.plan,
+            inputs,
+            cache=cache,
+            executor=lambda: executor if isinstance(executor, Executor) else shared(executor),
+            inline=lambda: shared("local"),
+            outputs=set(chosen["outputs"]),
+            refresh=frozenset(chosen["refresh"]),
+        )
+        return run, Result(cache.store if cache else None)
+
+    def _must_have(self, what: str, names: Iterable[str], known: Mapping[str, object]) -> None:
+        for name in names:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"There are: {', '.join(known)}."
+                raise UsageError(f"'{self.name}' has no {what} '{name}'. {hint}")
+
+
+def _to_the_end(run: Run, result: Result) -> Result:
+    for event in run.events():
+        result.hear(event)
+    return result.require()
+
+
+def _cache(given: Any) -> Cache | None:
+    if given is False:
+        return None
+    return given if isinstance(given, Cache) else Cache(given)
+
+
+def _document(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path]:
+    """A source as a document, and the folder that its relative paths start from."""
+    if isinstance(source, Mapping):
+        return Document.of(dict(source)), Path()
+    if isinstance(source, str) and "\n" in source:
+        return Document.read(source, "<text>"), Path()
+    path = find_graph(str(source))
+    if not path.is_file():
+        shipped = graph_names()
+        hint = did_you_mean(path.stem, shipped) or f"Shipped graphs: {', '.join(shipped)}."
+        raise UsageError(f"there is no graph '{source}': neither a file nor a shipped one. {hint}")
+    return GraphSpec.document(path), path.parent
+
+
+def _set(document: Document, settings: Mapping[str, Any]) -> Document:
+    """The document with some config set over what it says."""
+    if not settings or not isinstance(document.data, dict):
+        return document
+    changed = copy.copy(document)
+    changed.data = copy.deepcopy(document.data)
+    nodes = changed.data.get("nodes") or {}
+    for name, value in settings.items():
+        step, _, key = name.partition(".")
+        if not key or step not in nodes or not isinstance(nodes[step], dict):
+            hint = did_you_mean(step, nodes) or f"Steps: {', '.join(nodes)}."
+            raise UsageError(f"'{name}' is no STEP.FIELD of this graph. {hint}")
+        nodes[step]["with"] = {**(nodes[step].get("with") or {}), key: value}
+    return changed

@@ -1,0 +1,128 @@
+"""Given: what a run is given, as artifacts. A file is known by its digest long before it is read.
+
+Looking a key up needs no more than that digest; only a step that really runs needs the file opened,
+checked and copied into the store. So a cached run decodes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from studio.cache import Cache
+from studio.digest import of_bytes, of_file
+from studio.errors import InputError, did_you_mean
+from studio.executors.base import Held
+from studio.plan import GraphInput, Plan
+from studio.store import ABSENT, Artifact, Damaged
+from studio.values import KINDS, PortType
+from studio.worker import pack
+
+__all__ = ["Given", "check_names"]
+
+
+def check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> None:
+    """InputError names every input that is unknown, and every needed one that is missing."""
+    wrong = [_unknown(name, plan.inputs) for name in values if name not in plan.inputs]
+    for name in sorted(needed):
+        given = plan.inputs[name]
+        if given.required and values.get(name) is None:
+            about = f": {given.description}" if given.description else ""
+            wrong.append(f"the input '{name}' ({given.type}) is missing{about}")
+    if wrong:
+        raise InputError("\n".join(wrong))
+
+
+def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:
+    known = ", ".join(f"{given.name} ({given.type})" for given in inputs.values()) or "none"
+    return f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {known}".replace("  ", " ")
+
+
+class Given:
+    """One value handed to a graph or to a port."""
+
+    def __init__(
+        self, name: str, type_: PortType, raw: object, cache: Cache | None, folder: Path | None = None
+    ) -> None:
+        self._name = name
+        self._kind = type_.kind
+        self._cache = cache
+        self._folder = folder  # that relative paths start from; None for the current one
+        self._raws = self._as_list(type_, raw)
+        self._many = type_.many and raw is not None
+        self._artifacts = [self._checked(self._known, item) for item in self._raws]
+        self._live = False
+
+    @property
+    def artifact(self) -> Artifact:
+        """The value as it enters keys; once `admit` was called, as a worker can take it."""
+        if not self._raws and not self._many:
+            return ABSENT
+        return Artifact.of_items(self._kind, tuple(self._artifacts)) if self._many else self._artifacts[0]
+
+    def admit(self) -> None:
+        """Opens and checks what is given, and puts it where workers find it; InputError says what is wrong."""
+        if not self._live:
+            pairs = zip(self._raws, self._artifacts, strict=True)
+            self._artifacts = [self._checked(self._opened, raw, artifact) for raw, artifact in pairs]
+            self._live = True
+
+    def _as_list(self, type_: PortType, raw: object) -> list[object]:
+        if raw is None and type_.optional:
+            return []
+        if not type_.many:
+            return [raw]
+        if not isinstance(raw, list | tuple):
+            raise InputError(f"input '{self._name}' takes {type_}, not a single {type(raw).__name__}")
+        return list(raw)
+
+    def _checked(self, make: Callable[..., Artifact], *arguments: Any) -> Artifact:
+        try:
+            return make(*arguments)
+        except Damaged as error:
+            raise InputError(f"input '{self._name}': {error}") from None
+        except OSError as error:
+            raise InputError(
+                f"input '{self._name}': '{error.filename}': {(error.strerror or 'unreadable').lower()}"
+            ) from None
+        except ValueError as error:
+            raise InputError(f"input '{self._name}': {error}") from None
+
+    def _is_path(self, raw: object) -> bool:
+        return not KINDS[self._kind].plain and isinstance(raw, str | Path)
+
+    def _path(self, raw: object) -> Path:
+        path = Path(str(raw)).expanduser()
+        return path if self._folder is None else self._folder / path
+
+    def _known(self, raw: object) -> Artifact:
+        if self._is_path(raw) and self._cache is not None:
+            path = self._path(raw)
+            if path.is_file():
+                return Artifact(self._kind, self._cache.files(path), path.stat().st_size)
+        return self._opened(raw, None)
+
+    def _opened(self, raw: object, known: Artifact | None) -> Artifact:
+        """The value read and checked; with a cache its digest, without one itself."""
+        if known is not None and (known.inline is not None or known.live is not None or known.stored):
+            return known
+        artifact, live = pack(self._kind, self._path(raw) if self._is_path(raw) else raw)
+        if live is None:
+            return artifact
+        if self._cache is not None:
+            artifact = self._kept(artifact, live, known)
+        return replace(artifact, live=Held(live))
+
+    def _kept(self, artifact: Artifact, live: object, known: Artifact | None) -> Artifact:
+        assert self._cache is not None
+        encoded: Any = live if KINDS[self._kind].plain else KINDS[self._kind].encode(live)
+        digest = of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded)
+        if known is not None and digest != known.digest:
+            raise ValueError("the file changed while it was read")
+        try:
+            return self._cache.store.put(self._kind, encoded, digest)
+        except OSError:  # the disk does not take it: the run goes on with what is in memory
+            size = encoded.stat().st_size if isinstance(encoded, Path) else len(encoded)
+            return Artifact(self._kind, digest, size)

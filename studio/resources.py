@@ -1,0 +1,79 @@
+"""What one worker asks for, and what a machine has. Data only: nothing here looks at a machine."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+__all__ = ["Machine", "Resources", "parse_bytes", "show_bytes"]
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def parse_bytes(text: str | float) -> int:
+    """'2G', '512 MiB', '1.5GB' or a plain number, as bytes (units are powers of 1024)."""
+    match = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?)(?:i?B)?\s*", str(text), re.IGNORECASE)
+    if not match:
+        raise ValueError(f"'{text}' is not a size; write it like 512M or 2G")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def show_bytes(size: int) -> str:
+    """A size for people: 1.5 GiB."""
+    amount, unit = float(size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+class Resources(BaseModel):
+    """What one worker asks for. Zero claims nothing: it runs beside others and may use every core.
+
+    cpus: cores held while a task runs, and the threads its libraries use.
+    gpus: GPUs held while the worker is resident; a fraction shares one, a whole number takes so many.
+    memory: bytes held while the worker is resident ('2G').
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpus: float = Field(0, ge=0, description="CPU cores held while a task runs; also the threads used")
+    gpus: float = Field(0, ge=0, description="GPUs held while the worker is resident; a fraction shares one")
+    memory: int = Field(0, ge=0, description="memory held while resident, in bytes or like '2G'")
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _memory(cls, value: object) -> object:
+        return parse_bytes(value) if isinstance(value, str) else value
+
+    @field_validator("gpus")
+    @classmethod
+    def _gpus(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ValueError("above one, GPUs are asked for whole: 1, 2, 3 …")
+        return value
+
+    def __str__(self) -> str:
+        asked = [f"{self.cpus:g} CPUs"] if self.cpus else []
+        asked += [f"{self.gpus:g} GPUs"] if self.gpus else []
+        asked += [show_bytes(self.memory)] if self.memory else []
+        return ", ".join(asked) or "nothing in particular"
+
+
+class Machine(BaseModel):
+    """What one machine has to give."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cpus: float = 1
+    gpus: int = 0
+    memory: int = 1 << 30
+
+    def fits(self, need: Resources) -> bool:
+        """Whether a worker of this need could ever run here, alone."""
+        return need.cpus <= self.cpus and need.gpus <= self.gpus and need.memory <= self.memory
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPUs, {self.gpus} GPUs, {show_bytes(self.memory)}"

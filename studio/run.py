@@ -1,0 +1,531 @@
+"""Run and Result: one execution of one plan. The only place where plan, cache, executors and events meet.
+
+The loop owns all state and runs in the thread that iterates `events()`; workers, timers and other
+threads only put messages into its queue. So no step is ever handled by two threads, and cancelling
+is one more message.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from studio.cache import Cache, Parts, Record
+from studio.digest import Uncacheable, of_bytes, of_data, of_file
+from studio.errors import Cancelled, ModelUnavailable, StepError
+from studio.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StepCached,
+    StepFailed,
+    StepFinished,
+    StepLoading,
+    StepRestarted,
+    StepSkipped,
+    StepStarted,
+    StepWaiting,
+    Warned,
+)
+from studio.executors.base import Executor
+from studio.inputs import Given, check_names
+from studio.plan import Edge, Plan, Step
+from studio.resources import Resources
+from studio.store import ABSENT, Artifact, Store
+from studio.values import KINDS, JsonKind
+from studio.worker import Done, Failed, Outcome, Recipe, Task, unpack
+
+__all__ = ["Result", "Run", "StepResult"]
+
+_POLL = 0.05  # seconds between looks at what another process computes
+
+
+@dataclass
+class _Attempt:
+    """One step of the run, from the moment its inputs are there."""
+
+    step: Step
+    config: BaseModel
+    inputs: dict[str, Artifact] = field(default_factory=dict)
+    parts: Parts | None = None
+    key: str = ""
+    uncached: str = ""  # why it has no key
+    leased: bool = False
+    tries: int = 0
+    future: Future[Outcome] | None = None
+
+
+class Run:
+    """One execution of a plan on given inputs. Iterate `events()` to make it happen."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: Mapping[str, object],
+        *,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+        outputs: set[str] | None = None,
+        refresh: frozenset[str] = frozenset(),
+    ) -> None:
+        self._plan = plan
+        self._wanted = outputs or set(plan.outputs)
+        needed = plan.needed(self._wanted) if plan.outputs else set(plan.steps)
+        self._steps = {id: step for id, step in plan.steps.items() if id in needed}
+        self._cache = cache
+        self._executors = {False: executor, True: inline}
+        self._refresh = refresh
+        self._given = self._givens(inputs)
+        self._attempts = {id: _Attempt(step, step.config()) for id, step in self._steps.items()}
+        self._outputs: dict[str, Mapping[str, Artifact]] = {}
+        self._waits_for = {id: set(step.needs) for id, step in self._steps.items()}
+        self._ready = deque(id for id, needs in self._waits_for.items() if not needs)
+        self._open = set(self._steps)  # steps that have not come to an end
+        self._awaited: set[str] = set()  # steps that another run is computing
+        self._failures: dict[str, StepFailed] = {}
+        self._messages: queue.SimpleQueue[tuple[str, str, Any]] = queue.SimpleQueue()
+        self._news: deque[Event] = deque()
+        self._admitted = False
+        self._keeping = cache is not None
+        self._damaged = 0
+
+    def events(self) -> Iterator[Event]:
+        """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
+        started = time.perf_counter()
+        try:
+            yield RunStarted(self._plan.name, tuple(self._steps))
+            while self._open:
+                if self._ready:
+                    self._reach(self._ready.popleft())
+                else:
+                    self._listen()
+                yield from self._told()
+            yield RunFinished(self._given_outputs(), time.perf_counter() - started)
+        finally:
+            self._let_go()
+
+    def cancel(self) -> None:
+        """Stops the run, from any thread; its iterator raises Cancelled."""
+        self._messages.put(("cancel", "", None))
+
+    # What is needed ----------------------------------------------------------
+
+    def _givens(self, inputs: Mapping[str, object]) -> dict[str, Given]:
+        edges = [edge for step in self._steps.values() for edge in step.edges.values()]
+        edges += [self._plan.outputs[name] for name in self._wanted]
+        read = {source.name for edge in edges for source in edge.sources if not source.port}
+        check_names(self._plan, inputs, read)
+        return {name: self._given_input(name, inputs) for name in sorted(read)}
+
+    def _given_input(self, name: str, inputs: Mapping[str, object]) -> Given:
+        given = self._plan.inputs[name]
+        if inputs.get(name) is not None:
+            return Given(name, given.type, inputs[name], self._cache)
+        return Given(name, given.type, given.default, self._cache, Path(self._plan.file).parent)
+
+    # One step ----------------------------------------------------------------
+
+    def _reach(self, id: str) -> None:
+        """A step's inputs are there: is its result known, being made, or to be made?"""
+        attempt = self._attempts[id]
+        attempt.inputs = self._inputs_of(attempt.step)
+        self._set_key(attempt)
+        if attempt.key and self._known(attempt):
+            return
+        if attempt.key and self._cache is not None and not self._cache.leases.take(attempt.key):
+            self._awaited.add(id)
+            self._news.append(StepWaiting(id, "another run is computing the same"))
+            return
+        attempt.leased = bool(attempt.key)
+        if attempt.leased and self._known(attempt):  # made while the lease was sought
+            return
+        self._submit(attempt)
+
+    def _inputs_of(self, step: Step) -> dict[str, Artifact]:
+        found = {name: self._artifact(edge) for name, edge in step.edges.items()}
+        for name, raw in step.constants.items():
+            constant = Given(name, step.ports.inputs[name].type, raw, self._cache, Path(self._plan.file).parent)
+            constant.admit()
+            found[name] = constant.artifact
+        for name, port in step.ports.inputs.items():
+            if name not in found and port.type.optional and port.default is None:
+                found[name] = ABSENT
+        return found
+
+    def _artifact(self, edge: Edge) -> Artifact:
+        found = [
+            self._outputs[source.name][source.port] if source.port else self._given[source.name].artifact
+            for source in edge.sources
+        ]
+        return Artifact.of_items(found[0].kind if found else "data", tuple(found)) if edge.many else found[0]
+
+    def _set_key(self, attempt: _Attempt) -> None:
+        attempt.key = attempt.uncached = ""
+        if self._cache is None or attempt.step.cache == "never":
+            return
+        try:
+            if attempt.parts is None:
+                attempt.parts = self._cache.parts(attempt.step, attempt.config)
+            attempt.parts = self._cache.with_inputs(attempt.parts, attempt.inputs)
+            attempt.key = self._cache.key(attempt.parts)
+        except (Uncacheable, ModelUnavailable) as error:
+            attempt.uncached = str(error)
+
+    def _known(self, attempt: _Attempt) -> bool:
+        """Whether the cache knows the outputs; then the step is done."""
+        id = attempt.step.id
+        if self._cache is None or id in self._refresh or attempt.step.cache == "refresh":
+            return False
+        record = self._cache.lookup(attempt.key, attempt.step.definition.name)
+        self._tell_damage()
+        if record is None or record.outputs.keys() != attempt.step.ports.outputs.keys():
+            return False
+        self._cache.touch(record)
+        self._give(attempt)
+        self._news.append(StepCached(id, attempt.key, record.outputs, record.seconds))
+        self._end(id, record.outputs)
+        return True
+
+    def _submit(self, attempt: _Attempt) -> None:
+        step = attempt.step
+        self._admit()
+        executor = self._executors[step.definition.node.inline]()
+        attempt.inputs = {**attempt.inputs, **self._admitted_inputs(step)}
+        attempt.tries += 1
+        store = self._cache.store if self._cache else None
+        task = Task(step.id, self._recipe(attempt, executor), attempt.inputs, store, self._keeping, step.timeout)
+        self._news.append(StepWaiting(step.id))
+        attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, step.id, detail)))
+        attempt.future.add_done_callback(lambda future: self._messages.put(("ended", step.id, future)))
+
+    def _admitted_inputs(self, step: Step) -> dict[str, Artifact]:
+        return {
+            name: self._artifact(edge)
+            for name, edge in step.edges.items()
+            if any(not source.port for source in edge.sources)
+        }
+
+    def _admit(self) -> None:
+        """Before anything runs: can everything that may have to, and is everything given sound?"""
+        if self._admitted:
+            return
+        self._admitted = True
+        for id in self._steps:
+            attempt = self._attempts[id]
+            if id in self._open:
+                executor = self._executors[attempt.step.definition.node.inline]()
+                executor.require(id, self._recipe(attempt, executor))
+        for given in self._given.values():
+            given.admit()
+        for id in self._open:
+            if not self._attempts[id].step.definition.node.inline:
+                self._executors[False]().wake()
+                break
+
+    def _recipe(self, attempt: _Attempt, executor: Executor) -> Recipe:
+        step, definition = attempt.step, attempt.step.definition
+        resources = _within_reach(step, executor)
+        asked = attempt.config.model_dump(mode="json")
+        key = of_data([definition.name, id(definition.node), asked, resources.model_dump()])
+        return Recipe(key, definition.name, definition.node, attempt.config, resources, definition.portable)
+
+    # Messages ----------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Waits for one message, or for the time to look at what others compute."""
+        try:
+            what, id, detail = self._messages.get(timeout=_POLL if self._awaited else None)
+        except queue.Empty:
+            for id in sorted(self._awaited):
+                self._awaited.discard(id)
+                self._look_again(id)
+            return
+        if what == "cancel":
+            raise Cancelled("the run was cancelled")
+        if id in self._open:
+            self._heard(what, id, detail)
+
+    def _heard(self, what: str, id: str, detail: Any) -> None:
+        if what == "ended":
+            self._ended(self._attempts[id], detail)
+        elif what == "loading":
+            self._news.append(StepLoading(id))
+        elif what == "running":
+            self._news.append(StepStarted(id))
+        elif what == "restarting":
+            self._news.append(StepRestarted(id, f"its worker died ({detail}); starting another"))
+
+    def _look_again(self, id: str) -> None:
+        attempt = self._attempts[id]
+        assert self._cache is not None
+        if self._known(attempt):
+            return
+        if not self._cache.leases.take(attempt.key):
+            self._awaited.add(id)
+            return
+        attempt.leased = True
+        if not self._known(attempt):
+            self._submit(attempt)
+
+    def _ended(self, attempt: _Attempt, future: Future[Outcome]) -> None:
+        if future.cancelled():
+            return
+        outcome = future.result()
+        if isinstance(outcome, Done):
+            self._succeeded(attempt, outcome)
+        elif outcome.retryable and attempt.tries <= attempt.step.retries:
+            self._news.append(StepRestarted(attempt.step.id, f"{self._clean(outcome.message)}; trying again"))
+            self._submit(attempt)
+        else:
+            self._failed(attempt, outcome)
+
+    def _succeeded(self, attempt: _Attempt, done: Done) -> None:
+        if done.unkept and self._keeping:
+            self._stop_keeping(done.unkept)
+        outputs = self._recorded(attempt, done)
+        self._give(attempt)
+        self._news.append(
+            StepFinished(attempt.step.id, attempt.key, outputs, done.seconds, done.spans, self._clean(done.log))
+        )
+        self._end(attempt.step.id, outputs)
+
+    def _recorded(self, attempt: _Attempt, done: Done) -> Mapping[str, Artifact]:
+        """The outputs, on record where they may be; of two that made the same, the first one's count."""
+        if attempt.parts is None and attempt.uncached:
+            self._set_key(attempt)  # the weights have come meanwhile
+        if not (self._cache and self._keeping and attempt.key and attempt.parts) or done.unkept:
+            return done.outputs
+        replace = attempt.step.id in self._refresh or attempt.step.cache == "refresh"
+        at_rest = {name: artifact.at_rest() for name, artifact in done.outputs.items()}
+        record = Record(attempt.key, attempt.parts, at_rest, done.seconds, time.time())
+        try:
+            kept = self._cache.save(record, replace)
+        except OSError as error:
+            self._stop_keeping(str(error))
+            return done.outputs
+        return done.outputs if kept is record else kept.outputs
+
+    def _failed(self, attempt: _Attempt, failed: Failed) -> None:
+        id = attempt.step.id
+        self._give(attempt)
+        event = StepFailed(id, self._clean(failed.message), self._clean(failed.trace), failed.exit_code, failed.log)
+        self._failures[id] = event
+        self._news.append(event)
+        self._open.discard(id)
+        for other in self._after({id}):
+            self._open.discard(other)
+            self._news.append(StepSkipped(other, f"step '{id}' failed"))
+
+    def _after(self, ids: set[str]) -> list[str]:
+        """The open steps that need any of these, directly or not, in order."""
+        reached = set(ids)
+        for id, step in self._steps.items():
+            if step.needs & reached:
+                reached.add(id)
+        return [id for id in self._steps if id in reached - ids and id in self._open]
+
+    def _end(self, id: str, outputs: Mapping[str, Artifact]) -> None:
+        """A step is done: which ones can go now?"""
+        self._outputs[id] = outputs
+        self._open.discard(id)
+        for other in [other for other, needs in self._waits_for.items() if id in needs]:
+            self._waits_for[other].discard(id)
+            if not self._waits_for[other] and other in self._open:
+                self._ready.append(other)
+
+    # Ends --------------------------------------------------------------------
+
+    def _told(self) -> Iterator[Event]:
+        while self._news:
+            yield self._news.popleft()
+
+    def _given_outputs(self) -> dict[str, Artifact]:
+        edges = {name: self._plan.outputs[name] for name in self._plan.outputs if name in self._wanted}
+        ready = {
+            name: edge
+            for name, edge in edges.items()
+            if all(s.name in self._outputs or not s.port for s in edge.sources)
+        }
+        for source in [source for edge in ready.values() for source in edge.sources if not source.port]:
+            self._given[source.name].admit()
+        return {name: self._artifact(edge) for name, edge in ready.items()}
+
+    def _give(self, attempt: _Attempt) -> None:
+        if attempt.leased and self._cache is not None:
+            self._cache.leases.give(attempt.key)
+            attempt.leased = False
+
+    def _let_go(self) -> None:
+        """Stops what still runs, and gives back every lease."""
+        for id in self._open:
+            attempt = self._attempts[id]
+            if attempt.future is not None and not attempt.future.done():
+                self._executors[attempt.step.definition.node.inline]().cancel(attempt.future)
+        for attempt in self._attempts.values():
+            self._give(attempt)
+
+    def _stop_keeping(self, why: str) -> None:
+        self._keeping = False
+        self._news.append(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))
+
+    def _tell_damage(self) -> None:
+        assert self._cache is not None
+        if self._cache.damaged > self._damaged:
+            self._damaged = self._cache.damaged
+            self._news.append(Warned("a damaged cache entry was set aside; it is made anew"))
+
+    def _clean(self, text: str) -> str:
+        """Text without the secrets that a node may have put into it."""
+        for secret in self._secrets if text else ():
+            text = text.replace(secret, "***")
+        return text
+
+    @cached_property
+    def _secrets(self) -> set[str]:
+        """The values of the environment variables that the steps name."""
+        named = {name for step in self._steps.values() for names in step.variables.values() for name in names}
+        return {value for name in named if len(value := os.environ.get(name, "")) >= 4}
+
+
+def _within_reach(step: Step, executor: Executor) -> Resources:
+    """What the step asks for. A GPU that only its node's default asks for is not missed where there is none."""
+    if step.resources.gpus and not step.gpus_asked and not executor.machine.gpus:
+        return step.resources.model_copy(update={"gpus": 0.0})
+    return step.resources
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How one step ended: done, cached, failed or skipped."""
+
+    status: str
+    seconds: float = 0.0
+    key: str = ""
+    message: str = ""
+    spans: Mapping[str, float] = field(default_factory=dict)
+
+
+class Result(Mapping[str, Any]):
+    """The outputs of a run by name, each loaded when it is looked at; `steps` says how each step ended."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        self.graph = ""
+        self.seconds = 0.0
+        self.artifacts: dict[str, Artifact] = {}
+        self.steps: dict[str, StepResult] = {}
+        self._loaded: dict[str, Any] = {}
+        self.failures: dict[str, str] = {}
+        self.exit_code = 0
+
+    def hear(self, event: Event) -> None:
+        """Takes in one event of the run."""
+        match event:
+            case RunStarted(graph=graph):
+                self.graph = graph
+            case StepCached(step=step, key=key):
+                self.steps[step] = StepResult("cached", 0.0, key)
+            case StepFinished(step=step, key=key, seconds=seconds, spans=spans):
+                self.steps[step] = StepResult("done", seconds, key, spans=spans)
+            case StepFailed(step=step, message=message, exit_code=code):
+                self.steps[step] = StepResult("failed", message=message)
+                self.failures[step] = message
+                self.exit_code = max(self.exit_code, code)
+            case StepSkipped(step=step, reason=reason):
+                self.steps[step] = StepResult("skipped", message=reason)
+            case RunFinished(outputs=outputs, seconds=seconds):
+                self.artifacts, self.seconds = dict(outputs), seconds
+
+    def require(self) -> Result:
+        """Itself, or StepError if a step failed."""
+        if self.failures:
+            raise StepError(self.failures, self.exit_code)
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.artifacts:
+            raise KeyError(f"there is no output '{name}'; there are: {', '.join(self.artifacts) or 'none'}")
+        if name not in self._loaded:
+            self._loaded[name] = unpack(self.artifacts[name], lambda live: live.get(), self._store)  # type: ignore[attr-defined]
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.artifacts)
+
+    def __len__(self) -> int:
+        return len(self.artifacts)
+
+    def save(self, folder: str | Path, media_only: bool = False) -> dict[str, Path | list[Path]]:
+        """Writes every output (or those that are media) into a folder, and says where each is."""
+        names = [name for name in self if not (media_only and _is_plain(self.artifacts[name]))]
+        folder = Path(folder)
+        if names:
+            folder.mkdir(parents=True, exist_ok=True)
+        return {name: self._save(folder, name, self[name], self.artifacts[name]) for name in names}
+
+    def as_data(self, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """Every output as plain data; of media, what they are and where they were saved."""
+        return {name: self._data(name, saved.get(name)) for name in self}
+
+    def _data(self, name: str, saved: Any) -> Any:
+        artifact = self.artifacts[name]
+        if artifact.items is None:
+            return _data(artifact, self[name], saved)
+        places = saved or [None] * len(artifact.items)
+        return [_data(*each) for each in zip(artifact.items, self[name], places, strict=True)]
+
+    def _save(self, folder: Path, name: str, value: Any, artifact: Artifact) -> Path | list[Path]:
+        if artifact.items is not None:
+            pairs = enumerate(zip(value, artifact.items, strict=True))
+            return [_write(folder / f"{name}-{index:03}", item, part) for index, (item, part) in pairs]
+        return _write(folder / name, value, artifact)
+
+    def __repr__(self) -> str:
+        return f"Result({', '.join(f'{name}: {artifact.kind}' for name, artifact in self.artifacts.items())})"
+
+
+def _is_plain(artifact: Artifact) -> bool:
+    return artifact.kind not in KINDS or KINDS[artifact.kind].plain
+
+
+def _data(artifact: Artifact, value: Any, path: Path | None) -> Any:
+    if value is None:
+        return None
+    kind = KINDS[artifact.kind]
+    if isinstance(kind, JsonKind):
+        return kind.dump(value)
+    encoded = kind.encode(value) if artifact.digest is None else b""
+    digest = artifact.digest or (of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded))
+    return {"kind": artifact.kind, "path": str(path.absolute()) if path else None, "digest": digest}
+
+
+def _write(stem: Path, value: Any, artifact: Artifact) -> Path:
+    """One value as a file that other programs read."""
+    kind = KINDS.get(artifact.kind)
+    if kind is None or value is None:
+        path = stem.with_name(f"{stem.name}.json")
+        path.write_text("null\n")
+        return path
+    path = stem.with_name(stem.name + _ending(kind.suffix, value, artifact))
+    if hasattr(value, "save"):
+        return Path(value.save(path))
+    text = value if artifact.kind == "text" else kind.encode(value).decode()  # type: ignore[union-attr]
+    path.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    return path
+
+
+def _ending(suffix: str, value: Any, artifact: Artifact) -> str:
+    if artifact.kind in ("file", "video"):
+        return value.path.suffix or suffix
+    return suffix

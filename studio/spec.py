@@ -1,0 +1,330 @@
+"""GraphSpec: what a YAML file says, checked for its form alone, with the place of everything in it.
+
+It has met no node class: names of nodes, ports and config fields are checked by `plan`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from studio.document import Document, Path
+from studio.errors import GraphError, Problem, did_you_mean
+from studio.resources import Resources
+from studio.values import KINDS, PortType
+
+__all__ = ["GraphSpec", "InputSpec", "StepSpec", "Wire"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
+_SAYS = {  # pydantic's error types, in our words
+    "missing": "is missing",
+    "string_type": "should be text",
+    "dict_type": "should be a mapping",
+    "model_type": "should be a mapping",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+}
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Where an input comes from: one reference, or several gathered into a list."""
+
+    refs: tuple[str, ...]
+    many: bool = False
+
+
+def _wire(raw: Any) -> Wire:
+    if isinstance(raw, Wire):
+        return raw
+    refs = raw if isinstance(raw, list) else [raw]
+    for ref in refs:
+        if not isinstance(ref, str) or not _REFERENCE.fullmatch(ref):
+            raise PydanticCustomError(
+                "wire",
+                "a wire is the name of an input, 'step.port', 'step', or a list of these, not {shown}",
+                {"shown": _shown(ref)},
+            )
+    return Wire(tuple(refs), isinstance(raw, list))
+
+
+def _input(raw: Any) -> Any:
+    return {"type": raw} if isinstance(raw, str) else raw
+
+
+_WIRE_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=False)
+
+
+class InputSpec(_Strict):
+    """One input of a graph."""
+
+    type: str = Field(
+        description="text, number, bool, data, audio, image, video, boxes, segments, vector, file, list[T], T?"
+    )
+    default: Any = Field(None, description="what is used when nothing is given")
+    description: str = Field("", description="what it is, for people")
+
+    @property
+    def has_default(self) -> bool:
+        return "default" in self.model_fields_set
+
+    @property
+    def port_type(self) -> PortType:
+        found = PortType.parse(self.type)
+        assert found is not None  # checked when the spec was read
+        return found
+
+
+class StepSpec(_Strict):
+    """One entry of `nodes:`: a node to use, its constants and its wires."""
+
+    use: str = Field(description="a node's name (asr.whisper), pkg.module:Class, or ./file.py:Class")
+    with_: dict[str, Any] = Field({}, alias="with", description="constants: config fields, and constants for ports")
+    in_: dict[str, Annotated[Wire, BeforeValidator(_wire)]] = Field(
+        {},
+        alias="in",
+        description="wires: input, step.port, or step; a list gathers",
+        json_schema_extra={"additionalProperties": _WIRE_SCHEMA},
+    )
+    resources: Resources = Field(Resources(), description="what one worker asks for")
+    timeout: float | None = Field(None, gt=0, description="seconds one task may run")
+    retries: int = Field(0, ge=0, le=100, description="how often a failed task is tried again")
+    cache: Literal["auto", "never", "refresh"] = Field("auto", description="whether results are kept and used")
+    each: str | list[str] | None = Field(None, description="a port to run once per element (not run by this version)")
+    when: str | None = Field(None, description="a condition (not run by this version)")
+    on_error: Any = Field(None, description="fail, skip or {use: WIRE} (not run by this version)")
+    replicas: Any = Field(None, description="how many workers (not run by this version)")
+    batch: Any = Field(None, description="how many tasks at once (not run by this version)")
+
+
+class GraphSpec(_Strict):
+    """A whole graph, as a person wrote it."""
+
+    graph: str = Field("", description="the graph's name")
+    description: str = Field("", description="what it does, for people")
+    inputs: dict[str, Annotated[InputSpec, BeforeValidator(_input)]] = Field(
+        {}, description="what a run is given: name: type, or name: {type, default, description}"
+    )
+    nodes: dict[str, StepSpec] = Field({}, description="the steps, in any order")
+    outputs: dict[str, Annotated[Wire, BeforeValidator(_wire)]] = Field(
+        {},
+        description="what a run gives: name: wire",
+        json_schema_extra={"additionalProperties": _WIRE_SCHEMA},
+    )
+    schema_: str = Field("", alias="$schema", description="for editors; ignored")
+
+    _document: Document = PrivateAttr(default_factory=lambda: Document("<graph>"))
+    _problems: list[Problem] = PrivateAttr(default_factory=list)
+    _left_out: set[Path] = PrivateAttr(default_factory=set)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_extensions(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        bare = _bare(data)
+        if isinstance(nodes := bare.get("nodes"), dict):
+            bare["nodes"] = {name: _bare(step) if isinstance(step, dict) else step for name, step in nodes.items()}
+        return {key: value for key, value in bare.items() if value is not None}
+
+    @classmethod
+    def read(cls, path: str | FilePath) -> GraphSpec:
+        """From a file; GraphError where it cannot be read as YAML at all."""
+        return cls.of(cls.document(path))
+
+    @staticmethod
+    def document(path: str | FilePath) -> Document:
+        """The document in a file."""
+        try:
+            return Document.read(FilePath(path).read_bytes(), str(path))
+        except OSError as error:
+            why = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or "unreadable").lower()
+            raise GraphError([Problem(str(path), 0, 0, why)]) from None
+
+    @classmethod
+    def of(cls, document: Document) -> GraphSpec:
+        """From a document. What is malformed is left out and told in `problems`, so that all can be told at once."""
+        if not isinstance(document.data, Mapping):
+            what = "nothing" if document.data is None else _shown(document.data)
+            raise GraphError(
+                [document.problem((), f"a graph is a mapping (graph, inputs, nodes, outputs), not {what}")]
+            )
+        spec = cls._without_malformed(document)
+        spec._document = document
+        _check_form(spec)
+        return spec
+
+    @classmethod
+    def _without_malformed(cls, document: Document) -> GraphSpec:
+        problems, left_out, data = list(document.problems), set[Path](), document.data
+        for _ in range(4):  # leaving something out may show what lay behind it
+            try:
+                spec = cls.model_validate(data)
+                break
+            except ValidationError as error:
+                fresh = [item for item in error.errors() if item["loc"] not in left_out]
+                problems += [_problem(document, item) for item in fresh]
+                left_out |= {_existing(data, item["loc"]) for item in error.errors()}
+                data = _pruned(document.data, left_out)
+        else:
+            raise GraphError(problems)
+        spec._problems, spec._left_out = problems, left_out
+        return spec
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the form, as far as it could be read past."""
+        return tuple(self._problems)
+
+    def left_out(self, *path: str) -> bool:
+        """Whether this stood in the file, but malformed: what follows from its absence need not be told."""
+        return any(path[:length] in self._left_out for length in range(1, len(path) + 1))
+
+    @property
+    def file(self) -> str:
+        """The file that the graph was read from, or what stands for it."""
+        return self._document.file
+
+    def problem(self, path: Path, message: str, hint: str = "", key: bool = False) -> Problem:
+        """A problem at a path of the document: ('nodes', 'hear', 'use')."""
+        return self._document.problem(path, message, hint, key)
+
+
+def _bare(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in mapping.items() if not str(key).startswith("x-")}
+
+
+def _existing(data: Any, loc: Path) -> Path:
+    """The longest part of a location that the data has (pydantic adds names of its own)."""
+    path: Path = ()
+    for part in loc:
+        if not (isinstance(data, Mapping) and part in data):
+            break
+        data, path = data[part], (*path, part)
+    return path
+
+
+def _pruned(data: Any, left_out: set[Path], path: Path = ()) -> Any:
+    """The data without what lies at some paths."""
+    if not isinstance(data, Mapping):
+        return data
+    kept = [(key, value) for key, value in data.items() if (*path, key) not in left_out]
+    return {key: _pruned(value, left_out, (*path, key)) for key, value in kept}
+
+
+def _check_form(spec: GraphSpec) -> None:
+    """Tells what pydantic does not see: names, types, defaults, and words that this version does not run."""
+    tell = spec._problems.append
+    for section, names in (("inputs", spec.inputs), ("nodes", spec.nodes), ("outputs", spec.outputs)):
+        for name in names:
+            if not _NAME.fullmatch(name):
+                hint = "A name is letters, digits and '_', and starts with no digit."
+                tell(spec.problem((section, name), f"'{name}' is no name", hint, key=True))
+    for name in spec.inputs.keys() & spec.nodes.keys():
+        message = f"'{name}' names both an input and a step; a wire could mean either"
+        tell(spec.problem(("nodes", name), message, "Rename one of them.", key=True))
+    for name, given in spec.inputs.items():
+        spec._problems += _input_problems(spec, name, given)
+    if not spec.nodes and not spec._left_out:
+        tell(spec.problem(("nodes",), "a graph has at least one step under 'nodes'"))
+    for name, step in spec.nodes.items():
+        for word in ("each", "when", "on_error", "replicas", "batch"):
+            if getattr(step, word) is not None:
+                message = f"'{word}' is part of the language, but this version does not run it yet"
+                tell(spec.problem(("nodes", name, word), message, key=True))
+
+
+def _input_problems(spec: GraphSpec, name: str, given: InputSpec) -> list[Problem]:
+    path: Path = ("inputs", name, "type")
+    found = PortType.parse(given.type)
+    if found is None or found.kind not in KINDS:
+        spec._left_out.add(("inputs", name))
+        known = f"Types: {', '.join(KINDS)}, list[T], T?"
+        hint = did_you_mean(found.kind if found else given.type, KINDS) or known
+        return [spec.problem(path, f"input '{name}' has the unknown type '{given.type}'", hint)]
+    if not given.has_default or given.default is None:
+        return []
+    if found.many != isinstance(given.default, list) and found.kind != "data":
+        wanted = f"{found} wants {'a list' if found.many else 'one value'}"
+        return [spec.problem(("inputs", name, "default"), f"the default of '{name}' does not fit: {wanted}")]
+    kind = KINDS[found.kind]
+    if not kind.plain:
+        return []  # the path of a file: looked at when it is used
+    try:
+        for item in given.default if found.many else [given.default]:
+            kind.coerce(item)
+    except (ValueError, OSError) as error:
+        return [spec.problem(("inputs", name, "default"), f"the default of '{name}' does not fit: {error}")]
+    return []
+
+
+def _problem(document: Document, error: Any) -> Problem:
+    """One of pydantic's errors, in our words and with its place."""
+    path: Path = tuple(error["loc"])
+    kind, name = error["type"], str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "extra_forbidden":
+        known = _known_keys(path)
+        where = f"in step '{path[1]}'" if path[0] == "nodes" and len(path) > 2 else f"in {_named(path[:-1])}"
+        message = f"unknown key '{name}' {where}"
+        elsewhere = _valid_elsewhere(name, path)
+        hint = did_you_mean(name, known) or elsewhere or f"Known keys: {', '.join(known)}."
+        return document.problem(path, message, hint, key=True)
+    if kind == "missing":
+        return document.problem(path[:-1], f"{_named(path[:-1])} lacks '{name}'", key=True)
+    says = _SAYS.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if says.startswith("should"):
+        return document.problem(path, f"{_named(path)} {says}, not {_shown(error['input'])}")
+    return document.problem(path, f"{_named(path)}: {says}")
+
+
+def _known_keys(path: Path) -> list[str]:
+    model: type[BaseModel] = GraphSpec
+    if path[0] == "nodes" and len(path) > 2:
+        model = Resources if "resources" in path[:-1] else StepSpec
+    elif path[0] == "inputs" and len(path) > 2:
+        model = InputSpec
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _valid_elsewhere(name: str, path: Path) -> str:
+    if path[0] != "nodes" and name in _known_keys(("nodes", "", "")):
+        return f"'{name}' belongs inside a step, under 'nodes'."
+    if len(path) > 1 and name in _known_keys((name,)):
+        return f"'{name}' belongs at the top of the file."
+    return ""
+
+
+def _named(path: Path) -> str:
+    """A path in words: ('nodes', 'hear', 'timeout') is: step 'hear': 'timeout'."""
+    if not path:
+        return "the graph"
+    owner = {"nodes": "step", "inputs": "input", "outputs": "output"}.get(str(path[0]))
+    if owner is None or len(path) == 1:
+        return f"'{path[0]}'"
+    rest = ".".join(str(part) for part in path[2:])
+    return f"{owner} '{path[1]}'" + (f": '{rest}'" if rest else "")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "empty"
+    text = (
+        repr(value) if not isinstance(value, dict | list) else f"a {'mapping' if isinstance(value, dict) else 'list'}"
+    )
+    return text if len(text) <= 60 else text[:57] + "…"

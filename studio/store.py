@@ -1,0 +1,177 @@
+"""Artifact and Store: values at rest, by content. It knows neither keys nor steps.
+
+A blob is named by the digest of its bytes, written to a temporary file and renamed, and hashed again
+whenever it is read. What does not match is moved to `quarantine/` and is as good as absent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from studio.digest import of_bytes, of_data, of_file
+from studio.values import KINDS
+
+__all__ = ["ABSENT", "MOST_IN_RECORD", "Artifact", "Damaged", "Store", "write_atomically"]
+
+MOST_IN_RECORD = 4096  # bytes; smaller plain values stand in the record itself
+
+_serial = itertools.count()
+
+
+class Damaged(Exception):
+    """A stored value is missing, or is not what its name says."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A value at rest: what edges, keys, records and events carry.
+
+    Small plain values are held `inline`, encoded. Others lie in a store under their `digest`, or
+    are still `live` in some process, or both. A list is its `items`.
+    """
+
+    kind: str
+    digest: str | None = None
+    size: int = 0
+    inline: bytes | None = None
+    items: tuple[Artifact, ...] | None = None
+    stored: bool = False
+    live: object = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of_plain(cls, kind: str, encoded: bytes) -> Artifact:
+        """A small value, held inline."""
+        return cls(kind, of_bytes(encoded), len(encoded), inline=encoded)
+
+    @classmethod
+    def of_items(cls, kind: str, items: tuple[Artifact, ...]) -> Artifact:
+        """A list of artifacts of one kind."""
+        digests = [item.digest for item in items]
+        digest = None if None in digests else of_data(digests)
+        return cls(kind, digest, sum(item.size for item in items), items=items)
+
+    @property
+    def leaves(self) -> tuple[Artifact, ...]:
+        """The artifact itself, or the items of a list."""
+        return (self,) if self.items is None else self.items
+
+    def at_rest(self) -> Artifact:
+        """The same without its live value."""
+        items = None if self.items is None else tuple(item.at_rest() for item in self.items)
+        return replace(self, live=None, items=items)
+
+
+ABSENT = Artifact("absent", of_bytes(b"absent"), inline=b"")  # what an unwired optional port holds
+
+
+class Store:
+    """Blobs by digest, in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.blobs = folder / "blobs"
+        self.quarantine = folder / "quarantine"
+        self._verified: dict[str, tuple[int, int]] = {}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Store, (self.folder,))
+
+    def put(self, kind: str, encoded: bytes | Path, digest: str | None = None) -> Artifact:
+        """Keeps some bytes, or a copy of a file; OSError where the disk does not take them."""
+        if isinstance(encoded, Path):
+            return self._put_file(kind, encoded, digest)
+        digest = digest or of_bytes(encoded)
+        path = self.path(digest)
+        if not self._sound_size(path, len(encoded)):
+            write_atomically(path, encoded, mode=0o444)
+        return Artifact(kind, digest, len(encoded), stored=True)
+
+    def path(self, digest: str) -> Path:
+        """Where the blob of a digest lies."""
+        return self.blobs / digest[:2] / digest
+
+    def read(self, artifact: Artifact) -> bytes | Path:
+        """The verified bytes of an artifact, or for kinds held by path the verified file; else Damaged."""
+        if artifact.inline is not None:
+            return artifact.inline
+        path = self.verified(artifact)
+        return path if KINDS[artifact.kind].by_path else path.read_bytes()
+
+    def verified(self, artifact: Artifact) -> Path:
+        """The file of an artifact, once its content is known to match; else it is set aside: Damaged."""
+        assert artifact.digest is not None
+        path = self.path(artifact.digest)
+        try:
+            stat = path.stat()
+        except OSError:
+            raise Damaged(f"the blob {artifact.digest[:12]} is missing") from None
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if self._verified.get(artifact.digest) != stamp:
+            if stat.st_size != artifact.size or of_file(path) != artifact.digest:
+                self.set_aside(path)
+                raise Damaged(f"the blob {artifact.digest[:12]} is damaged; it was set aside")
+            self._verified[artifact.digest] = stamp
+        return path
+
+    def set_aside(self, path: Path) -> None:
+        """Moves a file that cannot be trusted to the quarantine."""
+        self.quarantine.mkdir(parents=True, exist_ok=True)
+        try:
+            path.replace(self.quarantine / f"{path.name}.{os.getpid()}.{next(_serial)}")
+        except FileNotFoundError:
+            pass  # somebody else was faster
+
+    def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
+        digest = digest or of_file(source)
+        path, size = self.path(digest), source.stat().st_size
+        if not self._sound_size(path, size):
+            self._copy(source, path, digest)
+        return Artifact(kind, digest, size, stored=True)
+
+    def _copy(self, source: Path, path: Path, digest: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        try:
+            shutil.copyfile(source, temporary)
+            if of_file(temporary) != digest:
+                raise Damaged(f"'{source}' changed while it was read")
+            temporary.chmod(0o444)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _sound_size(self, path: Path, size: int) -> bool:
+        """Whether a blob is there already; one of a wrong size is replaced."""
+        try:
+            there = path.stat().st_size == size
+        except OSError:
+            return False
+        if there:
+            os.utime(path)  # a blob in use is not swept
+        return there
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600, replace: bool = True) -> bool:
+    """All of the data under its name, or nothing; False if it was there and is not to be replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+        if replace:
+            temporary.replace(path)
+            return True
+        os.link(temporary, path)
+        return True
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name[:40]}.{os.getpid()}.{next(_serial)}.tmp")

@@ -1,0 +1,161 @@
+"""Upkeep of a cache: what is in it, is it sound, and what may go."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.cache import Cache, Record
+from studio.errors import StoreError
+from studio.resources import show_bytes
+
+__all__ = ["BUDGET", "Entry", "Stats", "Verification", "clear", "entries", "prune", "stats", "verify"]
+
+BUDGET = 20 << 30  # bytes that a cache may fill before old entries go
+_GRACE = 3600.0  # seconds that a blob without a record is left alone: its record may be on its way
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record, with what it weighs and when it was last used."""
+
+    record: Record
+    path: Path
+    size: int  # bytes, its blobs included
+    used: float  # seconds since the epoch
+
+
+@dataclass(frozen=True)
+class Stats:
+    """A cache in figures."""
+
+    folder: Path
+    records: int
+    blobs: int
+    size: int  # bytes of both
+    seconds: float  # of computing that it holds
+    quarantined: int
+    nodes: dict[str, int]  # records by node
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a look at every record and every blob found."""
+
+    records: int
+    blobs: int
+    damaged: int  # set aside
+
+
+def entries(cache: Cache, node: str | None = None) -> Iterator[Entry]:
+    """Every sound record, the last used first."""
+    for path in cache.all_records(node):
+        record = cache.read(path)
+        if record is not None:
+            stat = path.stat()
+            yield Entry(record, path, stat.st_size + sum(blob.size for blob in record.blobs), stat.st_mtime)
+
+
+def stats(cache: Cache) -> Stats:
+    """The cache in figures."""
+    nodes: dict[str, int] = {}
+    seconds, records_size, records = 0.0, 0, 0
+    for entry in entries(cache):
+        records += 1
+        nodes[entry.record.node] = nodes.get(entry.record.node, 0) + 1
+        seconds += entry.record.seconds
+        records_size += entry.path.stat().st_size
+    blobs = list(_blobs(cache))
+    size = records_size + sum(path.stat().st_size for path in blobs)
+    return Stats(cache.folder, records, len(blobs), size, seconds, len(_files(cache.store.quarantine)), nodes)
+
+
+def verify(cache: Cache) -> Verification:
+    """Reads and hashes everything; what is damaged is set aside, and will be made anew."""
+    before = cache.damaged
+    for path in cache.all_records():
+        record = cache.read(path)
+        if record is not None and cache.path(record.key, record.node) != path:
+            cache.damaged += 1
+            cache.store.set_aside(path)
+        elif record is not None:
+            cache.lookup(record.key, record.node)
+    blobs = list(_blobs(cache))
+    return Verification(len(cache.all_records()), len(blobs), cache.damaged - before)
+
+
+def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
+    """Lets the least worthy records go until the rest fits the budget, and sweeps; records and bytes freed.
+
+    Worth is what a record saves (its seconds) against what it weighs and how long it lay unused.
+    """
+    before = _weight(cache)
+    gone, kept = 0, sorted(entries(cache), key=_worth)
+    size = sum(entry.size for entry in kept)
+    for entry in kept:
+        if size <= budget:
+            break
+        entry.path.unlink(missing_ok=True)
+        size -= entry.size
+        gone += 1
+    _sweep(cache)
+    return gone, max(0, before - _weight(cache))
+
+
+def prune_at_times(cache: Cache, budget: int = BUDGET) -> None:
+    """Prunes, if the last time is an hour ago or more: a run's last deed, and mostly nothing."""
+    stamp = cache.folder / "pruned"
+    try:
+        if stamp.exists() and time.time() - stamp.stat().st_mtime < _GRACE:
+            return
+        stamp.touch()
+        if _weight(cache) > budget:
+            prune(cache, budget)
+    except OSError:
+        pass  # a cache that cannot be written needs no pruning
+
+
+def clear(cache: Cache) -> int:
+    """Empties the cache; the bytes freed."""
+    if not (cache.folder / "CACHEDIR.TAG").exists():
+        raise StoreError(f"'{cache.folder}' is not a cache of the Studio: nothing was deleted")
+    freed = _weight(cache)
+    for name in ("records", "blobs", "quarantine"):
+        shutil.rmtree(cache.folder / name, ignore_errors=True)
+    return freed
+
+
+def describe(entry: Entry) -> str:
+    """A record in a line."""
+    record = entry.record
+    outputs = ", ".join(f"{name}: {artifact.kind}" for name, artifact in record.outputs.items())
+    return f"{record.key[:12]}  {record.node:<24} {show_bytes(entry.size):>10}  {record.seconds:8.2f} s  {outputs}"
+
+
+def _worth(entry: Entry) -> float:
+    idle = max(1.0, time.time() - entry.used)
+    return max(entry.record.seconds, 0.001) / (max(entry.size, 1) * idle)
+
+
+def _weight(cache: Cache) -> int:
+    return sum(path.stat().st_size for path in [*_files(cache.records), *_files(cache.store.blobs)] if path.exists())
+
+
+def _sweep(cache: Cache) -> None:
+    """Deletes blobs that no record names, and temporary files that nobody writes any more."""
+    named = {blob.digest for entry in entries(cache) for blob in entry.record.blobs}
+    for path in [*_files(cache.store.blobs), *_files(cache.records)]:
+        stale = path.name.endswith(".tmp") or (path.parent.parent == cache.store.blobs and path.name not in named)
+        if stale and time.time() - path.stat().st_mtime > _GRACE:
+            path.unlink(missing_ok=True)
+
+
+def _blobs(cache: Cache) -> Iterator[Path]:
+    return (path for path in _files(cache.store.blobs) if not path.name.endswith(".tmp"))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []

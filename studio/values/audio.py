@@ -1,0 +1,190 @@
+"""Audio: sound as samples and a rate. It knows no model; `mono(rate)` gives each one what it wants."""
+
+from __future__ import annotations
+
+import io
+import struct
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from studio.values.base import Media, MediaKind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Audio", "AudioKind"]
+
+
+class Audio(Media):
+    """Sound: float32 samples in [-1, 1], of shape (n,) or (n, channels), at `rate` samples a second."""
+
+    kind = "audio"
+
+    def __init__(self, samples: NDArray[Any], rate: int) -> None:
+        if isinstance(rate, bool) or not 1 <= int(rate) <= 1_000_000:
+            raise ValueError(f"a sampling rate lies between 1 and 1,000,000 a second, not {rate!r}")
+        self.rate = int(rate)
+        self.__dict__["samples"] = _as_float32(samples)
+        self._source: bytes | None = None
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """From a WAV, FLAC, OGG or MP3 file (with PyAV installed, from any container that holds sound)."""
+        try:
+            return cls.from_bytes(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"'{path}' is {error}") from None
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """From the bytes of such a file; they are kept as they are."""
+        samples, rate = _decode(data)
+        sound = cls(samples, rate)
+        sound._source = data
+        return sound
+
+    @cached_property
+    def samples(self) -> NDArray[np.float32]:
+        """The samples: float32, read-only, of shape (n,) or (n, channels)."""
+        return _as_float32(_decode(self._source or b"")[0])
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound lasts."""
+        return len(self.samples) / self.rate
+
+    @property
+    def channels(self) -> int:
+        """1 for mono, 2 for stereo …"""
+        return 1 if self.samples.ndim == 1 else int(self.samples.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.samples.nbytes)
+
+    def mono(self, rate: int | None = None) -> NDArray[np.float32]:
+        """The samples mixed down to one channel and resampled to `rate`: float32 of shape (n,)."""
+        import numpy as np
+
+        mixed = self.samples if self.samples.ndim == 1 else self.samples.mean(axis=1)
+        if rate and rate != self.rate:
+            import soxr
+
+            mixed = soxr.resample(mixed, self.rate, rate)
+        return np.ascontiguousarray(mixed, dtype=np.float32)
+
+    def to_bytes(self) -> bytes:
+        return self._source if self._source is not None else _float_wav(self.samples, self.rate)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes WAV (16 bits), FLAC, OGG or MP3, as the suffix says."""
+        import soundfile
+
+        path = Path(path)
+        try:
+            soundfile.write(path, self.samples, self.rate)
+        except (TypeError, ValueError, soundfile.SoundFileError) as error:
+            raise ValueError(f"cannot write sound as '{path.name}': {error}") from None
+        return path
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Audio):
+            return NotImplemented
+        same_shape = self.rate == other.rate and self.samples.shape == other.samples.shape
+        return same_shape and bool((self.samples == other.samples).all())
+
+    def __hash__(self) -> int:
+        return hash((self.rate, self.samples.shape))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restored, (self._source, None if self._source is not None else self.samples, self.rate))
+
+    def __repr__(self) -> str:
+        return f"Audio({self.seconds:.2f} s, {self.rate} Hz, {self.channels} ch)"
+
+
+class AudioKind(MediaKind[Audio]):
+    """Sound."""
+
+    name = "audio"
+    suffix = ".wav"
+    python = Audio
+
+    def convert(self, raw: object) -> Audio:
+        if isinstance(raw, tuple) and len(raw) == 2:
+            first, second = raw
+            return Audio(second, first) if isinstance(first, int) else Audio(first, second)
+        if type(raw).__module__ == "numpy":
+            raise ValueError("an array says nothing of its rate: give (samples, rate)")
+        return super().convert(raw)
+
+
+def _restored(source: bytes | None, samples: Any, rate: int) -> Audio:
+    if samples is not None:
+        return Audio(samples, rate)
+    sound = Audio.__new__(Audio)
+    sound.rate, sound._source = rate, source
+    return sound
+
+
+def _as_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
+    import numpy as np
+
+    array = np.asarray(samples)
+    if array.dtype.kind == "i":
+        array = array.astype(np.float32) / float(-np.iinfo(array.dtype).min)
+    if array.dtype.kind != "f":
+        raise ValueError(f"samples are floats in [-1, 1] or signed integers, not {array.dtype}")
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= 64):
+        raise ValueError(f"samples have the shape (n,) or (n, channels), not {array.shape}")
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError("samples hold NaN or infinity")
+    array = array if not array.flags.writeable else array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _decode(data: bytes) -> tuple[NDArray[np.float32], int]:
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32")
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        samples, rate = _decode_container(data)
+    if not len(samples):
+        raise ValueError("sound of no length")
+    return samples, int(rate)
+
+
+def _decode_container(data: bytes) -> tuple[NDArray[np.float32], int]:
+    """M4A, WebM, MP4 …, where PyAV is installed."""
+    try:
+        import av
+    except ImportError:
+        raise ValueError("no sound this machine can read (WAV, FLAC, OGG, MP3; others need: pip install av)") from None
+    import numpy as np
+
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            stream = container.streams.audio[0]
+            planar = av.AudioResampler(format="fltp")
+            frames = [out for frame in container.decode(stream) for out in planar.resample(frame)]
+            samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+            return samples.T.squeeze(), int(stream.rate)
+    except (av.FFmpegError, IndexError, ValueError):
+        raise ValueError(
+            "no sound that can be read: neither WAV, FLAC, OGG, MP3 nor a container with a sound track"
+        ) from None
+
+
+def _float_wav(samples: NDArray[np.float32], rate: int) -> bytes:
+    """A 32-bit float WAV. Ours, because libsndfile stamps the time of day into such files."""
+    channels = 1 if samples.ndim == 1 else samples.shape[1]
+    body = samples.astype("<f4", copy=False).tobytes()
+    form = struct.pack("<HHIIHHH", 3, channels, rate, rate * channels * 4, channels * 4, 32, 0)
+    fact = struct.pack("<4sII", b"fact", 4, len(samples))
+    chunks = struct.pack("<4sI", b"fmt ", len(form)) + form + fact + struct.pack("<4sI", b"data", len(body)) + body
+    return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks

@@ -1,0 +1,145 @@
+"""Kind and Media: what every kind of value can do. It knows no store and no node.
+
+A Kind turns what people hand over into a value (`coerce`), a value into bytes at rest (`encode`)
+and back (`decode`). Encoding is deterministic: equal values give equal bytes, hence equal digests.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+__all__ = ["JsonKind", "Kind", "Media", "MediaKind", "to_json"]
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Media")
+
+
+class Kind(ABC, Generic[T]):
+    """One kind of value: its name, its Python type, and its ways in and out."""
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]  # of the file at rest
+    plain: ClassVar[bool] = False  # small JSON, rather than media
+    by_path: ClassVar[bool] = False  # decoded from a file that stays where it is, never read whole
+
+    python: type  # the Python type in a node's hands
+
+    @abstractmethod
+    def coerce(self, raw: object) -> T:
+        """A value from what a person or a node hands over; ValueError says what would do."""
+
+    @abstractmethod
+    def encode(self, value: T) -> bytes | Path:
+        """The bytes at rest, or the file that already holds them."""
+
+    @abstractmethod
+    def decode(self, source: bytes | Path) -> T:
+        """The value back from its bytes; for a `by_path` kind, from its file."""
+
+    def parse(self, word: str) -> T:
+        """A value from a word on the command line."""
+        return self.coerce(word)
+
+
+def to_json(data: object) -> bytes:
+    """Compact JSON in the order given; ValueError names what JSON cannot hold."""
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
+    except RecursionError:
+        raise ValueError("data nested too deeply, or holding itself") from None
+    except (TypeError, UnicodeEncodeError) as error:
+        raise ValueError(f"not plain data: {error}") from None
+
+
+class JsonKind(Kind[T]):
+    """A kind whose value is small, and at rest a line of JSON."""
+
+    suffix = ".json"
+    plain = True
+
+    def encode(self, value: T) -> bytes:
+        return to_json(self.dump(value))
+
+    def decode(self, source: bytes | Path) -> T:
+        assert isinstance(source, bytes)
+        return self.restore(json.loads(source))
+
+    def dump(self, value: T) -> object:
+        """The value as plain data."""
+        return value
+
+    def restore(self, data: Any) -> T:
+        """The value from its plain data."""
+        return self.coerce(data)
+
+
+class Media:
+    """An immutable value that is heavy: it lives in memory or in a file, and can be saved."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """A value from a file, which is checked."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """A value from the bytes of a file, which are checked."""
+        raise NotImplementedError
+
+    def to_bytes(self) -> bytes | Path:
+        """The bytes at rest: the original ones where the value is an untouched file."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> Path:
+        """Writes a file that other programs read, in the format of its suffix."""
+        raise NotImplementedError
+
+    @property
+    def nbytes(self) -> int:
+        """What the value weighs in memory, in bytes."""
+        raise NotImplementedError
+
+
+class MediaKind(Kind[M]):
+    """A kind whose values are a class of Media."""
+
+    python: type[M]
+
+    def coerce(self, raw: object) -> M:
+        if isinstance(raw, self.python):
+            return raw
+        if isinstance(raw, str | Path):
+            return self.python.open(existing(raw))
+        if isinstance(raw, bytes | bytearray | memoryview):
+            return self.python.from_bytes(bytes(raw))
+        return self.convert(raw)
+
+    def convert(self, raw: object) -> M:
+        """A value from some other Python object, such as an array."""
+        raise ValueError(
+            f"a {type(raw).__name__} is no {self.name}; give a path, bytes or a studio.{self.python.__name__}"
+        )
+
+    def encode(self, value: M) -> bytes | Path:
+        return value.to_bytes()
+
+    def decode(self, source: bytes | Path) -> M:
+        return self.python.open(source) if isinstance(source, Path) else self.python.from_bytes(source)
+
+
+def existing(raw: str | Path) -> Path:
+    """The path of a file that is there; ValueError says what is."""
+    path = Path(raw).expanduser()
+    if path.is_dir():
+        raise ValueError(f"'{raw}' is a folder, not a file")
+    if not path.exists():
+        raise ValueError(f"no such file: '{raw}'")
+    if not path.stat().st_size:
+        raise ValueError(f"the file is empty: '{raw}'")
+    return path

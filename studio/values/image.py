@@ -1,0 +1,175 @@
+"""Image: a picture, decoded when it is looked at."""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from studio.values.base import Media, MediaKind
+
+if TYPE_CHECKING:
+    import PIL.Image
+    from numpy.typing import NDArray
+
+__all__ = ["Image", "ImageKind"]
+
+_MODES = {"1", "L", "LA", "RGB", "RGBA", "I;16"}  # the modes that PNG holds as they are
+_MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
+
+
+class Image(Media):
+    """A picture: a PIL image in `pil`, an array (height, width[, channels]) in `array`."""
+
+    kind = "image"
+
+    def __init__(self, picture: PIL.Image.Image | NDArray[Any]) -> None:
+        import PIL.Image
+
+        if not isinstance(picture, PIL.Image.Image):
+            picture = _from_array(picture)
+        self.__dict__["pil"] = _in_png_mode(picture)
+        self._source: bytes | None = None
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """From a PNG, JPEG, WebP, GIF, BMP or TIFF file."""
+        try:
+            return cls.from_bytes(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"'{path}' is {error}") from None
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """From the bytes of such a file, decoded once to be sure; they are kept as they are."""
+        image = cls(_decode(data))
+        image._source = data
+        return image
+
+    @cached_property
+    def pil(self) -> PIL.Image.Image:
+        """The picture as PIL holds it. Not to be changed in place: copy first."""
+        return _in_png_mode(_decode(self._source or b""))
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The pixels, read-only: (height, width) or (height, width, channels), uint8 (uint16 for I;16)."""
+        import numpy as np
+
+        pixels = np.asarray(self.pil)
+        pixels.flags.writeable = False
+        return pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, in pixels."""
+        return self.pil.size
+
+    @property
+    def nbytes(self) -> int:
+        width, height = self.size
+        return width * height * len(self.pil.getbands())
+
+    def to_bytes(self) -> bytes:
+        if self._source is not None:
+            return self._source
+        target = io.BytesIO()
+        self.pil.save(target, "PNG", compress_level=1)
+        return target.getvalue()
+
+    def save(self, path: str | Path) -> Path:
+        """Writes PNG, JPEG, WebP …, as the suffix says."""
+        path = Path(path)
+        flat = self.pil.convert("RGB") if path.suffix.lower() in (".jpg", ".jpeg") else self.pil
+        try:
+            flat.save(path)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"cannot write a picture as '{path.name}': {error}") from None
+        return path
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Image):
+            return NotImplemented
+        mine, theirs = self.pil, other.pil
+        return mine.mode == theirs.mode and mine.size == theirs.size and mine.tobytes() == theirs.tobytes()
+
+    def __hash__(self) -> int:
+        return hash(self.size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restored, (self._source, None if self._source is not None else self.pil))
+
+    def __repr__(self) -> str:
+        return f"Image({self.size[0]} × {self.size[1]}, {self.pil.mode})"
+
+
+class ImageKind(MediaKind[Image]):
+    """A picture."""
+
+    name = "image"
+    suffix = ".png"
+    python = Image
+
+    def convert(self, raw: object) -> Image:
+        origin = type(raw).__module__
+        if origin.startswith(("PIL.", "numpy")):
+            return Image(raw)  # type: ignore[arg-type]
+        return super().convert(raw)
+
+
+def _restored(source: bytes | None, picture: Any) -> Image:
+    if picture is not None:
+        return Image(picture)
+    image = Image.__new__(Image)
+    image._source = source
+    return image
+
+
+def _in_png_mode(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """The same pixels in a mode that PNG holds, alone: no palette, no metadata."""
+    if picture.mode not in _MODES:
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    bare = picture.copy()
+    bare.info = {}
+    return bare
+
+
+def _from_array(pixels: Any) -> PIL.Image.Image:
+    import numpy as np
+    import PIL.Image
+
+    pixels = np.asarray(pixels)
+    flat = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
+    if pixels.dtype not in (np.uint8, np.uint16, np.bool_) or not flat or not pixels.size:
+        raise ValueError(
+            f"pixels are uint8 of shape (height, width[, 3 or 4]), not {pixels.dtype} of shape {pixels.shape}"
+        )
+    if pixels.dtype == np.uint16 and pixels.ndim != 2:
+        raise ValueError("16-bit pixels have one channel")
+    return PIL.Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _decode(data: bytes) -> PIL.Image.Image:
+    import PIL.Image
+
+    try:
+        picture = PIL.Image.open(io.BytesIO(data))
+        width, height = picture.size
+        if width * height > _MAX_PIXELS:
+            raise ValueError(f"a picture of {width:,} × {height:,} pixels: more than the {_MAX_PIXELS:,} allowed")
+        picture.load()
+        return picture
+    except PIL.Image.DecompressionBombError as error:
+        raise ValueError(f"too large a picture: {error}") from None
+    except (PIL.UnidentifiedImageError, SyntaxError):
+        raise ValueError("no picture that can be read (PNG, JPEG, WebP, GIF, BMP, TIFF)") from None
+    except (OSError, EOFError, struct_error()) as error:
+        raise ValueError(f"a broken picture: {error}") from None
+
+
+def struct_error() -> type[Exception]:
+    """What PIL lets through for some cut-off headers."""
+    import struct
+
+    return struct.error

@@ -1,0 +1,120 @@
+"""Text, number, bool and data: values that Python already has."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeAlias
+
+from studio.values.base import JsonKind
+
+__all__ = ["BoolKind", "DataKind", "NumberKind", "TextKind"]
+
+Plain: TypeAlias = Any  # JSON of any shape
+
+_MAX_DEPTH = 100
+
+
+class TextKind(JsonKind[str]):
+    """A piece of text."""
+
+    name = "text"
+    suffix = ".txt"
+    python = str
+
+    def coerce(self, raw: object) -> str:
+        if not isinstance(raw, str):
+            raise ValueError(f"expected text, not {_named(raw)}")
+        return str(raw)
+
+
+class NumberKind(JsonKind[float]):
+    """An integer or a float; which of the two it is, is kept."""
+
+    name = "number"
+    python = float
+
+    def coerce(self, raw: object) -> float:
+        number = _unwrapped(raw)
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"expected a number, not {_named(raw)}")
+        if not math.isfinite(number):
+            raise ValueError(f"expected a finite number, not {number}")
+        return number
+
+    def parse(self, word: str) -> float:
+        try:
+            return self.coerce(json.loads(word))
+        except ValueError:
+            raise ValueError(f"expected a number, not '{word}'") from None
+
+
+class BoolKind(JsonKind[bool]):
+    """True or false."""
+
+    name = "bool"
+    python = bool
+
+    def coerce(self, raw: object) -> bool:
+        flag = _unwrapped(raw)
+        if not isinstance(flag, bool):
+            raise ValueError(f"expected true or false, not {_named(raw)}")
+        return flag
+
+    def parse(self, word: str) -> bool:
+        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if word.lower() not in words:
+            raise ValueError(f"expected true or false, not '{word}'")
+        return words[word.lower()]
+
+
+class DataKind(JsonKind[Any]):
+    """Any JSON: objects and lists of it, in the order given."""
+
+    name = "data"
+    python = dict
+
+    def coerce(self, raw: object) -> Plain:
+        return _plain(raw, 0)
+
+    def restore(self, data: Plain) -> Plain:
+        return data  # JSON has just made it: nothing to check
+
+    def parse(self, word: str) -> Plain:
+        try:
+            return json.loads(word)
+        except ValueError as error:
+            raise ValueError(f"expected JSON, not '{word}' ({error})") from None
+
+
+def _plain(raw: object, depth: int) -> Plain:
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"data nested more than {_MAX_DEPTH} deep, or holding itself")
+    if isinstance(raw, dict):
+        return {_name(key): _plain(value, depth + 1) for key, value in raw.items()}
+    if isinstance(raw, list | tuple):
+        return [_plain(item, depth + 1) for item in raw]
+    scalar = _unwrapped(raw)
+    if isinstance(scalar, float) and not math.isfinite(scalar):
+        raise ValueError(f"JSON has no {scalar}")
+    if scalar is None or isinstance(scalar, str | int | float):
+        return scalar
+    raise ValueError(f"data is JSON (objects, lists, text, numbers, true, false, null), not {_named(raw)}")
+
+
+def _name(key: object) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"the names in an object are text, not {_named(key)}")
+    return key
+
+
+def _unwrapped(raw: object) -> object:
+    """A numpy scalar as the Python number it holds."""
+    if type(raw).__module__ == "numpy" and getattr(raw, "shape", None) == () and hasattr(raw, "item"):
+        return raw.item()
+    return raw
+
+
+def _named(raw: object) -> str:
+    shown = repr(raw)
+    return f"{shown} ({type(raw).__name__})" if len(shown) <= 40 else f"a {type(raw).__name__}"

@@ -1,0 +1,108 @@
+"""Vector: an array of numbers, such as an embedding, with its dtype and shape kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from studio.values.base import Media, MediaKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Vector", "VectorKind"]
+
+
+class Vector(Media):
+    """An array of any shape: a read-only numpy array in `array`, at rest a safetensors file."""
+
+    kind = "vector"
+
+    def __init__(self, array: NDArray[Any] | list[Any]) -> None:
+        import numpy as np
+
+        array = np.asarray(array)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"a vector holds floats, integers or bools, not {array.dtype}")
+        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        if array.flags.writeable:
+            array = array.copy()
+            array.flags.writeable = False
+        self.array = array
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """From a .safetensors file with one tensor, or a .npy file."""
+        try:
+            return cls.from_bytes(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"'{path}' is {error}") from None
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """From the bytes of such a file; nothing in them is ever unpickled."""
+        if data.startswith(b"\x93NUMPY"):
+            return cls(_from_npy(data))
+        import safetensors.numpy
+
+        try:
+            tensors = safetensors.numpy.load(data)
+        except (safetensors.SafetensorError, KeyError):
+            raise ValueError("neither a safetensors nor a .npy file") from None
+        if len(tensors) != 1:
+            raise ValueError(f"a file of {len(tensors)} tensors, where one is expected")
+        return cls(next(iter(tensors.values())))
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.array.nbytes)
+
+    def to_bytes(self) -> bytes:
+        import safetensors.numpy
+
+        return safetensors.numpy.save({"vector": self.array})
+
+    def save(self, path: str | Path) -> Path:
+        """Writes .npy or .safetensors, as the suffix says."""
+        import numpy as np
+
+        path = Path(path)
+        if path.suffix == ".npy":
+            np.save(path, self.array, allow_pickle=False)
+        else:
+            path.write_bytes(self.to_bytes())
+        return path
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Vector):
+            return NotImplemented
+        mine, theirs = self.array, other.array
+        return mine.dtype == theirs.dtype and mine.shape == theirs.shape and mine.tobytes() == theirs.tobytes()
+
+    def __hash__(self) -> int:
+        return hash((self.array.shape, str(self.array.dtype)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Vector, (self.array,))
+
+    def __repr__(self) -> str:
+        return f"Vector({'×'.join(map(str, self.array.shape))}, {self.array.dtype})"
+
+
+class VectorKind(MediaKind[Vector]):
+    """An array of numbers."""
+
+    name = "vector"
+    suffix = ".safetensors"
+    python = Vector
+
+    def convert(self, raw: object) -> Vector:
+        return Vector(raw)  # type: ignore[arg-type]
+
+
+def _from_npy(data: bytes) -> NDArray[Any]:
+    import io
+
+    import numpy as np
+
+    return np.load(io.BytesIO(data), allow_pickle=False)  # type: ignore[no-any-return]

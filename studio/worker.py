@@ -1,0 +1,208 @@
+"""Recipe, Task and Worker: one node, set up once on its share of a machine, running tasks.
+
+The same class works in a thread and in an actor. It knows no graph, no cache and no executor:
+inputs come to it as artifacts, outputs leave it as artifacts, and what goes wrong leaves as a
+`Failed`, never as an exception.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from studio.errors import StudioError
+from studio.node import Node, ports_of
+from studio.resources import Resources
+from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store
+from studio.values import KINDS, PortType
+
+__all__ = ["Done", "Failed", "Outcome", "Recipe", "Task", "Worker", "pack", "unpack"]
+
+_MOST_INLINE = 1 << 20  # bytes; plain values above this travel like media
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What it takes to make a worker. Workers of one `key` are interchangeable."""
+
+    key: str
+    name: str  # of the node, for messages
+    node: type[Node]
+    config: BaseModel
+    resources: Resources
+    portable: bool = True  # whether another process can import the class by its name
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step whose inputs have arrived."""
+
+    step: str
+    recipe: Recipe
+    inputs: Mapping[str, Artifact]
+    store: Store | None = None  # where inputs lie at rest, and outputs are kept
+    keep: bool = False  # whether outputs are kept in the store
+    timeout: float | None = None  # seconds
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task that ended well: an artifact for each output port, and where the time went."""
+
+    outputs: Mapping[str, Artifact]
+    seconds: float = 0.0  # in the node's own code
+    spans: Mapping[str, float] = field(default_factory=dict)  # read, compute, encode: seconds each
+    log: str = ""  # what the node printed
+    unkept: str = ""  # why outputs could not be kept in the store
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task, or the setting up of its worker, that did not end well."""
+
+    message: str
+    trace: str = ""  # for the one who wrote the node
+    exit_code: int = 1
+    retryable: bool = True
+    log: str = ""
+
+
+Outcome = Done | Failed
+Fetch = Callable[[object], object]  # a live value, from what stands for it
+
+
+class Worker:
+    """One node, set up. Tasks run one at a time."""
+
+    def __init__(self, recipe: Recipe, device: str, threads: int) -> None:
+        self.recipe = recipe
+        self._ports = ports_of(recipe.node)
+        self._node = recipe.node()
+        self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
+        self._node.setup()
+
+    def run(self, task: Task, fetch: Fetch) -> tuple[Outcome, list[object]]:
+        """The outcome, and the live values that its artifacts refer to by their index."""
+        started = time.perf_counter()
+        try:
+            arguments = {name: unpack(artifact, fetch, task.store) for name, artifact in task.inputs.items()}
+            read = time.perf_counter()
+            results = self._named(self._node.run(**arguments))
+            computed = time.perf_counter()
+            packed = self._packed(results, task)
+        except Exception as error:
+            return failure(error), []
+        packed.spans.update(read=read - started, compute=computed - read, encode=time.perf_counter() - computed)
+        return packed.done(computed - read), packed.live
+
+    def _named(self, result: object) -> dict[str, object]:
+        names = list(self._ports.outputs)
+        if not self._ports.named:
+            return {names[0]: result}
+        if not isinstance(result, tuple) or len(result) != len(names):
+            raise ValueError(f"run returned a {type(result).__name__}, where {', '.join(names)} were declared")
+        return dict(zip(names, result, strict=True))
+
+    def _packed(self, results: Mapping[str, object], task: Task) -> _Packing:
+        packing = _Packing(task.store if task.keep else None)
+        for name, value in results.items():
+            try:
+                packing.outputs[name] = packing.of(self._ports.outputs[name].type, value)
+            except ValueError as error:
+                raise ValueError(f"output '{name}': {error}") from error
+        return packing
+
+
+class _Packing:
+    """Outputs on their way: encoded and kept where there is a store, live where they are heavy."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        self._unkept = ""
+        self.outputs: dict[str, Artifact] = {}
+        self.live: list[object] = []
+        self.spans: dict[str, float] = {}
+
+    def done(self, seconds: float) -> Done:
+        return Done(self.outputs, seconds, self.spans, unkept=self._unkept)
+
+    def of(self, type_: PortType, value: object) -> Artifact:
+        if value is None and type_.optional:
+            return ABSENT
+        if not type_.many:
+            return self._one(type_.kind, value)
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected a list, not a {type(value).__name__}")
+        return Artifact.of_items(type_.kind, tuple(self._one(type_.kind, item) for item in value))
+
+    def _one(self, kind: str, value: object) -> Artifact:
+        artifact, live = pack(kind, value)
+        if self._store is not None and not self._unkept:
+            artifact = self._kept(artifact, live)
+        if live is None:
+            return artifact
+        self.live.append(live)
+        return replace(artifact, live=len(self.live) - 1)
+
+    def _kept(self, artifact: Artifact, live: object) -> Artifact:
+        assert self._store is not None
+        if artifact.inline is not None and artifact.size <= MOST_IN_RECORD:
+            return artifact
+        encoded = artifact.inline or _encoded(artifact.kind, live)
+        try:
+            stored = self._store.put(artifact.kind, encoded, artifact.digest)
+        except OSError as error:
+            self._unkept = str(error)
+            return artifact
+        return replace(stored, inline=artifact.inline)
+
+
+def pack(kind: str, raw: object) -> tuple[Artifact, object]:
+    """A value as an artifact; with it what must travel beside it, or None for a small plain one."""
+    value = KINDS[kind].coerce(raw)
+    if not KINDS[kind].plain:
+        return Artifact(kind, size=value.nbytes), value
+    encoded = KINDS[kind].encode(value)
+    assert isinstance(encoded, bytes)
+    if len(encoded) <= _MOST_INLINE:
+        return Artifact.of_plain(kind, encoded), None
+    return replace(Artifact.of_plain(kind, encoded), inline=None), encoded
+
+
+def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
+    """The value of an artifact, wherever it is; each caller gets one of its own."""
+    if artifact is ABSENT or artifact.kind == ABSENT.kind:
+        return None
+    if artifact.items is not None:
+        return [unpack(item, fetch, store) for item in artifact.items]
+    kind = KINDS[artifact.kind]
+    if artifact.inline is not None:
+        return kind.decode(artifact.inline)
+    if artifact.live is not None:
+        live = fetch(artifact.live)
+        return kind.decode(live) if kind.plain else live  # type: ignore[arg-type]
+    if store is None:
+        raise Damaged(f"a {artifact.kind} is neither in memory nor in a store")
+    return kind.decode(store.read(artifact))
+
+
+def _encoded(kind: str, live: object) -> Any:
+    return live if KINDS[kind].plain else KINDS[kind].encode(live)
+
+
+def failure(error: Exception) -> Failed:
+    """An exception as data: one line for the user, the trace for the author of the node."""
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, StudioError):
+        return Failed(str(error), trace, error.exit_code if error.exit_code == 5 else 1, retryable=False)
+    if isinstance(error, Damaged):
+        return Failed(f"{error}; run again and it will be made anew", trace)
+    message = str(error).strip() or "no message"
+    frame = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
+    where = f" ({frame.filename}:{frame.lineno})" if frame else ""
+    return Failed(f"{type(error).__name__}: {message}{where}", trace)
