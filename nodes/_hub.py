@@ -1,4 +1,4 @@
-"""What a node's `model:` value means (weights from a package, a local path or a hub id), and what identifies the weights.
+"""What a node's `model:` value means (packaged weights, a local path or a hub id), and what identifies the weights.
 
 The hub's cache is read as files (https://huggingface.co/docs/huggingface_hub/guides/manage-cache), so that the key of a
 step is known without importing a library.
@@ -36,7 +36,10 @@ def resolve(model: str, revision: str = "main", packaged: Mapping[str, Packaged]
 
 
 def identify(
-    model: str, fingerprint: Callable[[Path], str], revision: str = "main", packaged: Mapping[str, Packaged] | None = None
+    model: str,
+    fingerprint: Callable[[Path], str],
+    revision: str = "main",
+    packaged: Mapping[str, Packaged] | None = None,
 ) -> dict[str, str]:
     """What identifies the weights of `model`, as plain data."""
     if packaged and model in packaged:
@@ -45,7 +48,9 @@ def identify(
         return {"content": fingerprint(path)}
     if found := commit(model, revision):
         return {"hub": model, "commit": found}
-    raise ModelUnavailable(f"model '{model}' is not in the hub cache {hub_cache()}: it is identified once it is downloaded")
+    raise ModelUnavailable(
+        f"model '{model}' is not in the hub cache {hub_cache()}: it is identified once it is downloaded"
+    )
 
 
 def local_path(model: str) -> Path | None:
@@ -93,4 +98,6 @@ def _absent(model: str, extra: str, packaged: Mapping[str, Packaged] | None, err
     if packaged:
         ways.append(f"use a packaged one ({', '.join(packaged)}; pip install 'icode-studio[{extra}]')")
     reason = str(error).strip().splitlines() or [type(error).__name__]
-    return f"model '{model}' could not be loaded; looked in {hub_cache()}: {reason[0]}. The way out: {'; or '.join(ways)}"
+    return (
+        f"model '{model}' could not be loaded; looked in {hub_cache()}: {reason[0]}. The way out: {'; or '.join(ways)}"
+    )

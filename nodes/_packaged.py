@@ -36,7 +36,9 @@ class Part:
             files = []
         found = next((Path(str(file.locate())) for file in files if file.as_posix() == self.path), None)
         if found is None or not found.is_file():
-            raise ModelUnavailable(f"'{self.path}' was looked for in the package {name} {version}, which is not installed here")
+            raise ModelUnavailable(
+                f"'{self.path}' was looked for in the package {name} {version}, which is not installed here"
+            )
         return found
 
 
@@ -104,7 +106,7 @@ def models_home() -> Path:
 
 
 def derived(name: str, fill: Callable[[Path], None]) -> Path:
-    """The folder `name` under the models' home, filled once: written aside, then renamed, so that it is whole or absent."""
+    """The folder `name` under the models' home, filled once: written aside and renamed, so whole or absent."""
     target = models_home() / name
     if target.is_dir():
         return target

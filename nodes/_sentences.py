@@ -4,16 +4,18 @@ import re
 from collections.abc import Callable
 
 # A full stop after one of these ends no sentence.
-ABBREVIATIONS = set(
-    "mr mrs ms dr prof st sr sra srta dra jr vs etc eg ie e.g i.e cf no vol fig p pp col gen capt lt rev hon inc ltd co "
-    "a.m p.m u.s u.k d dña exmo av r jan feb mar apr jun jul aug sep sept oct nov dec approx dept est".split()
+ABBREVIATIONS = frozenset(
+    """
+    mr mrs ms dr prof st sr sra srta dra dña jr rev hon gen capt lt col exmo av r d inc ltd co dept est approx
+    vs etc eg ie e.g i.e cf no vol fig p pp a.m p.m u.s u.k jan feb mar apr jun jul aug sep sept oct nov dec
+    """.split()  # noqa: SIM905 - words are easier to read and to add to than a list of strings
 )
 _END = re.compile(r"""(?<=[.!?…])["'”’»)\]]*\s+(?=["'“‘«(\[¿¡—-]*[^\Wa-z_])|(?<=[。！？])""")
 _CLAUSE = re.compile(r"(?<=[,;:—–])\s+")
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text` in order, without the white space between them; a line break ends a paragraph, not a sentence."""
+    """The sentences of `text` in order; a blank line ends one too, a single line break does not."""
     return [sentence for paragraph in paragraphs(text) for sentence in _split(paragraph)]
 
 
@@ -59,7 +61,7 @@ def _split(paragraph: str) -> list[str]:
 
 
 def _abbreviated(sentence: str) -> bool:
-    word = sentence.split()[-1].lstrip("(\"'“‘")
+    word = sentence.rsplit(maxsplit=1)[-1].lstrip("(\"'“‘")
     if not word.endswith("."):
         return False
     stem = word[:-1].lower()

@@ -1,13 +1,14 @@
 """Whisper weights in CTranslate2's form, read without CTranslate2 and renamed for openai-whisper.
 
-The form: https://github.com/OpenNMT/CTranslate2 (python/ctranslate2/specs/model_spec.py writes it); the names of the other
-side: https://github.com/openai/whisper (whisper/model.py). What comes out is safetensors and JSON, never a pickle.
+The form: https://github.com/OpenNMT/CTranslate2 (python/ctranslate2/specs/model_spec.py writes it); the other names:
+https://github.com/openai/whisper (whisper/model.py). What comes out is safetensors and JSON, never a pickle.
 """
 
 import json
 import re
 import struct
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -68,9 +69,11 @@ def _renamed(tensors: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[str, n
     for name, tensor in tensors:
         if tensor.ndim == 0:  # a setting, such as the number of heads
             continue
-        for pattern, name_there in _NAMES:
-            name = re.sub(pattern, name_there, name)
-        yield from _split(name, tensor)
+        yield from _split(reduce(_changed, _NAMES, name), tensor)
+
+
+def _changed(name: str, change: tuple[str, str]) -> str:
+    return re.sub(change[0], change[1], name)
 
 
 def _split(name: str, tensor: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

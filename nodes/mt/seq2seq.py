@@ -66,7 +66,9 @@ class Seq2Seq(Node):
     def _batches(self, pieces: list[str], options: dict[str, Any]) -> list[str]:
         size = self.config.batch
         return [
-            answer for start in range(0, len(pieces), size) for answer in self._translate(pieces[start : start + size], options)
+            answer
+            for start in range(0, len(pieces), size)
+            for answer in self._translate(pieces[start : start + size], options)
         ]
 
     def _translate(self, pieces: list[str], options: dict[str, Any]) -> list[str]:
@@ -75,6 +77,10 @@ class Seq2Seq(Node):
         tokens = self.tokenizer(pieces, return_tensors="pt", padding=True, truncation=True).to(self.device)
         with torch.inference_mode():
             written = self.model.generate(
-                **tokens, **options, num_beams=self.config.beam_size, do_sample=False, max_new_tokens=self.config.max_tokens
+                **tokens,
+                **options,
+                num_beams=self.config.beam_size,
+                do_sample=False,
+                max_new_tokens=self.config.max_tokens,
             )
         return [answer.strip() for answer in self.tokenizer.batch_decode(written, skip_special_tokens=True)]

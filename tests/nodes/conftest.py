@@ -44,7 +44,9 @@ def clip() -> Callable[[str], tuple[Audio, str]]:
 
     def found(name: str) -> tuple[Audio, str]:
         files = metadata.files("moonshine-voice") if installed("moonshine-voice") else []
-        paths = [Path(str(file.locate())) for file in files or [] if file.as_posix() == f"moonshine_voice/assets/{name}.wav"]
+        paths = [
+            Path(str(file.locate())) for file in files or [] if file.as_posix() == f"moonshine_voice/assets/{name}.wav"
+        ]
         if not paths:
             pytest.skip(f"real speech '{name}.wav' comes from the package moonshine-voice, which is not installed")
         soundfile = pytest.importorskip("soundfile")

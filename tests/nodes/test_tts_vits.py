@@ -52,7 +52,9 @@ def test_speaks(checkpoint, work):
 
 
 def test_a_seed_is_a_reading(checkpoint, work):
-    first, again, other = (work(Vits, model=checkpoint, seed=seed).run("Hello there.", "en").samples for seed in (0, 0, 1))
+    first, again, other = (
+        work(Vits, model=checkpoint, seed=seed).run("Hello there.", "en").samples for seed in (0, 0, 1)
+    )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
