@@ -198,10 +198,14 @@ def _check_layout(folder: Path) -> None:
     tag = folder / "CACHEDIR.TAG"
     if tag.exists() or not os.access(folder if folder.exists() else _first_parent(folder), os.W_OK):
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and _foreign(folder) and not tag.exists():  # another may be making it at this moment
         raise StoreError(f"'{folder}' is not a cache folder, and not empty: give one that is new")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomically(tag, _TAG, mode=0o644, replace=False)
+
+
+def _foreign(folder: Path) -> bool:
+    return not folder.is_dir() or any(not entry.name.startswith(".CACHEDIR.TAG") for entry in folder.iterdir())
 
 
 def _first_parent(folder: Path) -> Path:

@@ -43,7 +43,7 @@ from studio.plan import Edge, Plan, Step
 from studio.resources import Resources
 from studio.store import ABSENT, Artifact, Store
 from studio.values import KINDS, JsonKind
-from studio.worker import Done, Failed, Outcome, Recipe, Task, unpack
+from studio.worker import Done, Failed, Outcome, Recipe, Task, Work, unpack
 
 __all__ = ["Result", "Run", "StepResult"]
 
@@ -204,7 +204,8 @@ class Run:
         attempt.inputs = {**attempt.inputs, **self._admitted_inputs(step)}
         attempt.tries += 1
         store = self._cache.store if self._cache else None
-        task = Task(step.id, self._recipe(attempt, executor), attempt.inputs, store, self._keeping, step.timeout)
+        work = Work(attempt.inputs, store, self._keeping)
+        task = Task(step.id, self._recipe(attempt, executor), work, step.timeout)
         self._news.append(StepWaiting(step.id))
         attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, step.id, detail)))
         attempt.future.add_done_callback(lambda future: self._messages.put(("ended", step.id, future)))
@@ -319,7 +320,8 @@ class Run:
     def _failed(self, attempt: _Attempt, failed: Failed) -> None:
         id = attempt.step.id
         self._give(attempt)
-        event = StepFailed(id, self._clean(failed.message), self._clean(failed.trace), failed.exit_code, failed.log)
+        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
+        event = StepFailed(id, message, trace, failed.exit_code, log)
         self._failures[id] = event
         self._news.append(event)
         self._open.discard(id)

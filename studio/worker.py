@@ -21,7 +21,7 @@ from studio.resources import Resources
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store
 from studio.values import KINDS, PortType
 
-__all__ = ["Done", "Failed", "Outcome", "Recipe", "Task", "Worker", "pack", "unpack"]
+__all__ = ["Done", "Failed", "Outcome", "Recipe", "Task", "Work", "Worker", "pack", "unpack"]
 
 _MOST_INLINE = 1 << 20  # bytes; plain values above this travel like media
 
@@ -39,14 +39,21 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A step whose inputs have arrived."""
+class Work:
+    """What a worker is told for one task."""
 
-    step: str
-    recipe: Recipe
     inputs: Mapping[str, Artifact]
     store: Store | None = None  # where inputs lie at rest, and outputs are kept
     keep: bool = False  # whether outputs are kept in the store
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step whose inputs have arrived: the work, and the kind of worker it needs."""
+
+    step: str
+    recipe: Recipe
+    work: Work
     timeout: float | None = None  # seconds
 
 
@@ -86,15 +93,15 @@ class Worker:
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._node.setup()
 
-    def run(self, task: Task, fetch: Fetch) -> tuple[Outcome, list[object]]:
+    def run(self, work: Work, fetch: Fetch) -> tuple[Outcome, list[object]]:
         """The outcome, and the live values that its artifacts refer to by their index."""
         started = time.perf_counter()
         try:
-            arguments = {name: unpack(artifact, fetch, task.store) for name, artifact in task.inputs.items()}
+            arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in work.inputs.items()}
             read = time.perf_counter()
             results = self._named(self._node.run(**arguments))
             computed = time.perf_counter()
-            packed = self._packed(results, task)
+            packed = self._packed(results, work)
         except Exception as error:
             return failure(error), []
         packed.spans.update(read=read - started, compute=computed - read, encode=time.perf_counter() - computed)
@@ -108,8 +115,8 @@ class Worker:
             raise ValueError(f"run returned a {type(result).__name__}, where {', '.join(names)} were declared")
         return dict(zip(names, result, strict=True))
 
-    def _packed(self, results: Mapping[str, object], task: Task) -> _Packing:
-        packing = _Packing(task.store if task.keep else None)
+    def _packed(self, results: Mapping[str, object], work: Work) -> _Packing:
+        packing = _Packing(work.store if work.keep else None)
         for name, value in results.items():
             try:
                 packing.outputs[name] = packing.of(self._ports.outputs[name].type, value)

@@ -137,6 +137,7 @@ class Executor(ABC):
         """Gives every queued task that can have one its worker."""
         with self._mutex:
             waiting: list[_Job] = []
+            placed: list[tuple[_Job, Placement]] = []
             full: set[str] = set()  # what could not be placed once need not be asked for again
             for job in self._queue:
                 recipe = job.task.recipe
@@ -145,8 +146,10 @@ class Executor(ABC):
                     full.add(recipe.key)
                     waiting.append(job)
                 else:
-                    self._dispatch(job, place)
+                    placed.append((job, place))
             self._queue = waiting
+            for job, place in placed:  # only now: a call that ends at once comes back here
+                self._dispatch(job, place)
 
     def _dispatch(self, job: _Job, place: Placement) -> None:
         for worker in place.leave:
@@ -204,7 +207,8 @@ class Executor(ABC):
                 outcome = call.result()
         if outcome is not None:
             job.end(outcome)
-        self._pump()
+        if self._queue:
+            self._pump()
 
     def _on_death(self, job: _Job, worker: int, error: BaseException) -> None:
         if job.clock:

@@ -60,7 +60,7 @@ def _threads_for(recipe: Recipe, machine: Machine) -> int:
 
 
 def _ran(worker: Worker, task: Task) -> Outcome:
-    outcome, live = worker.run(task, _fetched)
+    outcome, live = worker.run(task.work, _fetched)
     return with_live(outcome, lambda index: Held(live[index]))
 
 

@@ -13,6 +13,7 @@ import contextlib
 import io
 import logging
 import os
+import queue
 import resource
 import secrets
 import shutil
@@ -30,7 +31,7 @@ import psutil
 from studio.executors.base import Executor, Held, Started, WorkerDied, exchanged, with_live
 from studio.machine import this_machine
 from studio.resources import Machine
-from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
+from studio.worker import Failed, Outcome, Recipe, Task, Work, Worker, failure
 
 __all__ = ["RayExecutor"]
 
@@ -47,8 +48,10 @@ class RayExecutor(Executor):
         self._ready: Future[None] | None = None
         self._waking = threading.Lock()
         self._actors: dict[int, Any] = {}
+        self._runs: dict[int, Callable[..., Any]] = {}
         self._session: Path | None = None  # of a private cluster
         self._end = threading.Event()
+        self._listener = _Listener()
 
     def wake(self) -> None:
         self._woken()
@@ -100,7 +103,9 @@ class RayExecutor(Executor):
 
         def begin(ready: Future[None]) -> None:
             if (error := ready.exception()) is not None:
-                started.set_result(Failed(f"Ray did not start: {error}", exit_code=5, retryable=False))
+                why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+                hint = "--executor local does without it"
+                started.set_result(Failed(f"Ray did not start: {why} ({hint})", exit_code=5, retryable=False))
                 return
             try:
                 self._begin_actor(worker, recipe, started)
@@ -117,22 +122,24 @@ class RayExecutor(Executor):
         needs = {"num_cpus": 0, "num_gpus": recipe.resources.gpus, "max_restarts": 0, "max_task_retries": 0}
         actor = ray.remote(_Host).options(**needs).remote()
         self._actors[worker] = actor
+        self._runs[worker] = actor.run.options(num_returns=2).remote
         threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
-        _settle(actor.start.remote(recipe, threads), started, lambda ready: ready)
+        self._listener.settle(actor.start.remote(recipe, threads), started, lambda ready: ready)
 
     def _call(self, worker: int, task: Task) -> Future[Outcome]:
         ended: Future[Outcome] = Future()
-        bare, payloads = _detached(task)
+        bare, payloads = _detached(task.work)
         try:
-            outcome, live = self._actors[worker].run.options(num_returns=2).remote(bare, *payloads)
+            outcome, live = self._runs[worker](bare, *payloads)
         except Exception as error:
             ended.set_exception(error)
             return ended
-        _settle(outcome, ended, lambda done: with_live(done, lambda index: _Remote(live, index)))
+        self._listener.settle(outcome, ended, lambda done: with_live(done, lambda index: _Remote(live, index)))
         return ended
 
     def _stop(self, worker: int) -> None:
         actor = self._actors.pop(worker, None)
+        self._runs.pop(worker, None)
         if actor is None:
             return
         import ray
@@ -160,11 +167,11 @@ class _Host:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Started(os.getpid(), devices, memory)
 
-    def run(self, task: Task, *payloads: list[object]) -> tuple[Outcome, list[object]]:
+    def run(self, work: Work, *payloads: list[object]) -> tuple[Outcome, list[object]]:
         """Runs one task; what it prints goes with its outcome."""
         assert self._worker is not None
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
-            outcome, live = self._worker.run(task, lambda sent: sent.out_of(payloads))  # type: ignore[attr-defined]
+            outcome, live = self._worker.run(work, lambda sent: sent.out_of(payloads))  # type: ignore[attr-defined]
         return replace(outcome, log=out.getvalue()), live
 
 
@@ -192,8 +199,8 @@ class _Sent:
         return payloads[self.argument][self.index]
 
 
-def _detached(task: Task) -> tuple[Task, list[object]]:
-    """The task with its live values taken out, and those as arguments that Ray delivers."""
+def _detached(work: Work) -> tuple[Work, list[object]]:
+    """The work with its live values taken out, and those as arguments that Ray delivers."""
     payloads: list[object] = []
     places: dict[object, int] = {}
 
@@ -205,8 +212,8 @@ def _detached(task: Task) -> tuple[Task, list[object]]:
             payloads.append(remote.ref if remote else [_held(live)])
         return _Sent(places[source], remote.index if remote else 0)
 
-    inputs = {name: exchanged(artifact, send) for name, artifact in task.inputs.items()}
-    return replace(task, inputs=inputs), payloads
+    inputs = {name: exchanged(artifact, send) for name, artifact in work.inputs.items()}
+    return replace(work, inputs=inputs), payloads
 
 
 def _held(live: object) -> object:
@@ -214,21 +221,35 @@ def _held(live: object) -> object:
     return live.value
 
 
-def _settle(ref: Any, future: Future[Any], convert: Callable[[Any], Any]) -> None:
-    """Hands what a reference becomes on to a future; the end of a process as WorkerDied."""
+class _Listener:
+    """A thread that hears what became of references. Ray's own thread must not be kept: a call to Ray from it never ends."""
 
-    def done(result: Future[Any]) -> None:
-        import ray.exceptions
+    def __init__(self) -> None:
+        self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True, name="studio-ray-listener").start()
 
-        error = result.exception()
-        if error is None:
-            future.set_result(convert(result.result()))
-        elif isinstance(error, ray.exceptions.RayActorError | ray.exceptions.ObjectLostError):
-            future.set_exception(WorkerDied(_how_it_died(error)))
-        else:
-            future.set_exception(error)
+    def settle(self, ref: Any, future: Future[Any], convert: Callable[[Any], Any]) -> None:
+        """Hands what a reference becomes on to a future; the end of a process as WorkerDied."""
+        ref.future().add_done_callback(lambda done: self._heard.put(lambda: _hand_on(done, future, convert)))
 
-    ref.future().add_done_callback(done)
+    def _listen(self) -> None:
+        while True:
+            self._heard.get()()
+
+
+def _hand_on(done: Future[Any], future: Future[Any], convert: Callable[[Any], Any]) -> None:
+    try:
+        result = convert(done.result())
+    except Exception as error:
+        future.set_exception(WorkerDied(_how_it_died(error)) if _is_death(error) else error)
+    else:
+        future.set_result(result)
+
+
+def _is_death(error: Exception) -> bool:
+    import ray.exceptions
+
+    return isinstance(error, ray.exceptions.RayActorError | ray.exceptions.ObjectLostError)
 
 
 def _how_it_died(error: Exception) -> str:
@@ -278,8 +299,9 @@ def _join() -> Machine:
 def _begin_private(machine: Machine, session: Path) -> None:
     """Starts a cluster that nobody else can reach, and that leaves nothing behind."""
     _environment()
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
+    if "ray" not in sys.modules:  # Ray reads these when it is loaded, and its processes when they start
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
     import ray
 
     ray.init(
@@ -293,6 +315,15 @@ def _begin_private(machine: Machine, session: Path) -> None:
         _node_ip_address="127.0.0.1",
         _temp_dir=str(session),
     )
+    _hush()
+
+
+def _hush() -> None:
+    """Keeps Ray's remarks on workers off stdout: what matters in them, our own events say."""
+    import ray._private.worker
+
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
 
 
 def _end_private(session: Path, owner: threading.Thread) -> None:

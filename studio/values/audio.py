@@ -23,9 +23,7 @@ class Audio(Media):
     kind = "audio"
 
     def __init__(self, samples: NDArray[Any], rate: int) -> None:
-        if isinstance(rate, bool) or not 1 <= int(rate) <= 1_000_000:
-            raise ValueError(f"a sampling rate lies between 1 and 1,000,000 a second, not {rate!r}")
-        self.rate = int(rate)
+        self.rate = _checked_rate(rate)
         self.__dict__["samples"] = _as_float32(samples)
         self._source: bytes | None = None
 
@@ -129,6 +127,16 @@ def _restored(source: bytes | None, samples: Any, rate: int) -> Audio:
     return sound
 
 
+def _checked_rate(rate: Any) -> int:
+    try:
+        number = int(rate)
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if isinstance(rate, bool) or not 1 <= number <= 1_000_000:
+        raise ValueError(f"a sampling rate lies between 1 and 1,000,000 a second, not {rate!r}")
+    return number
+
+
 def _as_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
     import numpy as np
 
@@ -139,7 +147,10 @@ def _as_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
         raise ValueError(f"samples are floats in [-1, 1] or signed integers, not {array.dtype}")
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= array.shape[1] <= 64):
         raise ValueError(f"samples have the shape (n,) or (n, channels), not {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not array.size:
+        raise ValueError("sound of no length")
+    mono = array.ndim == 2 and array.shape[1] == 1  # one shape for one sound, as it comes back from a file
+    array = np.ascontiguousarray(array[:, 0] if mono else array, dtype=np.float32)
     if not np.isfinite(array).all():
         raise ValueError("samples hold NaN or infinity")
     array = array if not array.flags.writeable else array.copy()

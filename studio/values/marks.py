@@ -58,7 +58,7 @@ class Segments(_Marks):
         start, end = _float(mark["start"], "start"), _float(mark["end"], "end")
         if not 0 <= start <= end:
             raise ValueError(f"a segment ends after it starts: {start} to {end}")
-        return {**mark, "start": start, "end": end, "text": str(mark["text"])}
+        return _ordered({"start": start, "end": end, "text": str(mark["text"])}, mark)
 
     @property
     def text(self) -> str:
@@ -87,12 +87,14 @@ class Boxes(_Marks):
 
     @classmethod
     def _checked(cls, mark: Mapping[str, Any]) -> dict[str, Any]:
-        if not isinstance(mark, Mapping) or not {"box", "label"} <= set(mark) or len(mark["box"]) != 4:
+        edges: Any = mark.get("box") if isinstance(mark, Mapping) else None
+        if not hasattr(edges, "__len__") or len(edges) != 4 or "label" not in mark:
             raise ValueError(f"a box has box [left, top, right, bottom] and label, not {mark!r}")
-        box = [_float(edge, "box") for edge in mark["box"]]
+        box = [_float(edge, "box") for edge in edges]
         if box[0] > box[2] or box[1] > box[3]:
             raise ValueError(f"a box is left, top, right, bottom, not {box}")
-        return {**mark, "box": box, "label": str(mark["label"]), "score": _float(mark.get("score", 1.0), "score")}
+        score = _float(mark.get("score", 1.0), "score")
+        return _ordered({"box": box, "label": str(mark["label"]), "score": score}, mark)
 
     @property
     def labels(self) -> list[str]:
@@ -109,7 +111,7 @@ class _MarksKind(JsonKind[Any]):
         if isinstance(raw, self.python):
             return raw
         if isinstance(raw, str | Path):
-            raw = json.loads(existing(raw).read_bytes())
+            raw = _json_in(existing(raw))
         if isinstance(raw, list | tuple):
             return self.python(raw)
         raise ValueError(f"{self.name} are a list of dicts, or the path of its JSON file, not a {type(raw).__name__}")
@@ -130,6 +132,20 @@ class BoxesKind(_MarksKind):
 
     name = "boxes"
     python = Boxes
+
+
+def _ordered(known: dict[str, Any], mark: Mapping[str, Any]) -> dict[str, Any]:
+    """The known keys first, so that equal marks are equal at rest; then the others as they came."""
+    return {**known, **{key: value for key, value in mark.items() if key not in known}}
+
+
+def _json_in(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError(f"'{path}' is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"'{path}' is no JSON: {error}") from None
 
 
 def _float(number: Any, name: str) -> float:

@@ -38,7 +38,7 @@ class NumberKind(JsonKind[float]):
         number = _unwrapped(raw)
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise ValueError(f"expected a number, not {_named(raw)}")
-        if not math.isfinite(number):
+        if isinstance(number, float) and not math.isfinite(number):
             raise ValueError(f"expected a finite number, not {number}")
         return number
 
@@ -83,8 +83,11 @@ class DataKind(JsonKind[Any]):
     def parse(self, word: str) -> Plain:
         try:
             return json.loads(word)
+        except RecursionError:
+            raise ValueError(f"data nested more than {_MAX_DEPTH} deep") from None
         except ValueError as error:
-            raise ValueError(f"expected JSON, not '{word}' ({error})") from None
+            shown = word if len(word) <= 60 else word[:57] + "…"
+            raise ValueError(f"expected JSON, not '{shown}' ({error})") from None
 
 
 def _plain(raw: object, depth: int) -> Plain:

@@ -105,4 +105,7 @@ def _from_npy(data: bytes) -> NDArray[Any]:
 
     import numpy as np
 
-    return np.load(io.BytesIO(data), allow_pickle=False)  # type: ignore[no-any-return]
+    try:
+        return np.load(io.BytesIO(data), allow_pickle=False)  # type: ignore[no-any-return]
+    except (ValueError, EOFError, MemoryError, OverflowError) as error:
+        raise ValueError(f"no .npy file that can be read: {str(error).partition(chr(10))[0]}") from None
