@@ -82,7 +82,7 @@ class Cache:
             "scheme": _SCHEME,
             "node": step.definition.name,
             "version": node.version,
-            "source": source_digest(node),
+            "source": source_digest(node, self.files.view),
             "config": self._config(step, config),
             "model": node.identity(config, self.files),
         }

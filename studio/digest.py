@@ -7,9 +7,11 @@ and `True` are four. What has no canonical encoding raises `Uncacheable`, and ne
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,50 +90,64 @@ class FileDigests:
     def __init__(self, memo: Path | None = None) -> None:
         self._memo = memo
         self._found: dict[str, str] = {}
+        self._mutex = threading.Lock()
+        self._open: sqlite3.Connection | None = None
 
     def __call__(self, path: Path) -> str:
         """The content digest of a file, or of a folder's tree of names and contents."""
         path = Path(path)
-        return self._folder(path) if path.is_dir() else self._file(path)
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.is_file())
+            return of_data([[p.relative_to(path).as_posix(), self._file(p)] for p in files])
+        return self._file(path)
 
-    def _folder(self, folder: Path) -> str:
-        files = sorted(p for p in folder.rglob("*") if p.is_file())
-        return of_data([[p.relative_to(folder).as_posix(), self._file(p)] for p in files])
+    def view(self, path: Path, name: str, make: Callable[[], str]) -> str:
+        """Some text that follows from a file's content, made once and remembered as its digest is."""
+        stat = path.stat()
+        return self._remembered(f"{name}:{_stamp(stat)}", stat, make)
 
     def _file(self, path: Path) -> str:
         stat = path.stat()
-        stamp = _stamp(stat)
-        if (found := self._recall(stamp)) is not None:
-            return found
-        digest = of_file(path)
-        if stat.st_size >= _MEMO_BYTES and time.time() - stat.st_mtime > _RACY_SECONDS:
-            self._remember(stamp, digest)
-        return digest
+        if stat.st_size < _MEMO_BYTES:
+            return of_file(path)
+        return self._remembered(_stamp(stat), stat, lambda: of_file(path))
+
+    def _remembered(self, stamp: str, stat: os.stat_result, make: Callable[[], str]) -> str:
+        with self._mutex:
+            if (found := self._recall(stamp)) is not None:
+                return found
+        made = make()
+        if time.time() - stat.st_mtime > _RACY_SECONDS:
+            with self._mutex:
+                self._remember(stamp, made)
+        return made
 
     def _recall(self, stamp: str) -> str | None:
-        if stamp not in self._found and self._memo and self._memo.exists():
+        if stamp not in self._found and (db := self._database()):
             try:
-                with sqlite3.connect(self._memo, timeout=1) as db:
-                    row = db.execute("SELECT digest FROM files WHERE stamp = ?", (stamp,)).fetchone()
-                db.close()
+                row = db.execute("SELECT text FROM files WHERE stamp = ?", (stamp,)).fetchone()
             except sqlite3.Error:
                 return None
             if row:
                 self._found[stamp] = row[0]
         return self._found.get(stamp)
 
-    def _remember(self, stamp: str, digest: str) -> None:
-        self._found[stamp] = digest
-        if self._memo is None:
-            return
-        try:
-            self._memo.parent.mkdir(parents=True, exist_ok=True)
-            with sqlite3.connect(self._memo, timeout=1) as db:
-                db.execute("CREATE TABLE IF NOT EXISTS files (stamp TEXT PRIMARY KEY, digest TEXT)")
-                db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (stamp, digest))
-            db.close()
-        except (sqlite3.Error, OSError):  # a memo that cannot be kept costs time, never correctness
-            self._memo = None
+    def _remember(self, stamp: str, text: str) -> None:
+        self._found[stamp] = text
+        if db := self._database():
+            with contextlib.suppress(sqlite3.Error):  # what cannot be kept costs time, never correctness
+                db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (stamp, text))
+                db.commit()
+
+    def _database(self) -> sqlite3.Connection | None:
+        if self._open is None and self._memo is not None:
+            try:
+                self._memo.parent.mkdir(parents=True, exist_ok=True)
+                self._open = sqlite3.connect(self._memo, timeout=1, check_same_thread=False)
+                self._open.execute("CREATE TABLE IF NOT EXISTS files (stamp TEXT PRIMARY KEY, text TEXT)")
+            except (sqlite3.Error, OSError):
+                self._memo = self._open = None
+        return self._open
 
 
 def _stamp(stat: os.stat_result) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
@@ -75,6 +74,8 @@ class Graph:
 
     async def arun(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """As `run`, without blocking the running loop; cancelling it stops the run."""
+        import asyncio
+
         run, result = await asyncio.to_thread(self._begin, inputs, options)
         try:
             return await asyncio.to_thread(_to_the_end, run, result)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import graphlib
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,9 +20,6 @@ from studio.registry import Definition, NoSuchNode, Registry
 from studio.resources import Resources
 from studio.spec import GraphSpec, StepSpec, Wire
 from studio.values import KINDS, PortType
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 __all__ = ["Edge", "GraphInput", "Plan", "Source", "Step", "bind"]
 
@@ -403,24 +401,21 @@ class _Binder:
         return Edge(sources, wire.many) if len(sources) == len(found) else None
 
     def _order(self, steps: Mapping[str, Step]) -> list[str] | None:
-        import networkx as nx
-
-        graph: nx.DiGraph[str] = nx.DiGraph()
-        graph.add_nodes_from(steps)
-        graph.add_edges_from((need, id) for id, step in steps.items() for need in step.needs if need in steps)
+        needs = {id: [need for need in step.needs if need in steps] for id, step in steps.items()}
         try:
-            written = {id: place for place, id in enumerate(steps)}
-            return list(nx.lexicographical_topological_sort(graph, key=written.__getitem__))
-        except nx.NetworkXUnfeasible:
-            self._cycles(graph)
+            return list(graphlib.TopologicalSorter(needs).static_order())
+        except graphlib.CycleError:
+            self._cycles(needs)
             return None
 
-    def _cycles(self, graph: nx.DiGraph[str]) -> None:
-        import networkx as nx
+    def _cycles(self, needs: Mapping[str, list[str]]) -> None:
+        """Tells of every knot of steps that wait for each other."""
+        import networkx as nx  # takes a tenth of a second to load, and graphs are mostly acyclic
 
+        graph: nx.DiGraph[str] = nx.DiGraph([(need, id) for id, before in needs.items() for need in before])
         for knot in nx.strongly_connected_components(graph):
             if len(knot) > 1:
-                loop = [edge[0] for edge in nx.find_cycle(graph.subgraph(knot), sorted(knot)[0])]
+                loop = [edge[0] for edge in nx.find_cycle(graph.subgraph(knot), min(knot))]
                 start = loop.index(min(loop))
                 loop = [*loop[start:], *loop[:start]]
                 hint = "Each waits for the one before it: cut one of these wires."

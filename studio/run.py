@@ -238,7 +238,8 @@ class Run:
         step, definition = attempt.step, attempt.step.definition
         resources = _within_reach(step, executor)
         asked = attempt.config.model_dump(mode="json")
-        key = of_data([definition.name, id(definition.node), asked, resources.model_dump()])
+        model = of_data(attempt.parts["model"]) if attempt.parts else ""  # other weights are another worker's
+        key = of_data([definition.name, id(definition.node), asked, model, resources.model_dump()])
         return Recipe(key, definition.name, definition.node, attempt.config, resources, definition.portable)
 
     # Messages ----------------------------------------------------------------

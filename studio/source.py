@@ -6,11 +6,10 @@ What decides a result but cannot be told in plain data raises `Uncacheable`, and
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType
 
@@ -19,36 +18,51 @@ from studio.node import Node
 
 __all__ = ["source_digest"]
 
+_VIEW = f"source-1-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
+
 _DECLARED = {"version", "resources", "inline", "extra", "licence", "Config", "config", "device", "threads"}
 
 
-def source_digest(node: type[Node]) -> str:
+View = Callable[[Path, str, Callable[[], str]], str]  # remembers what follows from a file's content
+
+
+def source_digest(node: type[Node], view: View) -> str:
     """The digest of the files (or the class bodies) that a node and its own bases are written in."""
     lineage = [cls for cls in node.__mro__ if issubclass(cls, Node) and cls is not Node]
-    return of_data([[cls.__qualname__, _written(cls), _made(cls)] for cls in lineage])
+    return of_data([[cls.__qualname__, _written(cls, view), _made(cls)] for cls in lineage])
 
 
-def _written(cls: type[Node]) -> list[str]:
+def _written(cls: type[Node], view: View) -> list[str]:
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if module is not None and file and Path(file).exists():
-        return [_file_digest(path, *_stamp(path)) for path in _with_neighbours(Path(file))]
+        return _with_neighbours(Path(file), view)
     return [_class_digest(cls)]
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size
+def _with_neighbours(file: Path, view: View) -> list[str]:
+    """The digests of a file, and of those that it imports relatively: helpers that lie beside it."""
+    digests: dict[Path, str] = {}
+    pending = [file]
+    while pending:
+        path = pending.pop()
+        if path not in digests:
+            digests[path], *beside = view(path, _VIEW, lambda path=path: _read(path)).split("\n")  # type: ignore[misc]
+            pending += [found for name in beside if (found := (path.parent / name).resolve()).is_file()]
+    return [digest for _, digest in sorted((path.name, digest) for path, digest in digests.items())]
 
 
-@functools.lru_cache(maxsize=4096)
-def _parsed(path: Path, mtime: int, size: int) -> ast.Module:
-    return ast.parse(path.read_bytes())
+def _read(file: Path) -> str:
+    """The digest of what a file says; below it, the files that it may import relatively."""
+    tree = ast.parse(file.read_bytes())
+    return "\n".join([_tree_digest(tree), *sorted(set(_beside(tree)))])
 
 
-@functools.lru_cache(maxsize=4096)
-def _file_digest(path: Path, mtime: int, size: int) -> str:
-    return _tree_digest(_parsed(path, mtime, size))
+def _beside(tree: ast.Module) -> Iterator[str]:
+    for part in ast.walk(tree):
+        if isinstance(part, ast.ImportFrom) and part.level:
+            stem = "/".join([".."] * (part.level - 1) + (part.module or "").split("."))
+            yield from (f"{stem}.py", *(f"{stem}/{alias.name}.py" for alias in part.names))
 
 
 def _tree_digest(tree: ast.AST) -> str:
@@ -61,31 +75,6 @@ def _tree_digest(tree: ast.AST) -> str:
 def _documented(part: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     first = part.body[0] if part.body else None
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
-
-
-def _with_neighbours(file: Path) -> list[Path]:
-    """The file, and those that it imports relatively: helpers that lie beside it."""
-    found, pending = {file}, [file]
-    while pending:
-        file = pending.pop()
-        for neighbour in _neighbours(file, *_stamp(file)):
-            if neighbour not in found:
-                found.add(neighbour)
-                pending.append(neighbour)
-    return sorted(found, key=lambda path: path.name)
-
-
-@functools.lru_cache(maxsize=4096)
-def _neighbours(file: Path, mtime: int, size: int) -> tuple[Path, ...]:
-    return tuple(_imported_beside(file, _parsed(file, mtime, size)))
-
-
-def _imported_beside(file: Path, tree: ast.Module) -> Iterator[Path]:
-    for part in ast.walk(tree):
-        if isinstance(part, ast.ImportFrom) and part.level:
-            folder = file.parents[part.level - 1].joinpath(*(part.module or "").split("."))
-            names = [folder / alias.name for alias in part.names]
-            yield from (path for stem in (folder, *names) if (path := stem.with_suffix(".py")).is_file())
 
 
 def _class_digest(cls: type[Node]) -> str:

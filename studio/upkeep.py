@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.cache import Cache, Record
+from studio.digest import of_file
 from studio.errors import StoreError
 from studio.resources import show_bytes
 
@@ -83,8 +84,11 @@ def verify(cache: Cache) -> Verification:
             cache.store.set_aside(path)
         elif record is not None:
             cache.lookup(record.key, record.node)
-    blobs = list(_blobs(cache))
-    return Verification(len(cache.all_records()), len(blobs), cache.damaged - before)
+    for path in _blobs(cache):  # those that no record names too: what runs were given
+        if of_file(path) != path.name:
+            cache.damaged += 1
+            cache.store.set_aside(path)
+    return Verification(len(cache.all_records()), len(list(_blobs(cache))), cache.damaged - before)
 
 
 def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:

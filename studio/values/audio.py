@@ -78,9 +78,11 @@ class Audio(Media):
 
     def save(self, path: str | Path) -> Path:
         """Writes WAV (16 bits), FLAC, OGG or MP3, as the suffix says."""
+        path = Path(path)
+        if path.suffix.lower() == ".wav":
+            return _write_wav(path, self.samples, self.rate)
         import soundfile
 
-        path = Path(path)
         try:
             soundfile.write(path, self.samples, self.rate)
         except (TypeError, ValueError, soundfile.SoundFileError) as error:
@@ -159,6 +161,8 @@ def _as_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _decode(data: bytes) -> tuple[NDArray[np.float32], int]:
+    if ours := _of_float_wav(data):
+        return ours
     import soundfile
 
     try:
@@ -191,11 +195,42 @@ def _decode_container(data: bytes) -> tuple[NDArray[np.float32], int]:
         ) from None
 
 
+_HEADER = struct.Struct("<4sI8sIHHIIHHH4sII4sI")  # RIFF, fmt, fact, data
+
+
 def _float_wav(samples: NDArray[np.float32], rate: int) -> bytes:
     """A 32-bit float WAV. Ours, because libsndfile stamps the time of day into such files."""
     channels = 1 if samples.ndim == 1 else samples.shape[1]
     body = samples.astype("<f4", copy=False).tobytes()
-    form = struct.pack("<HHIIHHH", 3, channels, rate, rate * channels * 4, channels * 4, 32, 0)
-    fact = struct.pack("<4sII", b"fact", 4, len(samples))
-    chunks = struct.pack("<4sI", b"fmt ", len(form)) + form + fact + struct.pack("<4sI", b"data", len(body)) + body
-    return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks
+    form = (18, 3, channels, rate, rate * channels * 4, channels * 4, 32, 0)
+    fact = (b"fact", 4, len(samples))
+    head = _HEADER.pack(b"RIFF", _HEADER.size - 8 + len(body), b"WAVEfmt ", *form, *fact, b"data", len(body))
+    return head + body
+
+
+def _of_float_wav(data: bytes) -> tuple[NDArray[np.float32], int] | None:
+    """The samples and rate of a WAV that `_float_wav` wrote; None of any other."""
+    if len(data) < _HEADER.size:
+        return None
+    riff, _, wave, size, form, channels, rate, _, _, bits, extra, fact, _, count, name, length = _HEADER.unpack_from(data)
+    marks = (riff, wave, size, form, bits, extra, fact, name)
+    if marks != (b"RIFF", b"WAVEfmt ", 18, 3, 32, 0, b"fact", b"data") or length != len(data) - _HEADER.size:
+        return None
+    import numpy as np
+
+    if length != count * channels * 4 or not channels:
+        return None
+    samples = np.frombuffer(data, "<f4", offset=_HEADER.size)
+    return samples if channels == 1 else samples.reshape(-1, channels), rate
+
+
+def _write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> Path:
+    """16-bit PCM, which every player and library reads."""
+    import wave
+
+    import numpy as np
+
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1 if samples.ndim == 1 else samples.shape[1], 2, rate, 0, "NONE", ""))
+        file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
+    return path

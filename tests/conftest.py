@@ -1,0 +1,59 @@
+"""What every test shares: a cache folder of its own, and one Ray cluster for all that ask for it."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import hypothesis
+import psutil
+import pytest
+
+import studio
+
+hypothesis.settings.register_profile(
+    "plain",
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.register_profile("deep", parent=hypothesis.settings.get_profile("plain"), max_examples=2000, derandomize=False)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "plain"))
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path_factory, monkeypatch) -> Path:
+    """The cache folder of this test alone."""
+    folder = tmp_path_factory.mktemp("cache") / "cache"
+    monkeypatch.setenv("STUDIO_CACHE", str(folder))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def tally(tmp_path) -> Path:
+    """The file in which a Counter counts."""
+    return tmp_path / "tally"
+
+
+@pytest.fixture(scope="session")
+def ray_executor():
+    """One cluster for all tests: two CPUs, two declared GPUs, and none of the accelerator's own software."""
+    from studio.executors.ray import RayExecutor
+
+    executor = RayExecutor(studio.Machine(cpus=2, gpus=2, memory=8 << 30))
+    yield executor
+    executor.close()
+
+
+@pytest.fixture
+def no_orphans():
+    """Ends the processes that a test started and left, and fails it for them."""
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    yield
+    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before and p.status() != psutil.STATUS_ZOMBIE]
+    for process in left:
+        process.send_signal(signal.SIGKILL)
+    assert not left, left

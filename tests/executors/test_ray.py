@@ -1,0 +1,103 @@
+"""What only Ray can do: lose a process, and pin a device."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import studio
+from tests.door import load, ran, run_log
+from tests.executors.test_contract import sleepers
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture
+def log(ray_executor):
+    return lambda graph, /, **inputs: run_log(graph, options={"executor": ray_executor}, **inputs)
+
+
+def test_a_worker_that_dies_once_is_replaced(log, tmp_path):
+    found = log(f"nodes: {{s: {{use: Kill, with: {{text: x, once: '{tmp_path / 'once'}'}}}}}}\noutputs: {{o: s}}")
+    assert found == [("restarted", "s"), ("done", "s")]
+    assert found.outputs == {"o": "survived x"}
+    assert "its worker died" in found.of(studio.StepRestarted)[0].reason
+
+
+def test_a_node_that_always_kills_its_process_fails_its_own_step(log):
+    found = log("nodes: {s: {use: Kill, with: {text: x}}, good: {use: Upper, with: {text: x}}}\noutputs: {o: s, g: good}")
+    assert found.steps("failed") == ["s"]
+    assert found.steps("restarted") == ["s", "s"]
+    assert found.outputs == {"g": "X"}
+    assert "its worker died 3 times" in found.result.failures["s"]
+    assert "\n" not in found.result.failures["s"]
+
+
+def test_a_worker_killed_from_outside_in_mid_step(ray_executor, tally):
+    graph = load(f"nodes: {{s: {{use: Slow, with: {{text: x, seconds: 1.5, tally: '{tally}'}}}}}}\noutputs: {{o: s}}")
+
+    def kill() -> None:
+        while not ran(tally):
+            time.sleep(0.02)
+        os.kill(int(tally.read_text().split()[0]), signal.SIGKILL)
+
+    threading.Thread(target=kill).start()
+    found = run_log(graph, options={"executor": ray_executor})
+    assert found == [("restarted", "s"), ("done", "s")]
+    assert ran(tally) == 2
+
+
+def test_each_worker_sees_its_own_gpu_alone(log):
+    found = log(sleepers("pinned", 0.3, 2, "{gpus: 1}")).outputs
+    assert sorted(place["visible"] for place in found.values()) == ["0", "1"]
+    assert {place["device"] for place in found.values()} == {"cuda"}
+
+
+def test_halves_share_a_gpu(log):
+    found = log(sleepers("halves", 0.3, 2, "{gpus: 0.5}")).outputs
+    assert len({place["visible"] for place in found.values()}) == 1
+    assert len({place["pid"] for place in found.values()}) == 2
+
+
+def test_without_a_share_no_gpu_is_seen(log):
+    found = log(sleepers("none", 0, 1)).outputs["s0"]
+    assert found["visible"] in ("", "-1")
+    assert found["device"] == "cpu"
+
+
+def test_steps_run_in_other_processes_and_inline_ones_here(log):
+    found = log("nodes: {i: {use: Inline, with: {text: x}}, w: {use: Where, with: {text: x}}}\noutputs: {i: i, w: w}").outputs
+    assert found["i"] == str(os.getpid())
+    assert found["w"]["pid"] != os.getpid()
+
+
+def test_a_node_of_the_caller_s_own_travels(ray_executor):
+    class Mine(studio.Node):
+        def run(self, text: str) -> str:
+            return text[::-1]
+
+    graph = studio.load("nodes: {m: {use: Mine, with: {text: abc}}}\noutputs: {x: m}", nodes=[Mine])
+    assert graph.run(options={"executor": ray_executor})["x"] == "cba"
+
+
+def test_a_node_in_a_file_travels(ray_executor, tmp_path):
+    (tmp_path / "mine.py").write_text("from studio import Node\nEND = '!'\nclass Mine(Node):\n    def run(self, text: str) -> str:\n        return text + END\n")
+    (tmp_path / "g.yaml").write_text("nodes: {m: {use: './mine.py:Mine', with: {text: abc}}}\noutputs: {x: m}")
+    assert studio.load(tmp_path / "g.yaml").run(options={"executor": ray_executor})["x"] == "abc!"
+
+
+def test_a_secret_in_a_log_is_hidden(log, monkeypatch):
+    monkeypatch.setenv("TOKEN", "swordfish-9")
+    found = log("nodes: {s: {use: Secretive, with: {text: x, token: '${env:TOKEN}'}}}\noutputs: {o: s}")
+    (finished,) = found.of(studio.StepFinished)
+    assert "the token is ***" in finished.log
+    assert "swordfish-9" not in repr(found.events)
+
+
+def test_a_secret_in_the_log_of_a_failure_is_hidden(log, monkeypatch):
+    monkeypatch.setenv("TOKEN", "swordfish-9")
+    found = log("nodes: {s: {use: Secretive, with: {text: x, leak: true, token: '${env:TOKEN}'}}}\noutputs: {o: s}")
+    assert found == [("failed", "s")]
+    assert "swordfish-9" not in repr(found.events)

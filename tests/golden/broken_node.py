@@ -1,0 +1,3 @@
+"""It cannot be loaded."""
+
+raise RuntimeError("not today")
