@@ -37,6 +37,23 @@ What a command gives goes to stdout, progress and messages to stderr. `-h` or `-
 | `STUDIO_GPUS` | how many GPUs to assume, instead of looking |
 | `RAY_ADDRESS` | a Ray cluster to join, instead of starting one |
 
+`studio run` and `studio why` take inputs as `NAME=VALUE`: text, numbers and `true` or `false` as they are,
+JSON for `data` and for lists in brackets, a path for media. `NAME=@FILE` reads a plain value from a file
+(`@@` stands for one `@`); a NAME given again adds to a list.
+
+`studio run --json` prints one object on stdout, also when a step fails:
+
+```text
+{"graph": "dub", "seconds": 9.1,
+ "outputs": {"translation": "…", "speech": {"kind": "audio", "path": "/…/out/dub/speech.wav", "digest": "…"}},
+ "steps": {"hear": {"status": "done|cached|skipped|failed", "seconds": 3.2, "key": "…", "message": "…"}},
+ "error": "…"}
+```
+
+`error`, and a step's `message`, are there only where something went wrong. What stops a run before its first step
+(a wrong graph or input, missing resources) is said on stderr alone.
+Without `--out`, media alone are saved, in `out/GRAPH`; with `--out DIR` every output is.
+
 Shells complete commands, graphs and nodes after `eval "$(_STUDIO_COMPLETE=bash_source studio)"`
 (there are `zsh_source` and `fish_source`, too).
 """

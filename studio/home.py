@@ -22,7 +22,10 @@ def find_graph(name: str) -> Path:
     """The file a person means: a path as it is, or the bare name of a shipped graph."""
     path = Path(name)
     shipped = GRAPHS / f"{name}.yaml"
-    return shipped if not path.is_file() and path.name == name and shipped.is_file() else path
+    try:
+        return shipped if not path.is_file() and path.name == name and shipped.is_file() else path
+    except OSError:  # far too long a name
+        return Path(f"{name[:40]}…")
 
 
 def graph_names() -> list[str]:

@@ -117,7 +117,7 @@ class Given:
 
     def _kept(self, artifact: Artifact, live: object, known: Artifact | None) -> Artifact:
         assert self._cache is not None
-        encoded: Any = live if KINDS[self._kind].plain else KINDS[self._kind].encode(live)
+        encoded = KINDS[self._kind].encode(live)
         digest = of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded)
         if known is not None and digest != known.digest:
             raise ValueError("the file changed while it was read")

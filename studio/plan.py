@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from studio.errors import GraphError, MissingVariable, Problem, did_you_mean
+from studio.errors import GraphError, InputError, MissingVariable, Problem, did_you_mean
 from studio.node import Port, Ports, ports_of
 from studio.prompt import Prompt
 from studio.registry import Definition, NoSuchNode, Registry
@@ -89,7 +89,11 @@ class Step:
 
     def config(self) -> BaseModel:
         """The node's Config, with variables read from the environment; MissingVariable names those not set."""
-        return self.definition.node.Config.model_validate(_filled(dict(self.settings), self.id))
+        try:
+            return self.definition.node.Config.model_validate(_filled(dict(self.settings), self.id))
+        except ValidationError as error:  # found sound when it was checked, so the environment is what changed
+            wrong = ", ".join(sorted({f"'{item['loc'][0]}'" for item in error.errors() if item["loc"]}))
+            raise InputError(f"step '{self.id}': {wrong or 'its config'} does not accept what the environment holds") from None
 
 
 @dataclass(frozen=True)
@@ -361,7 +365,8 @@ class _Binder:
 
     def _missing(self, id: str, spec: StepSpec, ports: Ports) -> None:
         for name, port in ports.inputs.items():
-            wired = name in spec.in_ or name in spec.with_ or self._spec.left_out("nodes", id, "in", name)
+            wired = name in spec.in_ or name in spec.with_
+            wired = wired or any(self._spec.left_out("nodes", id, word, name) for word in ("in", "with"))
             if port.required and not wired:
                 fitting = [str(given.name) for given in self._inputs.values() if given.type.feeds(port.type)]
                 hint = f"For example: in: {{{name}: {fitting[0]}}}" if fitting else ""

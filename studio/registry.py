@@ -94,8 +94,12 @@ class Registry:
         )
 
     def _file_module(self, place: str) -> ModuleType:
-        path = (self._folder / place).resolve()
-        if not path.is_file():
+        try:
+            path = (self._folder / place).resolve()
+            found = path.is_file()
+        except (OSError, ValueError) as error:
+            raise NoSuchNode(f"{place!r} is no path: {error}") from None
+        if not found:
             raise NoSuchNode(f"there is no file '{place}'", f"Looked for {path}.")
         name = f"studio_file_{of_bytes(str(path).encode() + path.read_bytes())[:16]}"
         if name in sys.modules:
@@ -117,7 +121,7 @@ class Registry:
 def _imported(module: str, use: str) -> ModuleType:
     try:
         return importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NoSuchNode(f"'{use}' cannot be imported: {type(error).__name__}: {error}") from None
 
 

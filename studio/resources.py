@@ -16,7 +16,10 @@ def parse_bytes(text: str | float) -> int:
     match = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?)(?:i?B)?\s*", str(text), re.IGNORECASE)
     if not match:
         raise ValueError(f"'{text}' is not a size; write it like 512M or 2G")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
+    try:
+        return int(float(match[1]) * _UNITS[match[2].upper()])
+    except OverflowError:
+        raise ValueError(f"'{match[0][:20]}…' is too large a size") from None
 
 
 def show_bytes(size: int) -> str:
@@ -39,8 +42,12 @@ class Resources(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cpus: float = Field(0, ge=0, description="CPU cores held while a task runs; also the threads used")
-    gpus: float = Field(0, ge=0, description="GPUs held while the worker is resident; a fraction shares one")
+    cpus: float = Field(
+        0, ge=0, allow_inf_nan=False, description="CPU cores held while a task runs; also the threads used"
+    )
+    gpus: float = Field(
+        0, ge=0, allow_inf_nan=False, description="GPUs held while the worker is resident; a fraction shares one"
+    )
     memory: int = Field(0, ge=0, description="memory held while resident, in bytes or like '2G'")
 
     @field_validator("memory", mode="before")

@@ -37,9 +37,9 @@ from studio.events import (
     StepWaiting,
     Warned,
 )
-from studio.executors.base import Executor
+from studio.executors.base import Executor, Promised
 from studio.inputs import Given, check_names
-from studio.plan import Edge, Plan, Step
+from studio.plan import Edge, Plan, Source, Step
 from studio.resources import Resources
 from studio.store import ABSENT, Artifact, Store
 from studio.values import KINDS, JsonKind
@@ -63,6 +63,7 @@ class _Attempt:
     leased: bool = False
     tries: int = 0
     future: Future[Outcome] | None = None
+    early: list[tuple[str, Any]] = field(default_factory=list)  # heard before what it needs was done
 
 
 class Run:
@@ -90,6 +91,11 @@ class Run:
         self._attempts = {id: _Attempt(step, step.config()) for id, step in self._steps.items()}
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
         self._waits_for = {id: set(step.needs) for id, step in self._steps.items()}
+        self._followers: dict[str, list[str]] = {id: [] for id in self._steps}
+        for id, step in self._steps.items():
+            for need in step.needs:
+                self._followers[need].append(id)
+        self._quick: set[str] = set()  # steps on their way that will soon be done
         self._ready = deque(id for id, needs in self._waits_for.items() if not needs)
         self._open = set(self._steps)  # steps that have not come to an end
         self._awaited: set[str] = set()  # steps that another run is computing
@@ -139,6 +145,9 @@ class Run:
     def _reach(self, id: str) -> None:
         """A step's inputs are there: is its result known, being made, or to be made?"""
         attempt = self._attempts[id]
+        if attempt.future is not None:
+            self._catch_up(attempt)
+            return
         attempt.inputs = self._inputs_of(attempt.step)
         self._set_key(attempt)
         if attempt.key and self._known(attempt):
@@ -164,11 +173,17 @@ class Run:
         return found
 
     def _artifact(self, edge: Edge) -> Artifact:
-        found = [
-            self._outputs[source.name][source.port] if source.port else self._given[source.name].artifact
-            for source in edge.sources
-        ]
+        found = [self._source(source) for source in edge.sources]
         return Artifact.of_items(found[0].kind if found else "data", tuple(found)) if edge.many else found[0]
+
+    def _source(self, source: Source) -> Artifact:
+        if not source.port:
+            return self._given[source.name].artifact
+        if source.name in self._outputs:
+            return self._outputs[source.name][source.port]
+        maker = self._attempts[source.name]
+        assert maker.future is not None  # only steps that are on their way are promised
+        return Artifact(maker.step.ports.outputs[source.port].type.kind, live=Promised(maker.future, source.port))
 
     def _set_key(self, attempt: _Attempt) -> None:
         attempt.key = attempt.uncached = ""
@@ -206,9 +221,29 @@ class Run:
         store = self._cache.store if self._cache else None
         work = Work(attempt.inputs, store, self._keeping)
         task = Task(step.id, self._recipe(attempt, executor), work, step.timeout)
-        self._news.append(StepWaiting(step.id))
+        if not self._waits_for[step.id]:
+            self._news.append(StepWaiting(step.id))
         attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, step.id, detail)))
         attempt.future.add_done_callback(lambda future: self._messages.put(("ended", step.id, future)))
+        if self._cache is None and executor.quick(task.recipe):
+            self._prepare_after(step)
+
+    def _prepare_after(self, step: Step) -> None:
+        """Without keys to wait for, what follows a quick step is sent to its worker while that one still runs."""
+        self._quick.add(step.id)
+        for id in self._followers[step.id]:
+            attempt = self._attempts[id]
+            inline = attempt.step.definition.node.inline
+            if not inline and attempt.future is None and self._waits_for[id] <= self._quick:
+                self._ready.append(id)
+
+    def _catch_up(self, attempt: _Attempt) -> None:
+        """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
+        self._news.append(StepWaiting(attempt.step.id))
+        heard, attempt.early = attempt.early, []
+        for what, detail in heard:
+            if attempt.step.id in self._open:
+                self._heard(what, attempt.step.id, detail)
 
     def _admitted_inputs(self, step: Step) -> dict[str, Artifact]:
         return {
@@ -235,12 +270,11 @@ class Run:
                 break
 
     def _recipe(self, attempt: _Attempt, executor: Executor) -> Recipe:
-        step, definition = attempt.step, attempt.step.definition
-        resources = _within_reach(step, executor)
-        asked = attempt.config.model_dump(mode="json")
+        definition, config = attempt.step.definition, attempt.config
+        resources = _within_reach(attempt.step, executor)
         model = of_data(attempt.parts["model"]) if attempt.parts else ""  # other weights are another worker's
-        key = of_data([definition.name, id(definition.node), asked, model, resources.model_dump()])
-        return Recipe(key, definition.name, definition.node, attempt.config, resources, definition.portable)
+        key = f"{definition.name} {id(definition.node)} {config.model_dump_json()} {model} {resources!r}"
+        return Recipe(key, definition.name, definition.node, config, resources, definition.portable)
 
     # Messages ----------------------------------------------------------------
 
@@ -255,7 +289,9 @@ class Run:
             return
         if what == "cancel":
             raise Cancelled("the run was cancelled")
-        if id in self._open:
+        if id in self._open and self._waits_for[id]:
+            self._attempts[id].early.append((what, detail))
+        elif id in self._open:
             self._heard(what, id, detail)
 
     def _heard(self, what: str, id: str, detail: Any) -> None:
@@ -286,6 +322,9 @@ class Run:
         outcome = future.result()
         if isinstance(outcome, Done):
             self._succeeded(attempt, outcome)
+        elif outcome.upstream:
+            attempt.future, attempt.tries = None, attempt.tries - 1  # sent ahead of something that was tried again
+            self._ready.append(attempt.step.id)
         elif outcome.retryable and attempt.tries <= attempt.step.retries:
             self._news.append(StepRestarted(attempt.step.id, f"{self._clean(outcome.message)}; trying again"))
             self._submit(attempt)
@@ -342,7 +381,7 @@ class Run:
         """A step is done: which ones can go now?"""
         self._outputs[id] = outputs
         self._open.discard(id)
-        for other in [other for other, needs in self._waits_for.items() if id in needs]:
+        for other in self._followers[id]:
             self._waits_for[other].discard(id)
             if not self._waits_for[other] and other in self._open:
                 self._ready.append(other)

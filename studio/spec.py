@@ -103,7 +103,7 @@ class StepSpec(_Strict):
         json_schema_extra={"additionalProperties": _WIRE_SCHEMA},
     )
     resources: Resources = Field(Resources(), description="what one worker asks for")
-    timeout: float | None = Field(None, gt=0, description="seconds one task may run")
+    timeout: float | None = Field(None, gt=0, le=1e9, description="seconds one task may run")
     retries: int = Field(0, ge=0, le=100, description="how often a failed task is tried again")
     cache: Literal["auto", "never", "refresh"] = Field("auto", description="whether results are kept and used")
     each: str | list[str] | None = Field(None, description="a port to run once per element (not run by this version)")

@@ -23,7 +23,6 @@ from studio.values import KINDS, PortType
 
 __all__ = ["Done", "Failed", "Outcome", "Recipe", "Task", "Work", "Worker", "pack", "unpack"]
 
-_MOST_INLINE = 1 << 20  # bytes; plain values above this travel like media
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,16 @@ class Work:
     inputs: Mapping[str, Artifact]
     store: Store | None = None  # where inputs lie at rest, and outputs are kept
     keep: bool = False  # whether outputs are kept in the store
+
+    def with_inputs(self, exchange: Callable[[Artifact], Artifact]) -> Work:
+        """The same work, with every single input (and every item of a gathered one) exchanged."""
+        return replace(self, inputs={name: _exchanged(artifact, exchange) for name, artifact in self.inputs.items()})
+
+
+def _exchanged(artifact: Artifact, exchange: Callable[[Artifact], Artifact]) -> Artifact:
+    if artifact.items is None:
+        return exchange(artifact)
+    return replace(artifact, items=tuple(map(exchange, artifact.items)))
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ class Failed:
     exit_code: int = 1
     retryable: bool = True
     log: str = ""
+    upstream: bool = False  # it never ran: something it needs was not made
 
 
 Outcome = Done | Failed
@@ -160,7 +170,7 @@ class _Packing:
         assert self._store is not None
         if artifact.inline is not None and artifact.size <= MOST_IN_RECORD:
             return artifact
-        encoded = artifact.inline or _encoded(artifact.kind, live)
+        encoded = artifact.inline or KINDS[artifact.kind].encode(live)
         try:
             stored = self._store.put(artifact.kind, encoded, artifact.digest)
         except OSError as error:
@@ -169,16 +179,14 @@ class _Packing:
         return replace(stored, inline=artifact.inline)
 
 
-def pack(kind: str, raw: object) -> tuple[Artifact, object]:
-    """A value as an artifact; with it what must travel beside it, or None for a small plain one."""
+def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
+    """A value as an artifact; with it the media that must travel beside it, or None for a plain one."""
     value = KINDS[kind].coerce(raw)
     if not KINDS[kind].plain:
         return Artifact(kind, size=value.nbytes), value
     encoded = KINDS[kind].encode(value)
     assert isinstance(encoded, bytes)
-    if len(encoded) <= _MOST_INLINE:
-        return Artifact.of_plain(kind, encoded), None
-    return replace(Artifact.of_plain(kind, encoded), inline=None), encoded
+    return Artifact.of_plain(kind, encoded), None
 
 
 def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
@@ -191,15 +199,10 @@ def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
     if artifact.inline is not None:
         return kind.decode(artifact.inline)
     if artifact.live is not None:
-        live = fetch(artifact.live)
-        return kind.decode(live) if kind.plain else live  # type: ignore[arg-type]
+        return fetch(artifact.live)
     if store is None:
         raise Damaged(f"a {artifact.kind} is neither in memory nor in a store")
     return kind.decode(store.read(artifact))
-
-
-def _encoded(kind: str, live: object) -> Any:
-    return live if KINDS[kind].plain else KINDS[kind].encode(live)
 
 
 def failure(error: Exception) -> Failed:

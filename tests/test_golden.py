@@ -4,6 +4,7 @@ After a change of words: UPDATE_GOLDEN=1 pytest tests/test_golden.py, and read w
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ def told(name: str) -> str:
 def test_words(name, monkeypatch):
     monkeypatch.chdir(HERE)
     golden = HERE / f"{name}.txt"
-    found = told(name)
+    found = told(name).replace(str(HERE), "GOLDEN")
+    found = re.sub("Nodes: asr.*? A node", "Nodes: …. A node", found)  # which ones there are is not the matter
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(found)
     assert found == golden.read_text()

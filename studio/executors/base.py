@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -17,11 +17,12 @@ from studio.errors import ResourcesMissing
 from studio.executors.pool import Placement, Pool
 from studio.resources import Machine
 from studio.store import Artifact
-from studio.worker import Failed, Outcome, Recipe, Task
+from studio.worker import Done, Failed, Outcome, Recipe, Task
 
-__all__ = ["Executor", "Held", "Live", "Started", "WorkerDied", "exchanged", "with_live"]
+__all__ = ["Executor", "Held", "Live", "Promised", "Started", "WorkerDied", "exchanged", "with_live"]
 
 _MOST_DEATHS = 3  # of workers, for one task
+_QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
 
 
 class WorkerDied(Exception):
@@ -46,6 +47,7 @@ class _Job:
     future: Future[Outcome] = field(default_factory=Future)
     worker: int | None = None
     deaths: int = 0
+    ahead: bool = False  # sent to its worker before its inputs were made
     clock: threading.Timer | None = None
 
     def end(self, outcome: Outcome) -> None:
@@ -59,9 +61,11 @@ class Executor(ABC):
     """Runs tasks on workers that stay. Safe to share between threads and runs."""
 
     name: str
+    sends_ahead = False  # whether tasks can wait for their inputs where they will run
 
     def __init__(self, machine: Machine) -> None:
         self.pool = Pool(machine)
+        self._pace: dict[str, float] = {}  # seconds that a recipe's last task took
         self._queue: list[_Job] = []
         self._running: dict[int, _Job] = {}
         self._mutex = threading.RLock()
@@ -80,6 +84,10 @@ class Executor(ABC):
     @abstractmethod
     def _stop(self, worker: int) -> None:
         """Ends a worker at once, with whatever it is doing."""
+
+    def _call_ahead(self, worker: int, task: Task, makers: Mapping[int, int]) -> Future[Outcome] | None:
+        """Runs a task whose inputs these workers are making, by the ids of their futures; None if it cannot."""
+        return None
 
     def wake(self) -> None:
         """Begins whatever takes long to begin, without waiting for it."""
@@ -101,10 +109,16 @@ class Executor(ABC):
     def submit(self, task: Task, notify: Callable[[str, str], None] = lambda state, detail: None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states: loading, running, restarting."""
         job = _Job(task, notify)
-        with self._mutex:
-            self._queue.append(job)
-        self._pump()
+        makers = _makers(task)
+        if not makers:
+            self._enter(job)
+        elif not self._sent_ahead(job, makers):
+            self._await(job, makers)
         return job.future
+
+    def quick(self, recipe: Recipe) -> bool:
+        """Whether tasks of this recipe end so soon that what follows should be submitted at once, on promises."""
+        return self.sends_ahead and self._pace.get(recipe.key, _QUICK) < _QUICK
 
     def cancel(self, future: Future[Outcome]) -> None:
         """Stops a task, running or not."""
@@ -126,6 +140,54 @@ class Executor(ABC):
                 self._drop(worker)
         for job in jobs:
             job.end(Failed("the executor was closed", retryable=False))
+
+    def _enter(self, job: _Job) -> None:
+        """Queues a job whose inputs are there."""
+        with self._mutex:
+            self._queue.append(job)
+        self._pump()
+
+    def _sent_ahead(self, job: _Job, makers: list[Future[Outcome]]) -> bool:
+        """Gives a job to a worker that is free, to start there the moment its inputs are made."""
+        recipe = job.task.recipe
+        with self._mutex:
+            at = {id(other.future): worker for worker, other in self._running.items() if other.future in makers}
+            if len(at) < len(makers) or job.task.timeout or self._queue or self._closed:
+                return False
+            place = self.pool.place(recipe.key, recipe.resources, at_most=0)
+            if place is None:
+                return False
+            call = self._call_ahead(place.worker, job.task, at)
+            if call is None:
+                self.pool.finished(place.worker)
+                return False
+            job.worker, job.ahead = place.worker, True
+            self._running[place.worker] = job
+        job.notify("running", "")
+        call.add_done_callback(lambda future: self._on_finished(job, place.worker, future))
+        return True
+
+    def _await(self, job: _Job, makers: list[Future[Outcome]]) -> None:
+        """Queues a job once what it needs is made."""
+        left = set(map(id, makers))
+
+        def made(maker: Future[Outcome]) -> None:
+            with self._mutex:
+                left.discard(id(maker))
+                complete = not left
+            if complete:
+                self._complete(job)
+
+        for maker in makers:
+            maker.add_done_callback(made)
+
+    def _complete(self, job: _Job) -> None:
+        made = [None if maker.cancelled() else maker.result() for maker in _makers(job.task)]
+        if all(isinstance(outcome, Done) for outcome in made):
+            job.task = replace(job.task, work=job.task.work.with_inputs(_kept_promise))
+            self._enter(job)
+        else:
+            job.end(Failed("what it needs was not made", upstream=True))
 
     def _drop(self, worker: int | None) -> None:
         if worker is not None and worker in self.pool.residents:
@@ -199,13 +261,20 @@ class Executor(ABC):
         with self._mutex:
             if self._running.get(worker) is not job:
                 return  # cancelled or out of time
-            if (error := call.exception()) is not None:
+            error = call.exception()
+            if error is not None and not job.ahead:
                 self._on_death(job, worker, error)
             else:
                 del self._running[worker]
                 self.pool.finished(worker)
-                outcome = call.result()
-        if outcome is not None:
+                outcome = None if error else call.result()
+        if job.ahead and (outcome is None or (isinstance(outcome, Failed) and outcome.upstream)):
+            job.ahead, job.worker = False, None  # it came too early: what it needs is not made yet
+            self._await(job, _makers(job.task))
+        elif isinstance(outcome, Done):
+            self._pace[job.task.recipe.key] = outcome.seconds
+            job.end(outcome)
+        elif outcome is not None:
             job.end(outcome)
         if self._queue:
             self._pump()
@@ -247,6 +316,29 @@ class Held:
 
     def get(self) -> object:
         return self.value
+
+
+@dataclass(frozen=True)
+class Promised:
+    """A live value that a task has yet to make: the task's future, and the port that the value leaves by."""
+
+    future: Future[Outcome]
+    port: str
+
+
+def _makers(task: Task) -> list[Future[Outcome]]:
+    """The futures of the tasks whose outputs this one has been promised."""
+    leaves = [leaf for artifact in task.work.inputs.values() for leaf in artifact.leaves]
+    return list({id(leaf.live.future): leaf.live.future for leaf in leaves if isinstance(leaf.live, Promised)}.values())
+
+
+def _kept_promise(artifact: Artifact) -> Artifact:
+    """The artifact that was promised, now that it is made; any other as it is."""
+    if not isinstance(artifact.live, Promised):
+        return artifact
+    made = artifact.live.future.result()
+    assert isinstance(made, Done)
+    return made.outputs[artifact.live.port]
 
 
 def with_live(outcome: Outcome, live: Callable[[Any], object]) -> Outcome:

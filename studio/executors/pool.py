@@ -65,7 +65,10 @@ class Pool:
     _ticks: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def place(self, key: str, need: Resources, at_most: int = 1) -> Placement | None:
-        """Where a task of this key can go now; None if it must wait. The place is taken at once."""
+        """Where a task of this key can go now; None if it must wait. The place is taken at once.
+
+        A worker is started if there are fewer than `at_most` of the key; with 0, only an idle one will do.
+        """
         if self._free_cpus() + _GRAIN < need.cpus:
             return None
         mine = [resident for resident in self.residents.values() if resident.key == key]

@@ -20,7 +20,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,10 +28,14 @@ from typing import Any
 
 import psutil
 
-from studio.executors.base import Executor, Held, Started, WorkerDied, exchanged, with_live
+from studio.executors.base import Executor, Held, Promised, Started, WorkerDied
+from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
+from studio.node import ports_of
 from studio.resources import Machine
-from studio.worker import Failed, Outcome, Recipe, Task, Work, Worker, failure
+from studio.store import Artifact, Store
+from studio.values import KINDS
+from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
 
 __all__ = ["RayExecutor"]
 
@@ -42,6 +46,7 @@ class RayExecutor(Executor):
     """Actors: one process a worker, a GPU that only it sees, and a life of its own to lose."""
 
     name = "ray"
+    sends_ahead = True
 
     def __init__(self, machine: Machine | None = None) -> None:
         super().__init__(machine or this_machine())
@@ -49,6 +54,7 @@ class RayExecutor(Executor):
         self._waking = threading.Lock()
         self._actors: dict[int, Any] = {}
         self._runs: dict[int, Callable[..., Any]] = {}
+        self._calls: dict[int, list[Any]] = {}  # by worker: the references to what its call now running returns
         self._session: Path | None = None  # of a private cluster
         self._end = threading.Event()
         self._listener = _Listener()
@@ -122,24 +128,39 @@ class RayExecutor(Executor):
         needs = {"num_cpus": 0, "num_gpus": recipe.resources.gpus, "max_restarts": 0, "max_task_retries": 0}
         actor = ray.remote(_Host).options(**needs).remote()
         self._actors[worker] = actor
-        self._runs[worker] = actor.run.options(num_returns=2).remote
+        heavy = any(not KINDS[port.type.kind].plain for port in ports_of(recipe.node).outputs.values())
+        self._runs[worker] = actor.run.options(num_returns=2).remote if heavy else _alone(actor.run_plain.remote)
         threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
         self._listener.settle(actor.start.remote(recipe, threads), started, lambda ready: ready)
 
     def _call(self, worker: int, task: Task) -> Future[Outcome]:
+        return self._sent(worker, task, {})
+
+    def _call_ahead(self, worker: int, task: Task, makers: Mapping[int, int]) -> Future[Outcome] | None:
+        ready = all(maker in self._calls for maker in makers.values())
+        return self._sent(worker, task, makers) if ready else None
+
+    def _sent(self, worker: int, task: Task, makers: Mapping[int, int]) -> Future[Outcome]:
         ended: Future[Outcome] = Future()
-        bare, payloads = _detached(task.work)
+        beside = _Beside({future: self._calls[maker] for future, maker in makers.items()})
         try:
-            outcome, live = self._runs[worker](bare, *payloads)
+            refs = self._runs[worker](work_to(task.work, beside.place), *beside.arguments)
         except Exception as error:
             ended.set_exception(error)
             return ended
-        self._listener.settle(outcome, ended, lambda done: with_live(done, lambda index: _Remote(live, index)))
+        self._calls[worker] = refs
+        self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent))
         return ended
+
+    def _returned(self, worker: int, refs: list[Any], sent: Wire) -> Outcome:
+        if self._calls.get(worker) is refs:
+            del self._calls[worker]  # a reference kept is a value kept
+        return outcome_from(sent, lambda index: _Remote(refs[1], index))
 
     def _stop(self, worker: int) -> None:
         actor = self._actors.pop(worker, None)
         self._runs.pop(worker, None)
+        self._calls.pop(worker, None)
         if actor is None:
             return
         import ray
@@ -148,11 +169,17 @@ class RayExecutor(Executor):
             ray.kill(actor)
 
 
+def _alone(call: Callable[..., Any]) -> Callable[..., list[Any]]:
+    """A call that returns one reference, as one that returns it and an empty list."""
+    return lambda *arguments: [call(*arguments), []]
+
+
 class _Host:
     """The actor: a Worker in a process of its own."""
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
+        self._stores: dict[Path, Store] = {}
 
     def start(self, recipe: Recipe, threads: int) -> Started | Failed:
         """Sets the worker up."""
@@ -167,12 +194,24 @@ class _Host:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Started(os.getpid(), devices, memory)
 
-    def run(self, work: Work, *payloads: list[object]) -> tuple[Outcome, list[object]]:
+    def run(self, sent: Wire, *arguments: Any) -> tuple[Wire, list[object]]:
         """Runs one task; what it prints goes with its outcome."""
         assert self._worker is not None
+        try:
+            work = work_from(sent, lambda wire: _arrived(wire, arguments), self._store)
+        except _NotMade:
+            return outcome_to(Failed("what it needs was not made", upstream=True)), []
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
-            outcome, live = self._worker.run(work, lambda sent: sent.out_of(payloads))  # type: ignore[attr-defined]
-        return replace(outcome, log=out.getvalue()), live
+            outcome, live = self._worker.run(work, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
+        return outcome_to(replace(outcome, log=out.getvalue())), live
+
+    def run_plain(self, sent: Wire, *arguments: Any) -> Wire:
+        """Runs one task of a node whose outputs are all plain: there is nothing to go beside the outcome."""
+        return self.run(sent, *arguments)[0]
+
+    def _store(self, folder: Path) -> Store:
+        """One store a folder, so that what was verified once need not be again."""
+        return self._stores.setdefault(folder, Store(folder))
 
 
 @dataclass(frozen=True)
@@ -188,37 +227,58 @@ class _Remote:
         return ray.get(self.ref)[self.index]
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """A live value among the arguments of a call."""
-
-    argument: int
-    index: int
-
-    def out_of(self, payloads: tuple[list[object], ...]) -> object:
-        return payloads[self.argument][self.index]
+class _NotMade(Exception):
+    """A value that was due has not been made, because the task that makes it failed."""
 
 
-def _detached(work: Work) -> tuple[Work, list[object]]:
-    """The work with its live values taken out, and those as arguments that Ray delivers."""
-    payloads: list[object] = []
-    places: dict[object, int] = {}
+class _Beside:
+    """What goes beside a task's work, so that Ray delivers it: live values, and references to them.
 
-    def send(live: object) -> _Sent:
-        remote = live if isinstance(live, _Remote) else None
-        source = remote.ref if remote else id(live)
-        if source not in places:
-            places[source] = len(payloads)
-            payloads.append(remote.ref if remote else [_held(live)])
-        return _Sent(places[source], remote.index if remote else 0)
+    On the wire a live value is its place: [argument, index]; one that a call now running will
+    return is [outcome's argument, values' argument, port].
+    """
 
-    inputs = {name: exchanged(artifact, send) for name, artifact in work.inputs.items()}
-    return replace(work, inputs=inputs), payloads
+    def __init__(self, calls: Mapping[int, list[Any]]) -> None:
+        self._calls = calls  # by the id of the future that is promised
+        self._places: dict[int, int] = {}
+        self.arguments: list[Any] = []
+
+    def place(self, live: object) -> list[Any]:
+        """Where the live value will be among the arguments."""
+        if isinstance(live, _Remote):
+            return [self._argument(live.ref), live.index]
+        if isinstance(live, Promised):
+            outcome, values = self._calls[id(live.future)]
+            return [self._argument(outcome), self._argument(values), live.port]
+        assert isinstance(live, Held)
+        self.arguments.append([live.value])
+        return [len(self.arguments) - 1, 0]
+
+    def _argument(self, value: Any) -> int:
+        """The place of a reference, which is sent once however often it is used."""
+        if id(value) not in self._places:
+            self._places[id(value)] = len(self.arguments)
+            self.arguments.append(value)
+        return self._places[id(value)]
 
 
-def _held(live: object) -> object:
-    assert isinstance(live, Held)
-    return live.value
+def _arrived(wire: Wire, arguments: tuple[Any, ...]) -> Artifact:
+    """An input as it is on arrival; one that was due is taken from the outcome it belongs to."""
+    items, place = wire[4], wire[6]
+    if items is not None:
+        inner = tuple(_arrived(item, arguments) for item in items)
+        return replace(artifact_from([*wire[:4], None, *wire[5:]], _as_it_is), items=inner)
+    if place is None or len(place) < 3:
+        return artifact_from(wire, _as_it_is)
+    outcome, values, port = place
+    made, *rest = arguments[outcome]
+    if not made:
+        raise _NotMade
+    return artifact_from(rest[0][port], lambda index: [values, index])
+
+
+def _as_it_is(place: Any) -> Any:
+    return place
 
 
 class _Listener:
@@ -281,7 +341,6 @@ def _environment() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    logging.getLogger("ray").setLevel(logging.ERROR)
 
 
 def _join() -> Machine:
@@ -304,6 +363,7 @@ def _begin_private(machine: Machine, session: Path) -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
     import ray
 
+    logging.getLogger("ray").setLevel(logging.ERROR)
     ray.init(
         address="local",
         num_cpus=max(1, int(machine.cpus)),
