@@ -53,7 +53,7 @@ GRAPH = click.argument("graph", type=_GraphName())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="icode-studio", prog_name="studio")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=lambda c, _, on: _version(c, on))
 def cli() -> None:
     """Graphs of AI models from YAML: checked, run in parallel on Ray, every step cached by content."""
 
@@ -85,7 +85,7 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
 
     if given["no_cache"] and given["cache"]:
         raise click.UsageError("--cache and --no-cache exclude each other")
-    stdout, sys.stdout = sys.stdout, sys.stderr  # what nodes print is no output of ours
+    stdout, sys.stdout = sys.stdout, sys.stderr  # what nodes and libraries print is no output of ours
     loaded = studio.load(graph, settings=dict(map(_setting, given["settings"])))
     inputs = _inputs(words, loaded)
     cache = False if given["no_cache"] else studio.Cache(given["cache"])
@@ -98,10 +98,11 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     saved = _save(result, given["out"])
     if isinstance(cache, studio.Cache):
         prune_at_times(cache)
-    sys.stdout = stdout
-    click.echo(json.dumps(_as_json(result, saved), ensure_ascii=False) if given["as_json"] else _summary(result, saved))
-    result.require()
-    return 0
+    shown = json.dumps(_as_json(result, saved), ensure_ascii=False) if given["as_json"] else _summary(result, saved)
+    click.echo(shown, file=stdout)
+    for step, why in result.failures.items():
+        _tell_error(f"step '{step}' failed: {why}")
+    return result.exit_code
 
 
 @cli.command()
@@ -278,6 +279,18 @@ def cache_clear(cache: Path | None, yes: bool) -> None:
     click.echo(f"{show_bytes(clear(found))} freed")
 
 
+def _version(context: click.Context, asked: bool) -> None:
+    """Print the version."""
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            click.echo(f"studio {version('icode-studio')}")
+        except PackageNotFoundError:
+            click.echo("studio, from a checkout that is not installed")
+        context.exit()
+
+
 def _inputs(words: tuple[str, ...], graph: Graph) -> dict[str, Any]:
     """The inputs that the words of a command line give."""
     from studio import InputError
@@ -424,8 +437,16 @@ def _failed(error: Exception) -> int:
 
     if not isinstance(error, StudioError):
         raise error
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {error}", err=True)
+    if "--json" in sys.argv:
+        problems = [vars(problem) for problem in getattr(error, "problems", ())]
+        told = {"error": str(error), "exit_code": error.exit_code, "problems": problems}
+        click.echo(json.dumps(told, ensure_ascii=False), file=sys.__stdout__)
+    _tell_error(str(error))
     return error.exit_code
+
+
+def _tell_error(message: str) -> None:
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
 
 
 def _terminated(*_: object) -> None:

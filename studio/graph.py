@@ -21,6 +21,7 @@ from studio.plan import Plan, bind
 from studio.registry import Registry
 from studio.run import Result, Run
 from studio.spec import GraphSpec
+from studio.upkeep import prune_at_times
 from studio.why import Verdict, why
 
 __all__ = ["Graph", "load"]
@@ -69,8 +70,7 @@ class Graph:
         inputs: by name; media as a path, bytes, a PIL image, a numpy array or (samples, rate).
         options: see `Graph.stream`. Raises InputError, StepError, EnvironmentMissing.
         """
-        run, result = self._begin(inputs, options)
-        return _to_the_end(run, result)
+        return _to_the_end(*self._begin(inputs, options))
 
     async def arun(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """As `run`, without blocking the running loop; cancelling it stops the run."""
@@ -135,6 +135,8 @@ class Graph:
 def _to_the_end(run: Run, result: Result) -> Result:
     for event in run.events():
         result.hear(event)
+    if run.cache is not None:
+        prune_at_times(run.cache)
     return result.require()
 
 
@@ -167,7 +169,7 @@ def _set(document: Document, settings: Mapping[str, Any]) -> Document:
     nodes = changed.data.get("nodes") or {}
     for name, value in settings.items():
         step, _, key = name.partition(".")
-        if not key or step not in nodes or not isinstance(nodes[step], dict):
+        if not key or not isinstance(nodes, dict) or not isinstance(nodes.get(step), dict):
             hint = did_you_mean(step, nodes) or f"Steps: {', '.join(nodes)}."
             raise UsageError(f"'{name}' is no STEP.FIELD of this graph. {hint}")
         nodes[step]["with"] = {**(nodes[step].get("with") or {}), key: value}

@@ -361,7 +361,8 @@ class _Binder:
             fitting = [name for name, other in outputs.items() if other.type.feeds(wanted)]
             hint = f"{source.name} has: {', '.join(map(str, outputs.values()))}."
             hint += f" Did you mean '{source.name}.{fitting[0]}'?" if fitting else ""
-        self._tell(path, f"step '{id}': input '{port}' takes {wanted}, but '{source}' is {given}", hint)
+        takes = f"takes {wanted}" if isinstance(path[-1], str) else f"gathers items of {wanted}"
+        self._tell(path, f"step '{id}': input '{port}' {takes}, but '{source}' is {given}", hint)
 
     def _missing(self, id: str, spec: StepSpec, ports: Ports) -> None:
         for name, port in ports.inputs.items():

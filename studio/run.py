@@ -84,7 +84,7 @@ class Run:
         self._wanted = outputs or set(plan.outputs)
         needed = plan.needed(self._wanted) if plan.outputs else set(plan.steps)
         self._steps = {id: step for id, step in plan.steps.items() if id in needed}
-        self._cache = cache
+        self.cache = cache
         self._executors = {False: executor, True: inline}
         self._refresh = refresh
         self._given = self._givens(inputs)
@@ -137,8 +137,8 @@ class Run:
     def _given_input(self, name: str, inputs: Mapping[str, object]) -> Given:
         given = self._plan.inputs[name]
         if inputs.get(name) is not None:
-            return Given(name, given.type, inputs[name], self._cache)
-        return Given(name, given.type, given.default, self._cache, Path(self._plan.file).parent)
+            return Given(name, given.type, inputs[name], self.cache)
+        return Given(name, given.type, given.default, self.cache, Path(self._plan.file).parent)
 
     # One step ----------------------------------------------------------------
 
@@ -152,7 +152,7 @@ class Run:
         self._set_key(attempt)
         if attempt.key and self._known(attempt):
             return
-        if attempt.key and self._cache is not None and not self._cache.leases.take(attempt.key):
+        if attempt.key and self.cache is not None and not self.cache.leases.take(attempt.key):
             self._awaited.add(id)
             self._news.append(StepWaiting(id, "another run is computing the same"))
             return
@@ -164,7 +164,7 @@ class Run:
     def _inputs_of(self, step: Step) -> dict[str, Artifact]:
         found = {name: self._artifact(edge) for name, edge in step.edges.items()}
         for name, raw in step.constants.items():
-            constant = Given(name, step.ports.inputs[name].type, raw, self._cache, Path(self._plan.file).parent)
+            constant = Given(name, step.ports.inputs[name].type, raw, self.cache, Path(self._plan.file).parent)
             constant.admit()
             found[name] = constant.artifact
         for name, port in step.ports.inputs.items():
@@ -187,26 +187,26 @@ class Run:
 
     def _set_key(self, attempt: _Attempt) -> None:
         attempt.key = attempt.uncached = ""
-        if self._cache is None or attempt.step.cache == "never":
+        if self.cache is None or attempt.step.cache == "never":
             return
         try:
             if attempt.parts is None:
-                attempt.parts = self._cache.parts(attempt.step, attempt.config)
-            attempt.parts = self._cache.with_inputs(attempt.parts, attempt.inputs)
-            attempt.key = self._cache.key(attempt.parts)
+                attempt.parts = self.cache.parts(attempt.step, attempt.config)
+            attempt.parts = self.cache.with_inputs(attempt.parts, attempt.inputs)
+            attempt.key = self.cache.key(attempt.parts)
         except (Uncacheable, ModelUnavailable) as error:
             attempt.uncached = str(error)
 
     def _known(self, attempt: _Attempt) -> bool:
         """Whether the cache knows the outputs; then the step is done."""
         id = attempt.step.id
-        if self._cache is None or id in self._refresh or attempt.step.cache == "refresh":
+        if self.cache is None or id in self._refresh or attempt.step.cache == "refresh":
             return False
-        record = self._cache.lookup(attempt.key, attempt.step.definition.name)
+        record = self.cache.lookup(attempt.key, attempt.step.definition.name)
         self._tell_damage()
         if record is None or record.outputs.keys() != attempt.step.ports.outputs.keys():
             return False
-        self._cache.touch(record)
+        self.cache.touch(record)
         self._give(attempt)
         self._news.append(StepCached(id, attempt.key, record.outputs, record.seconds))
         self._end(id, record.outputs)
@@ -218,14 +218,14 @@ class Run:
         executor = self._executors[step.definition.node.inline]()
         attempt.inputs = {**attempt.inputs, **self._admitted_inputs(step)}
         attempt.tries += 1
-        store = self._cache.store if self._cache else None
+        store = self.cache.store if self.cache else None
         work = Work(attempt.inputs, store, self._keeping)
         task = Task(step.id, self._recipe(attempt, executor), work, step.timeout)
         if not self._waits_for[step.id]:
             self._news.append(StepWaiting(step.id))
         attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, step.id, detail)))
         attempt.future.add_done_callback(lambda future: self._messages.put(("ended", step.id, future)))
-        if self._cache is None and executor.quick(task.recipe):
+        if self.cache is None and executor.quick(task.recipe):
             self._prepare_after(step)
 
     def _prepare_after(self, step: Step) -> None:
@@ -306,10 +306,10 @@ class Run:
 
     def _look_again(self, id: str) -> None:
         attempt = self._attempts[id]
-        assert self._cache is not None
+        assert self.cache is not None
         if self._known(attempt):
             return
-        if not self._cache.leases.take(attempt.key):
+        if not self.cache.leases.take(attempt.key):
             self._awaited.add(id)
             return
         attempt.leased = True
@@ -345,13 +345,13 @@ class Run:
         """The outputs, on record where they may be; of two that made the same, the first one's count."""
         if attempt.parts is None and attempt.uncached:
             self._set_key(attempt)  # the weights have come meanwhile
-        if not (self._cache and self._keeping and attempt.key and attempt.parts) or done.unkept:
+        if not (self.cache and self._keeping and attempt.key and attempt.parts) or done.unkept:
             return done.outputs
         replace = attempt.step.id in self._refresh or attempt.step.cache == "refresh"
         at_rest = {name: artifact.at_rest() for name, artifact in done.outputs.items()}
         record = Record(attempt.key, attempt.parts, at_rest, done.seconds, time.time())
         try:
-            kept = self._cache.save(record, replace)
+            kept = self.cache.save(record, replace)
         except OSError as error:
             self._stop_keeping(str(error))
             return done.outputs
@@ -404,8 +404,8 @@ class Run:
         return {name: self._artifact(edge) for name, edge in ready.items()}
 
     def _give(self, attempt: _Attempt) -> None:
-        if attempt.leased and self._cache is not None:
-            self._cache.leases.give(attempt.key)
+        if attempt.leased and self.cache is not None:
+            self.cache.leases.give(attempt.key)
             attempt.leased = False
 
     def _let_go(self) -> None:
@@ -422,9 +422,9 @@ class Run:
         self._news.append(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))
 
     def _tell_damage(self) -> None:
-        assert self._cache is not None
-        if self._cache.damaged > self._damaged:
-            self._damaged = self._cache.damaged
+        assert self.cache is not None
+        if self.cache.damaged > self._damaged:
+            self._damaged = self.cache.damaged
             self._news.append(Warned("a damaged cache entry was set aside; it is made anew"))
 
     def _clean(self, text: str) -> str:

@@ -78,12 +78,18 @@ def _documented(part: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFun
 
 
 def _class_digest(cls: type[Node]) -> str:
-    """For a class typed into a notebook: its body, and the plain globals and functions it uses."""
+    """For a class typed into a notebook: its functions, and the plain globals and functions these use."""
+    functions = [*_functions(cls), *_functions(cls.Config)] if "Config" in vars(cls) else _functions(cls)
+    attributes = {name: value for name, value in vars(cls).items() if not _by_source(name, value)}
+    bodies = [[function.__qualname__, _function_digest(function), _globals(function)] for function in functions]
+    return of_data([bodies, canonical(attributes)])
+
+
+def _function_digest(function: FunctionType) -> str:
     try:
-        body = textwrap.dedent(inspect.getsource(cls))
-    except (OSError, TypeError):
-        raise Uncacheable(f"the source of {cls.__name__} cannot be found") from None
-    return of_data([_tree_digest(ast.parse(body)), [_globals(function) for function in _functions(cls)]])
+        return _tree_digest(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    except (OSError, TypeError, SyntaxError):
+        raise Uncacheable(f"the source of {function.__qualname__} cannot be found") from None
 
 
 def _globals(function: FunctionType) -> list[list[object]]:
@@ -93,10 +99,7 @@ def _globals(function: FunctionType) -> list[list[object]]:
 
 def _global(value: object) -> object:
     if isinstance(value, FunctionType) and value.__module__ == "__main__":
-        try:
-            return _tree_digest(ast.parse(textwrap.dedent(inspect.getsource(value))))
-        except OSError:
-            raise Uncacheable(f"the source of {value.__name__} cannot be found") from None
+        return _function_digest(value)
     try:
         return canonical(value)
     except Uncacheable:
@@ -104,7 +107,8 @@ def _global(value: object) -> object:
 
 
 def _functions(cls: type) -> list[FunctionType]:
-    return [part for part in vars(cls).values() if isinstance(part, FunctionType)]
+    parts = [getattr(part, "__func__", part) for part in vars(cls).values()]  # of class methods, what they wrap
+    return [part for part in parts if isinstance(part, FunctionType)]
 
 
 def _made(cls: type[Node]) -> list[object]:

@@ -84,11 +84,10 @@ class Store:
         """Keeps some bytes, or a copy of a file; OSError where the disk does not take them."""
         if isinstance(encoded, Path):
             return self._put_file(kind, encoded, digest)
-        digest = digest or of_bytes(encoded)
-        path = self.path(digest)
-        if not self._sound_size(path, len(encoded)):
-            write_atomically(path, encoded, mode=0o444)
-        return Artifact(kind, digest, len(encoded), stored=True)
+        artifact = Artifact(kind, digest or of_bytes(encoded), len(encoded), stored=True)
+        if not self._holds(artifact):
+            write_atomically(self.path(str(artifact.digest)), encoded, mode=0o444)
+        return artifact
 
     def path(self, digest: str) -> Path:
         """Where the blob of a digest lies."""
@@ -126,11 +125,10 @@ class Store:
             pass  # somebody else was faster
 
     def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
-        digest = digest or of_file(source)
-        path, size = self.path(digest), source.stat().st_size
-        if not self._sound_size(path, size):
-            self._copy(source, path, digest)
-        return Artifact(kind, digest, size, stored=True)
+        artifact = Artifact(kind, digest or of_file(source), source.stat().st_size, stored=True)
+        if not self._holds(artifact):
+            self._copy(source, self.path(str(artifact.digest)), str(artifact.digest))
+        return artifact
 
     def _copy(self, source: Path, path: Path, digest: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,15 +142,13 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _sound_size(self, path: Path, size: int) -> bool:
-        """Whether a blob is there already; one of a wrong size is replaced."""
+    def _holds(self, artifact: Artifact) -> bool:
+        """Whether a sound blob is there already; one that is damaged is set aside."""
         try:
-            there = path.stat().st_size == size
-        except OSError:
+            os.utime(self.verified(artifact))  # a blob in use is not swept
+        except (Damaged, OSError):
             return False
-        if there:
-            os.utime(path)  # a blob in use is not swept
-        return there
+        return True
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600, replace: bool = True) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from studio import Audio, Field, MissingExtra, Node
+from studio import Audio, Field, MissingExtra, Node, Resources
 
 from .._hub import identify, loading, resolve
 from ._whisper import PACKAGED, RATE, Heard, asked, heard, nothing, silent
@@ -22,6 +22,7 @@ class FasterWhisper(Node):
     version = "1"
     extra = "asr"
     licence = "MIT (Whisper weights and faster-whisper)"
+    resources = Resources(gpus=0.25)
 
     class Config(Node.Config):
         """Which Whisper, and how it listens."""
@@ -57,11 +58,13 @@ class FasterWhisper(Node):
             from faster_whisper import WhisperModel
         except ImportError as error:
             raise MissingExtra("faster-whisper", "asr") from error
+        kind, _, index = self.device.partition(":")
         with loading(self.config.model, "starter", PACKAGED):
             found = resolve(_hub_id(self.config.model), self.config.revision, PACKAGED)
             self.model = WhisperModel(
                 found.source,
-                device=self.device,
+                device=kind,
+                device_index=int(index or 0),
                 compute_type=self._precision(),
                 cpu_threads=self.threads,
                 revision=found.commit or self.config.revision,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from studio import Audio, Field, MissingExtra, ModelUnavailable, Node
+from studio import Audio, Field, MissingExtra, ModelUnavailable, Node, Resources
 
 from .._hub import loading, local_path
 from .._packaged import derived
@@ -22,6 +22,7 @@ class Whisper(Node):
     version = "1"
     extra = "whisper"
     licence = "MIT (Whisper weights and openai-whisper)"
+    resources = Resources(gpus=0.25)
 
     class Config(Node.Config):
         """Which Whisper, and how it listens."""
@@ -76,7 +77,7 @@ class Whisper(Node):
             task=self.config.task,
             beam_size=self.config.beam_size if self.config.beam_size > 1 else None,
             initial_prompt=self.config.prompt or None,
-            fp16=self.device == "cuda",
+            fp16=self.device != "cpu",
             temperature=0.0,  # the fallbacks at higher ones sample, and the same input must give the same output
             condition_on_previous_text=False,  # an error in one window would spread to the next
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from studio import Field, MissingExtra, Node
+from studio import Field, MissingExtra, Node, Resources
 
 from .._hub import identify, loading, resolve
 from ._pieces import same, translated
@@ -20,6 +20,7 @@ class Seq2Seq(Node):
     version = "1"
     extra = "transformers"
     licence = "of the model chosen; M2M-100, the default, is MIT (NLLB is CC-BY-NC)"
+    resources = Resources(gpus=0.25)
 
     class Config(Node.Config):
         """Which model, and how it writes."""

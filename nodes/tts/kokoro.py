@@ -62,7 +62,7 @@ class Kokoro(Node):
         options.add_session_config_entry(
             "session.intra_op.allow_spinning", "0"
         )  # waiting must not cost other steps a core
-        wanted = ["CUDAExecutionProvider"] if self.device == "cuda" else []
+        wanted = ["CUDAExecutionProvider"] if self.device != "cpu" else []
         providers = [
             name for name in [*wanted, "CPUExecutionProvider"] if name in onnxruntime.get_available_providers()
         ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from studio import Audio, Field, InputError, MissingExtra, Node
+from studio import Audio, Field, InputError, MissingExtra, Node, Resources
 
 from .._hub import identify, loading, resolve
 from .._languages import short
@@ -25,6 +25,7 @@ class Vits(Node):
     version = "1"
     extra = "transformers"
     licence = "of the model chosen (the MMS voices are CC-BY-NC-4.0)"
+    resources = Resources(gpus=0.25)
 
     class Config(Node.Config):
         """Which voice, and how it speaks."""

@@ -109,6 +109,9 @@ class Executor(ABC):
     def submit(self, task: Task, notify: Callable[[str, str], None] = lambda state, detail: None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states: loading, running, restarting."""
         job = _Job(task, notify)
+        if self._closed:
+            job.end(Failed("the executor was closed", retryable=False))
+            return job.future
         makers = _makers(task)
         if not makers:
             self._enter(job)

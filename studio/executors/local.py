@@ -29,6 +29,7 @@ class LocalExecutor(Executor):
         super().__init__(machine or this_machine())
         self._threads = _Threads()
         self._workers: dict[int, Worker] = {}
+        self._setting_up = threading.Lock()
 
     def _start(self, worker: int, recipe: Recipe) -> Future[Started | Failed]:
         return self._threads.submit(lambda: self._made(worker, recipe))
@@ -44,7 +45,8 @@ class LocalExecutor(Executor):
         resident = self.pool.residents.get(worker)
         devices = resident.devices if resident else ()
         try:
-            made = Worker(recipe, _device(devices), _threads_for(recipe, self.machine))
+            with self._setting_up:  # libraries that import lazily do not bear two threads at it
+                made = Worker(recipe, _device(devices), _threads_for(recipe, self.machine))
         except Exception as error:
             return failure(error)
         self._workers[worker] = made

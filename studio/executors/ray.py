@@ -313,11 +313,9 @@ def _is_death(error: Exception) -> bool:
 
 
 def _how_it_died(error: Exception) -> str:
-    text = str(error)
-    for sign, words in (("OOM", "it ran out of memory"), ("SIGKILL", "killed"), ("SIGSEGV", "segmentation fault")):
-        if sign in text:
-            return words
-    return "its process ended unexpectedly"
+    if "running low on memory" in str(error):
+        return "ended by Ray because the machine ran low on memory"
+    return "its process ended (killed, crashed, or out of memory)"
 
 
 def _send_by_value(recipe: Recipe) -> None:
