@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -22,7 +22,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on 
 CACHE = click.option("--cache", "cache", type=click.Path(path_type=Path), help="The cache folder [$STUDIO_CACHE].")
 
 
-class _GraphName(click.ParamType):
+class _GraphName(click.ParamType):  # type: ignore[type-arg]
     """A graph file or the name of a shipped graph, which the shell can complete."""
 
     name = "graph"
@@ -36,7 +36,7 @@ class _GraphName(click.ParamType):
         return [*shipped, CompletionItem(incomplete, type="file")]
 
 
-class _NodeName(click.ParamType):
+class _NodeName(click.ParamType):  # type: ignore[type-arg]
     """The name of a node, which the shell can complete."""
 
     name = "node"
@@ -453,7 +453,7 @@ def _terminated(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _stop_at_once() -> None:
+def _stop_at_once() -> NoReturn:
     """Ends workers and the process, whatever threads still do; what is cached is whole at any moment."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     click.echo("interrupted", err=True)

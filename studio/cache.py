@@ -7,6 +7,7 @@ the same leaves everything after it cached.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -127,15 +128,13 @@ class Cache:
         if record is None:
             return None
         try:
-            if record.key != key:
-                raise Damaged("it is another key's")
-            for artifact in record.blobs:
-                self.store.verified(artifact)
+            sound = record.key == key and all(self.store.verified(artifact) for artifact in record.blobs)
         except Damaged:
+            sound = False
+        if not sound:
             self.damaged += 1
             self.store.set_aside(path)
-            return None
-        return record
+        return record if sound else None
 
     def read(self, path: Path) -> Record | None:
         """The record in a file, if it is whole; otherwise it is set aside."""
@@ -152,10 +151,8 @@ class Cache:
 
     def touch(self, record: Record) -> None:
         """Marks a record as used just now."""
-        try:
+        with contextlib.suppress(OSError):  # a read-only cache can still be read
             os.utime(self.path(record.key, record.node))
-        except OSError:
-            pass  # a read-only cache can still be read
 
     def save(self, record: Record, replace: bool = False) -> Record:
         """Keeps a record; if somebody was faster, theirs is the one that counts, and is returned."""
@@ -278,9 +275,8 @@ def _differences(old: Parts, new: Parts) -> list[str]:
     for name in old["inputs"].keys() | new["inputs"].keys():
         before, after = old["inputs"].get(name), new["inputs"].get(name)
         if before != after:
-            told.append(
-                f"input '{name}': {'now wired' if before is None else 'no longer wired' if after is None else 'other content'}"
-            )
+            what = "now wired" if before is None else "no longer wired" if after is None else "other content"
+            told.append(f"input '{name}': {what}")
     return told
 
 

@@ -209,7 +209,8 @@ class _Reader:
 
 
 def _place(event: Event) -> Place:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark: Any = event.start_mark
+    return mark.line + 1, mark.column + 1
 
 
 def _scalar(text: str) -> Any:

@@ -107,7 +107,8 @@ def _curve(start: tuple[float, float], end: tuple[float, float], label: str) -> 
     x1, y1 = start[0] + _WIDTH / 2, start[1] + _HEIGHT
     x2, y2 = end[0] + _WIDTH / 2, end[1] - 2
     bend = max(20.0, (y2 - y1) / 2)
-    curve = f'<path d="M{x1} {y1} C{x1} {y1 + bend} {x2} {y2 - bend} {x2} {y2}" fill="none" stroke="#667" marker-end="url(#tip)"/>'
+    line = f"M{x1} {y1} C{x1} {y1 + bend} {x2} {y2 - bend} {x2} {y2}"
+    curve = f'<path d="{line}" fill="none" stroke="#667" marker-end="url(#tip)"/>'
     where = f'x="{(x1 + 3 * x2) / 4:.0f}" y="{y2 - 9:.0f}"'
     return curve + (
         f'<text {where} fill="#667" font-size="11" text-anchor="middle">{escape(label)}</text>' if label else ""

@@ -116,7 +116,7 @@ class Cancelled(StudioError):
 
 
 class EnvironmentMissing(StudioError):
-    """This machine lacks something that the graph needs."""
+    """Something that the graph needs is not on this machine."""
 
     exit_code = 5
 

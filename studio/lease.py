@@ -7,15 +7,13 @@ the moment its holder dies, so there is no heartbeat, no owner to probe and noth
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import os
 import threading
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # no such locks on this system: threads of one process still share
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Leases"]
 
@@ -53,8 +51,6 @@ class Leases:
                 self._unlock(key)
 
     def _lock(self, key: str) -> bool:
-        if fcntl is None:
-            return True
         try:
             fcntl.lockf(self._open(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(key))
         except BlockingIOError:
@@ -64,11 +60,9 @@ class Leases:
         return True
 
     def _unlock(self, key: str) -> None:
-        if fcntl is not None and self._file is not None:
-            try:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
                 fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _offset(key))
-            except OSError:
-                pass
 
     def _open(self) -> int:
         if self._file is None:

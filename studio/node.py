@@ -104,9 +104,14 @@ class Ports:
         return Port(name, self.wires)
 
 
-@functools.cache
 def ports_of(node: type[Node]) -> Ports:
     """The ports that the signature of `run` declares; NodeDefinitionError says what is wrong with it."""
+    found: Ports = _ports(node)  # type: ignore[arg-type]  # a class is hashable
+    return found
+
+
+@functools.cache
+def _ports(node: Any) -> Ports:
     run = getattr(node, "run", None)
     if run is None:
         raise NodeDefinitionError(f"{node.__name__} has no method 'run'")

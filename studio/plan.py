@@ -93,7 +93,9 @@ class Step:
             return self.definition.node.Config.model_validate(_filled(dict(self.settings), self.id))
         except ValidationError as error:  # found sound when it was checked, so the environment is what changed
             wrong = ", ".join(sorted({f"'{item['loc'][0]}'" for item in error.errors() if item["loc"]}))
-            raise InputError(f"step '{self.id}': {wrong or 'its config'} does not accept what the environment holds") from None
+            raise InputError(
+                f"step '{self.id}': {wrong or 'its config'} does not accept what the environment holds"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -230,16 +232,17 @@ class _Binder:
         self._tell(("nodes", id, "with", key), f"step '{id}': {definition.name} has no setting '{key}'", hint, key=True)
 
     def _constant(self, id: str, key: str, raw: object, port: Port, constants: dict[str, object]) -> None:
-        try:
-            kind = KINDS[port.type.kind]
-            if port.type.many and not isinstance(raw, list):
-                raise ValueError(f"expected a list, not {type(raw).__name__}")
-            if raw is not None or not port.type.optional:
-                for item in raw if isinstance(raw, list) and port.type.many else [raw]:
-                    kind.coerce(item)
-            constants[key] = raw
-        except (ValueError, OSError) as error:
-            self._tell(("nodes", id, "with", key), f"step '{id}': port '{key}': {error}")
+        path = ("nodes", id, "with", key)
+        constants[key] = raw
+        if port.type.many and not isinstance(raw, list):
+            self._tell(path, f"step '{id}': port '{key}' takes {port.type}, not a single {type(raw).__name__}")
+        elif KINDS[port.type.kind].plain and (raw is not None or not port.type.optional):
+            items: list[object] = raw if port.type.many and isinstance(raw, list) else [raw]
+            try:
+                for item in items:
+                    KINDS[port.type.kind].coerce(item)
+            except (ValueError, OSError) as error:
+                self._tell(path, f"step '{id}': port '{key}': {error}")
 
     def _config(self, id: str, definition: Definition, settings: dict[str, Any]) -> None:
         try:

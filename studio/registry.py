@@ -105,7 +105,8 @@ class Registry:
         if name in sys.modules:
             return sys.modules[name]
         spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
@@ -142,7 +143,8 @@ def _only_node(module: ModuleType, use: str) -> type[Node]:
     nodes = [value for value in vars(module).values() if _is_node_of(value, module)]
     if len(nodes) != 1:
         raise NoSuchNode(f"the module of '{use}' holds {len(nodes)} nodes, where one is expected")
-    return nodes[0]
+    found: type[Node] = nodes[0]
+    return found
 
 
 def _is_node_of(value: object, module: ModuleType) -> bool:

@@ -9,6 +9,7 @@ import ast
 import inspect
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType
@@ -22,6 +23,8 @@ _VIEW = f"source-1-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees 
 
 _DECLARED = {"version", "resources", "inline", "extra", "licence", "Config", "config", "device", "threads"}
 
+
+_PARSING = threading.Lock()  # CPython 3.11 counts the depth of all threads' trees together, and then raises SystemError
 
 View = Callable[[Path, str, Callable[[], str]], str]  # remembers what follows from a file's content
 
@@ -54,8 +57,13 @@ def _with_neighbours(file: Path, view: View) -> list[str]:
 
 def _read(file: Path) -> str:
     """The digest of what a file says; below it, the files that it may import relatively."""
-    tree = ast.parse(file.read_bytes())
+    tree = _parsed(file.read_bytes())
     return "\n".join([_tree_digest(tree), *sorted(set(_beside(tree)))])
+
+
+def _parsed(source: str | bytes) -> ast.Module:
+    with _PARSING:
+        return ast.parse(source)
 
 
 def _beside(tree: ast.Module) -> Iterator[str]:
@@ -87,7 +95,7 @@ def _class_digest(cls: type[Node]) -> str:
 
 def _function_digest(function: FunctionType) -> str:
     try:
-        return _tree_digest(ast.parse(textwrap.dedent(inspect.getsource(function))))
+        return _tree_digest(_parsed(textwrap.dedent(inspect.getsource(function))))
     except (OSError, TypeError, SyntaxError):
         raise Uncacheable(f"the source of {function.__qualname__} cannot be found") from None
 
@@ -115,7 +123,7 @@ def _made(cls: type[Node]) -> list[object]:
     """What a class made inside a function has beyond its source: values closed over, attributes set."""
     closed = [_closed_over(cls, function) for function in _functions(cls)]
     if "<locals>" not in cls.__qualname__:
-        return closed
+        return list(closed)
     attributes = {name: value for name, value in vars(cls).items() if not _by_source(name, value)}
     try:
         return [closed, canonical(attributes)]

@@ -64,7 +64,7 @@ def _input(raw: Any) -> Any:
     return {"type": raw} if isinstance(raw, str) else raw
 
 
-_WIRE_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_WIRE_SCHEMA: Any = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
 
 class _Strict(BaseModel):

@@ -6,6 +6,7 @@ whenever it is read. What does not match is moved to `quarantine/` and is as goo
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -119,10 +120,8 @@ class Store:
     def set_aside(self, path: Path) -> None:
         """Moves a file that cannot be trusted to the quarantine."""
         self.quarantine.mkdir(parents=True, exist_ok=True)
-        try:
+        with contextlib.suppress(FileNotFoundError):  # somebody else was faster
             path.replace(self.quarantine / f"{path.name}.{os.getpid()}.{next(_serial)}")
-        except FileNotFoundError:
-            pass  # somebody else was faster
 
     def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
         artifact = Artifact(kind, digest or of_file(source), source.stat().st_size, stored=True)
@@ -156,7 +155,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, replace: bool =
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
         if replace:
             temporary.replace(path)

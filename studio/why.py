@@ -47,21 +47,21 @@ class _Inquiry:
     def _verdict(self, step: Step) -> Verdict:
         unknown = sorted(step.needs - self._outputs.keys())
         if unknown:
-            return Verdict(step.id, False, (f"waits for '{unknown[0]}', which runs first",))
+            return Verdict(step.id, cached=False, reasons=(f"waits for '{unknown[0]}', which runs first",))
         if step.cache != "auto":
-            return Verdict(step.id, False, (f"the graph says cache: {step.cache}",))
+            return Verdict(step.id, cached=False, reasons=(f"the graph says cache: {step.cache}",))
         try:
             parts = self._cache.parts(step, step.config())
             parts = self._cache.with_inputs(parts, self._inputs(step))
             key = self._cache.key(parts)
         except (Uncacheable, ModelUnavailable) as error:
-            return Verdict(step.id, False, (f"cannot be cached: {error}",))
+            return Verdict(step.id, cached=False, reasons=(f"cannot be cached: {error}",))
         record = self._cache.lookup(key, step.definition.name)
         if record is None:
             reasons = self._cache.changes(parts) or [f"{step.definition.name} has nothing on record"]
-            return Verdict(step.id, False, tuple(reasons), key)
+            return Verdict(step.id, cached=False, reasons=tuple(reasons), key=key)
         self._outputs[step.id] = record.outputs
-        return Verdict(step.id, True, (), key)
+        return Verdict(step.id, cached=True, key=key)
 
     def _inputs(self, step: Step) -> dict[str, Artifact]:
         found = {name: self._artifact(edge) for name, edge in step.edges.items()}

@@ -24,7 +24,6 @@ from studio.values import KINDS, PortType
 __all__ = ["Done", "Failed", "Outcome", "Recipe", "Task", "Work", "Worker", "pack", "unpack"]
 
 
-
 @dataclass(frozen=True)
 class Recipe:
     """What it takes to make a worker. Workers of one `key` are interchangeable."""

@@ -19,7 +19,9 @@ hypothesis.settings.register_profile(
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
 )
-hypothesis.settings.register_profile("deep", parent=hypothesis.settings.get_profile("plain"), max_examples=2000, derandomize=False)
+hypothesis.settings.register_profile(
+    "deep", parent=hypothesis.settings.get_profile("plain"), max_examples=2000, derandomize=False
+)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "plain"))
 
 
@@ -53,7 +55,11 @@ def no_orphans():
     """Ends the processes that a test started and left, and fails it for them."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     yield
-    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before and p.status() != psutil.STATUS_ZOMBIE]
+    left = [
+        p
+        for p in psutil.Process().children(recursive=True)
+        if p.pid not in before and p.status() != psutil.STATUS_ZOMBIE
+    ]
     for process in left:
         process.send_signal(signal.SIGKILL)
     assert not left, left

@@ -333,4 +333,6 @@ class Random(Node):
         return f"{text} {time.time_ns()}"
 
 
-ALL = [node for node in list(globals().values()) if isinstance(node, type) and issubclass(node, Node) and node is not Node]
+ALL = [
+    node for node in list(globals().values()) if isinstance(node, type) and issubclass(node, Node) and node is not Node
+]

@@ -32,7 +32,16 @@ def imports(path: Path) -> set[str]:
 
 
 def test_the_floors_hold():
-    done = subprocess.run([sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 kept, 0 broken" in done.stdout
 
@@ -53,17 +62,42 @@ def test_nodes_see_the_face_and_what_lies_beside_them(path):
 
 
 def test_the_command_knows_little():
-    allowed = {"studio", "studio.report", "studio.upkeep", "studio.catalog", "studio.registry", "studio.home", "studio.resources", "studio.document", "studio.errors", "studio.values", "studio.plan"}
+    allowed = {
+        "studio",
+        "studio.report",
+        "studio.upkeep",
+        "studio.catalog",
+        "studio.registry",
+        "studio.home",
+        "studio.resources",
+        "studio.document",
+        "studio.errors",
+        "studio.values",
+        "studio.plan",
+    }
     used = imports(ROOT / "cli.py")
     assert {module for module in used if module.startswith("studio")} <= allowed
-    assert {module for module in used if module.split(".")[0] not in STANDARD and not module.startswith("studio")} <= {"click", "click.shell_completion"}
-    top = {part.module if isinstance(part, ast.ImportFrom) else part.names[0].name for part in ast.parse((ROOT / "cli.py").read_text()).body if isinstance(part, ast.Import | ast.ImportFrom)}
+    assert {module for module in used if module.split(".")[0] not in STANDARD and not module.startswith("studio")} <= {
+        "click",
+        "click.shell_completion",
+    }
+    top = {
+        part.module if isinstance(part, ast.ImportFrom) else part.names[0].name
+        for part in ast.parse((ROOT / "cli.py").read_text()).body
+        if isinstance(part, ast.Import | ast.ImportFrom)
+    }
     assert {module for module in top if module.split(".")[0] not in STANDARD} == {"click"}
 
 
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "breakpoint"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "diskcache"}
-FORBIDDEN_METHODS = {("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("os", "system"), ("yaml", "load_all")}
+FORBIDDEN_METHODS = {
+    ("yaml", "load"),
+    ("yaml", "unsafe_load"),
+    ("yaml", "full_load"),
+    ("os", "system"),
+    ("yaml", "load_all"),
+}
 
 
 @pytest.mark.parametrize("path", OURS, ids=name)
@@ -71,11 +105,17 @@ def test_nothing_dangerous_is_in_the_tree(path):
     for part in ast.walk(ast.parse(path.read_text())):
         if isinstance(part, ast.Call) and isinstance(part.func, ast.Name):
             assert part.func.id not in FORBIDDEN_CALLS, f"{path}:{part.lineno}"
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and isinstance(part.func.value, ast.Name):
+        if (
+            isinstance(part, ast.Call)
+            and isinstance(part.func, ast.Attribute)
+            and isinstance(part.func.value, ast.Name)
+        ):
             called = (part.func.value.id, part.func.attr)
             assert called not in FORBIDDEN_METHODS, f"{path}:{part.lineno}"
             if called == ("torch", "load"):
-                assert any(word.arg == "weights_only" and getattr(word.value, "value", False) is True for word in part.keywords), f"{path}:{part.lineno}"
+                assert any(
+                    word.arg == "weights_only" and getattr(word.value, "value", False) is True for word in part.keywords
+                ), f"{path}:{part.lineno}"
         if isinstance(part, ast.keyword) and part.arg in ("allow_pickle", "trust_remote_code"):
             assert getattr(part.value, "value", True) is False, f"{path}:{part.lineno}"
         if isinstance(part, ast.keyword) and part.arg == "shell":
@@ -89,7 +129,11 @@ def test_ray_is_known_to_one_module(path):
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [part for part in ast.walk(ast.parse(path.read_text())) if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [
+        part
+        for part in ast.walk(ast.parse(path.read_text()))
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def lines(function) -> int:
@@ -108,13 +152,25 @@ def test_a_file_says_what_it_is(path):
     assert path.stem not in ("utils", "helpers", "common", "misc")
 
 
-@pytest.mark.parametrize("path", [p for p in ENGINE if p.name not in ("__main__.py",)], ids=name)
+@pytest.mark.parametrize("path", [p for p in ENGINE if p.name != "__main__.py"], ids=name)
 def test_what_is_exported_is_there(path):
     tree = ast.parse(path.read_text())
-    exported = [ast.literal_eval(part.value) for part in tree.body if isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") == "__all__"]
+    exported = [
+        ast.literal_eval(part.value)
+        for part in tree.body
+        if isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") == "__all__"
+    ]
     assert exported, "every module says what it exports"
     made = {part.name for part in tree.body if isinstance(part, ast.FunctionDef | ast.ClassDef)}
-    made |= {target.id for part in tree.body if isinstance(part, ast.Assign) for target in part.targets if isinstance(target, ast.Name)}
+    made |= {
+        target.id
+        for part in tree.body
+        if isinstance(part, ast.Assign)
+        for target in part.targets
+        if isinstance(target, ast.Name)
+    }
     made |= {part.target.id for part in tree.body if isinstance(part, ast.AnnAssign)}
-    made |= {alias.asname or alias.name for part in tree.body if isinstance(part, ast.ImportFrom) for alias in part.names}
+    made |= {
+        alias.asname or alias.name for part in tree.body if isinstance(part, ast.ImportFrom) for alias in part.names
+    }
     assert set(exported[0]) <= made

@@ -131,7 +131,9 @@ def test_the_record_tells_its_parts_in_clear(run, cache_folder):
     run()
     texts = [json.loads(path.read_bytes().splitlines()[0]) for path in files(cache_folder, "records")]
     assert {text["parts"]["node"] for text in texts} == {"Tone", "Loudness", "Counter"}
-    assert all(set(text["parts"]) == {"scheme", "node", "version", "source", "config", "model", "inputs"} for text in texts)
+    assert all(
+        set(text["parts"]) == {"scheme", "node", "version", "source", "config", "model", "inputs"} for text in texts
+    )
 
 
 def test_no_time_and_no_folder_in_a_key(tally, tmp_path):
@@ -160,7 +162,9 @@ def test_clear_touches_nothing_but_a_cache(run, cache_folder):
 
 
 def test_prune_lets_the_cheap_and_large_go_first(cache_folder):
-    run_log("nodes: {big: {use: Tone, with: {seconds: 20}}, dear: {use: Slow, with: {text: a, seconds: 0.2}}}\noutputs: {b: big, d: dear}")
+    run_log(
+        "nodes: {big: {use: Tone, with: {seconds: 20}}, dear: {use: Slow, with: {text: a, seconds: 0.2}}}\noutputs: {b: big, d: dear}"
+    )
     gone, _ = upkeep.prune(studio.Cache(), budget=100_000)
     assert gone == 1
     assert [entry.record.node for entry in upkeep.entries(studio.Cache())] == ["Slow"]
@@ -203,12 +207,16 @@ def test_a_disk_that_takes_nothing(tmp_path, cache_folder, what):
         studio.Cache()
         (cache_folder / "records").write_text("a file where a folder should be")
         (cache_folder / "blobs").write_text("likewise")
-    ran_ = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=60)
+    ran_ = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=60
+    )
     assert ran_.returncode == 0, ran_.stderr
     assert ran_.stdout.strip() == "['count', 'level', 'tone'] 318 1", ran_.stdout + ran_.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="leaves its rights, which only root has to leave")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="leaves its rights, which only root has to leave"
+)
 def test_a_folder_that_may_only_be_read(run, cache_folder):
     """What is known is still found; what is new is not kept."""
     run()
@@ -223,7 +231,14 @@ def test_a_folder_that_may_only_be_read(run, cache_folder):
         folder.chmod(0o755)
     for path in cache_folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o444)
-    ran_ = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd(), "HOME": "/nonexistent"}, timeout=60, cwd="/")
+    ran_ = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "HOME": "/nonexistent"},
+        timeout=60,
+        cwd="/",
+    )
     assert ran_.stdout.strip() == "['tone'] ['new'] 1", ran_.stdout + ran_.stderr
 
 

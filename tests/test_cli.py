@@ -28,9 +28,13 @@ outputs: {said: up, list: list, echo: echo, tone: tone, flag: flag}
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "g.yaml").write_text(GRAPH)
-    (tmp_path / "bad.yaml").write_text("nodes: {b: {use: 'tests.fakes:Boom', with: {text: x}}, c: {use: 'tests.fakes:Upper', in: {text: b}}}\noutputs: {x: c}")
+    (tmp_path / "bad.yaml").write_text(
+        "nodes: {b: {use: 'tests.fakes:Boom', with: {text: x}}, c: {use: 'tests.fakes:Upper', in: {text: b}}}\noutputs: {x: c}"
+    )
     (tmp_path / "wrong.yaml").write_text("nodes: {b: {use: text.jion}}\noutputs: {x: c}")
-    (tmp_path / "greedy.yaml").write_text("nodes: {b: {use: 'tests.fakes:Upper', with: {text: x}, resources: {gpus: 64}}}\noutputs: {x: b}")
+    (tmp_path / "greedy.yaml").write_text(
+        "nodes: {b: {use: 'tests.fakes:Upper', with: {text: x}, resources: {gpus: 64}}}\noutputs: {x: b}"
+    )
     return tmp_path
 
 
@@ -55,7 +59,7 @@ def run(studio, *words, **more):
 
 
 def test_run_as_json(studio, folder, cache_folder):
-    found = run(studio, "text=ab", "data={\"k\": [1, 1.5, null]}", "all=x", "all=y", "flag=no", "n=3")
+    found = run(studio, "text=ab", 'data={"k": [1, 1.5, null]}', "all=x", "all=y", "flag=no", "n=3")
     assert found["graph"] == "talk"
     assert found["outputs"]["said"] == "ABABAB"
     assert found["outputs"]["list"] == "x+y"
@@ -68,7 +72,7 @@ def test_run_as_json(studio, folder, cache_folder):
     assert set(found["steps"]) == {"a", "up", "list", "echo", "tone"}
     assert {step["status"] for step in found["steps"].values()} == {"done"}
     assert all(len(step["key"]) == 64 and step["seconds"] >= 0 for step in found["steps"].values())
-    again = run(studio, "text=ab", "data={\"k\": [1, 1.5, null]}", "all=x", "all=y", "flag=no", "n=3")
+    again = run(studio, "text=ab", 'data={"k": [1, 1.5, null]}', "all=x", "all=y", "flag=no", "n=3")
     assert {step["status"] for step in again["steps"].values()} == {"cached"}
     assert again["outputs"]["said"] == "ABABAB"
     assert cache_folder.exists()
@@ -141,7 +145,11 @@ def test_only_set_and_refresh(studio):
         (["run", "g.yaml", "text=a", "--cache", "x", "--no-cache"], 2, "exclude each other"),
         (["run", "g.yaml", "text=a", "--cache", "g.yaml"], 1, "is not a cache folder"),
         (["run", "bad.yaml"], 1, "step 'b' failed: ValueError: boom: x"),
-        (["run", "wrong.yaml"], 3, "wrong.yaml:1:18: step 'b': there is no node 'text.jion'\n    Did you mean 'text.join'?"),
+        (
+            ["run", "wrong.yaml"],
+            3,
+            "wrong.yaml:1:18: step 'b': there is no node 'text.jion'\n    Did you mean 'text.join'?",
+        ),
         (["run", "greedy.yaml"], 5, "step 'b' (tests.fakes:Upper) asks for 64 GPUs, but there are only"),
         (["run", "nowhere.yaml"], 2, "there is no graph 'nowhere.yaml'"),
         (["run", "helo"], 2, "Did you mean 'hello'?"),
@@ -158,7 +166,7 @@ def test_exit_codes(studio, words, code, says):
     where = ["--executor", "local"] if words[0] == "run" and len(words) > 1 and "--executor" not in words else []
     done = studio(*words, *where, code=code)
     assert says in done.stderr, done.stderr
-    assert done.stdout == "" or code in (1,)
+    assert done.stdout == "" or code == 1
 
 
 def test_a_failure_as_json(studio):
@@ -170,7 +178,13 @@ def test_a_failure_as_json(studio):
 
 
 def test_debug_shows_the_trace_that_is_else_hidden(folder):
-    done = subprocess.run([sys.executable, str(ROOT / "cli.py"), "run", "bad.yaml", "--executor", "local", "--debug"], cwd=folder, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "run", "bad.yaml", "--executor", "local", "--debug"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert "Traceback" in done.stderr
 
 
@@ -185,9 +199,9 @@ def test_show(studio):
     assert "■ up" in studio("show", "g.yaml").stdout
     assert studio("show", "g.yaml", "--format", "mermaid").stdout.startswith("flowchart TD")
     svg = studio("show", "g.yaml", "--format", "svg").stdout
-    import xml.etree.ElementTree as tree
+    import xml.etree.ElementTree as ET
 
-    assert tree.fromstring(svg).tag.endswith("svg")
+    assert ET.fromstring(svg).tag.endswith("svg")
 
 
 def test_why(studio):
@@ -204,7 +218,9 @@ def test_nodes_and_schema(studio):
     page = studio("nodes", "text.join").stdout
     assert "texts: list[text]" in page
     assert 'separator: string = "\\n"' in page
-    assert json.loads(studio("nodes", "text.join", "--json").stdout)["inputs"] == {"texts": {"type": "list[text]", "required": True}}
+    assert json.loads(studio("nodes", "text.join", "--json").stdout)["inputs"] == {
+        "texts": {"type": "list[text]", "required": True}
+    }
     assert json.loads(studio("schema").stdout)["$schema"].startswith("https://json-schema.org")
 
 
@@ -227,7 +243,9 @@ def test_cache_commands(studio, cache_folder):
 
 def test_the_same_by_other_names(folder):
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-m", "studio", "check", "hello"], cwd=folder, capture_output=True, text=True, env=env)
+    done = subprocess.run(
+        [sys.executable, "-m", "studio", "check", "hello"], cwd=folder, capture_output=True, text=True, env=env
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -236,9 +254,18 @@ def test_the_same_by_other_names(folder):
 @pytest.mark.parametrize("executor", ["ray", "local"])
 def test_ctrl_c(folder, tally, cache_folder, sign, executor):
     """It stops within two seconds, leaves no process, and a cache that verifies clean."""
-    (folder / "slow.yaml").write_text(f"nodes: {{t: {{use: 'tests.fakes:Tone'}}, s: {{use: 'tests.fakes:Slow', with: {{text: x, seconds: 60, tally: '{tally}'}}}}}}\noutputs: {{x: s, t: t}}")
+    (folder / "slow.yaml").write_text(
+        f"nodes: {{t: {{use: 'tests.fakes:Tone'}}, s: {{use: 'tests.fakes:Slow', with: {{text: x, seconds: 60, tally: '{tally}'}}}}}}\noutputs: {{x: s, t: t}}"
+    )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, str(ROOT / "cli.py"), "run", "slow.yaml", "--executor", executor], cwd=folder, stderr=subprocess.PIPE, text=True, env=env, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "cli.py"), "run", "slow.yaml", "--executor", executor],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 60
     while not tally.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
@@ -251,5 +278,7 @@ def test_ctrl_c(folder, tally, cache_folder, sign, executor):
     assert "Traceback" not in said
     _, left = psutil.wait_procs(family, timeout=2)
     assert not left
-    verified = subprocess.run([sys.executable, str(ROOT / "cli.py"), "cache", "verify"], capture_output=True, text=True, env=env, cwd=folder)
+    verified = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "cache", "verify"], capture_output=True, text=True, env=env, cwd=folder
+    )
     assert verified.returncode == 0, verified.stdout

@@ -54,7 +54,10 @@ def test_what_has_no_form_is_never_a_constant(thing):
 
 def test_digests_are_the_same_for_ever():
     """Pinned: a change here makes every cache worthless, and needs a new scheme number."""
-    assert of_data({"a": [1, 1.0, "1", True, None, b"1"]}) == "462ae37a383788633dd8e7823ee6924436592bf1a3a60783be70fd58fad3aed4"
+    assert (
+        of_data({"a": [1, 1.0, "1", True, None, b"1"]})
+        == "462ae37a383788633dd8e7823ee6924436592bf1a3a60783be70fd58fad3aed4"
+    )
 
 
 def test_a_file_s_digest_follows_its_content(tmp_path):

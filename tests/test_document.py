@@ -48,7 +48,15 @@ def told(text) -> None:
             assert problem.line >= 1
             assert problem.column >= 1
             assert problem.message
-            assert problem.line <= text.count("\n") + text.count("\r") + text.count("\u2028") + text.count("\u2029") + text.count("\x85") + 2
+            assert (
+                problem.line
+                <= text.count("\n")
+                + text.count("\r")
+                + text.count("\u2028")
+                + text.count("\u2029")
+                + text.count("\x85")
+                + 2
+            )
         assert len(str(error)) < 100_000
     assert time.perf_counter() - started < 5
 
@@ -91,7 +99,13 @@ tree = st.recursive(
 )  # fmt: skip
 
 
-@given(st.dictionaries(st.sampled_from(["graph", "inputs", "nodes", "outputs", "description", "x-a", "$schema"]), tree | st.dictionaries(st.sampled_from(["a", "b", "c"]), tree), max_size=5))
+@given(
+    st.dictionaries(
+        st.sampled_from(["graph", "inputs", "nodes", "outputs", "description", "x-a", "$schema"]),
+        tree | st.dictionaries(st.sampled_from(["a", "b", "c"]), tree),
+        max_size=5,
+    )
+)
 @settings(max_examples=300)
 @example({"nodes": {"a": {"use": "Upper", "resources": {"gpus": float("inf")}}}})
 @example({"nodes": {"a": {"use": "Upper", "resources": {"memory": "9" * 400 + "T"}}}})
@@ -153,7 +167,9 @@ def test_hostile_text_costs_little(text):
 
 
 def test_a_graph_of_two_hundred_steps_is_checked_quickly():
-    steps = ["  s0: {use: Upper, with: {text: x}}"] + [f"  s{n}: {{use: Pair, in: {{left: s{n - 1}, right: s{n // 2}}}}}" for n in range(1, 200)]
+    steps = ["  s0: {use: Upper, with: {text: x}}"] + [
+        f"  s{n}: {{use: Pair, in: {{left: s{n - 1}, right: s{n // 2}}}}}" for n in range(1, 200)
+    ]
     graph = load("nodes:\n" + "\n".join(steps) + "\noutputs: {x: s199}")
     started = time.perf_counter()
     graph.check()

@@ -1,6 +1,6 @@
 """Pictures of a plan, and what they show."""
 
-import xml.etree.ElementTree as tree
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_mermaid():
 
 
 def test_svg():
-    root = tree.fromstring(load(GRAPH).draw("svg"))
+    root = ET.fromstring(load(GRAPH).draw("svg"))
     texts = {part.text for part in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"s", "end", "text_", "text", "to", "x", "y", "Split"} <= texts
 
@@ -61,5 +61,5 @@ def test_an_unknown_format():
 def test_names_that_meet():
     """An input, a step and an output may look alike."""
     graph = "inputs: {in_a: text, a: text}\nnodes: {out_x: {use: Pair, in: {left: a, right: in_a}}}\noutputs: {x: out_x, a: a}"
-    tree.fromstring(load(graph).draw("svg"))
+    ET.fromstring(load(graph).draw("svg"))
     assert len(set(load(graph).draw("mermaid").splitlines())) == 10

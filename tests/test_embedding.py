@@ -84,7 +84,10 @@ def test_two_graphs_at_once_share_workers():
 
 def test_a_stream_tells_the_same_facts():
     kinds = [type(event).__name__ for event in load(UPPER).stream(text="a", options=LOCAL)]
-    assert kinds == ["RunStarted", "StepWaiting", "StepLoading", "StepStarted", "StepFinished", "RunFinished"] or "StepLoading" not in kinds
+    assert (
+        kinds == ["RunStarted", "StepWaiting", "StepLoading", "StepStarted", "StepFinished", "RunFinished"]
+        or "StepLoading" not in kinds
+    )
 
 
 def test_a_closed_stream_cancels():
@@ -115,7 +118,9 @@ def test_on_ray_from_a_loop_and_from_threads(ray_executor):
 
     assert asyncio.run(main()) == ["X", "Y", "Z"]
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(lambda n: graph.run(text=f"r{n}", options=options)["x"], range(8))) == [f"R{n}" for n in range(8)]
+        assert list(threads.map(lambda n: graph.run(text=f"r{n}", options=options)["x"], range(8))) == [
+            f"R{n}" for n in range(8)
+        ]
 
 
 @pytest.mark.parametrize("cache", [None, False])
@@ -124,7 +129,14 @@ def test_media_as_python_has_them(tmp_path, cache):
     picture = PIL.Image.fromarray(pixels)
     picture.save(tmp_path / "p.png")
     graph = "inputs: {i: image}\nnodes: {b: {use: Brightness, in: {image: i}}}\noutputs: {x: b, i: i}"
-    for given in (pixels, picture, tmp_path / "p.png", str(tmp_path / "p.png"), (tmp_path / "p.png").read_bytes(), studio.Image(pixels)):
+    for given in (
+        pixels,
+        picture,
+        tmp_path / "p.png",
+        str(tmp_path / "p.png"),
+        (tmp_path / "p.png").read_bytes(),
+        studio.Image(pixels),
+    ):
         found = run_log(graph, i=given, options={"cache": cache}).outputs
         assert found["x"] == 23.5
         assert found["i"] == studio.Image(pixels)
@@ -143,7 +155,10 @@ def test_a_bare_array_is_no_sound():
 
 
 def test_results_are_saved(tmp_path):
-    log = run_log("inputs: {t: text}\nnodes: {s: {use: Tone}, p: {use: Pixels}}\noutputs: {sound: s, picture: p, many: [t, t], t: t}", t="hi")
+    log = run_log(
+        "inputs: {t: text}\nnodes: {s: {use: Tone}, p: {use: Pixels}}\noutputs: {sound: s, picture: p, many: [t, t], t: t}",
+        t="hi",
+    )
     saved = log.result.save(tmp_path / "out")
     assert studio.Audio.open(saved["sound"]).rate == 8000
     assert studio.Image.open(saved["picture"]) == log.result["picture"]
@@ -157,14 +172,17 @@ def test_sources_of_graphs(tmp_path):
     for source in (UPPER, data, tmp_path / "g.yaml", str(tmp_path / "g.yaml")):
         assert run_log(load(source), text="a").outputs == {"x": "A"}
     assert load(data, settings={"u.end": "!"}).run(text="a", options=LOCAL)["x"] == "A!"
-    with pytest.raises(studio.UsageError, match="there is no graph 'nothing'"):
+    with pytest.raises(studio.UsageError, match="there is no graph"):
         load("nothing")
-    with pytest.raises(studio.UsageError, match="is no STEP.FIELD"):
+    with pytest.raises(studio.UsageError, match=r"is no STEP\.FIELD"):
         load({"nodes": ["u"]}, settings={"u.end": "!"})
 
 
 def test_the_caller_s_data_is_not_changed():
-    data, given = {"nodes": {"e": {"use": "Echo", "in": {"data": "d"}}}, "inputs": {"d": "data"}, "outputs": {"x": "e"}}, {"a": [1]}
+    data, given = (
+        {"nodes": {"e": {"use": "Echo", "in": {"data": "d"}}}, "inputs": {"d": "data"}, "outputs": {"x": "e"}},
+        {"a": [1]},
+    )
     found = run_log(load(data), d=given).outputs["x"]
     found["a"].append(2)
     assert given == {"a": [1]}
@@ -182,5 +200,5 @@ def test_an_executor_of_the_caller_s_own():
 
 
 def test_an_unknown_executor():
-    with pytest.raises(studio.UsageError, match="there is no executor 'rey'. Did you mean 'ray'?"):
+    with pytest.raises(studio.UsageError, match=r"there is no executor .rey.\. Did you mean .ray.\?"):
         run_log(UPPER, text="new", options={"executor": "rey"})

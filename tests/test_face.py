@@ -8,7 +8,21 @@ import pytest
 
 import studio
 
-HEAVY = ["ray", "torch", "transformers", "soundfile", "soxr", "av", "PIL", "jinja2", "rich", "networkx", "safetensors", "onnxruntime", "ctranslate2"]
+HEAVY = [
+    "ray",
+    "torch",
+    "transformers",
+    "soundfile",
+    "soxr",
+    "av",
+    "PIL",
+    "jinja2",
+    "rich",
+    "networkx",
+    "safetensors",
+    "onnxruntime",
+    "ctranslate2",
+]
 
 
 def test_the_names_are_sorted_and_all_there():
@@ -30,13 +44,20 @@ def test_every_error_and_event_is_there():
     assert known | set(events.__all__) <= set(studio.__all__)
 
 
-@pytest.mark.parametrize("name", [name for name in studio.__all__ if isinstance(getattr(studio, name), type | types.FunctionType)])
+@pytest.mark.parametrize(
+    "name", [name for name in studio.__all__ if isinstance(getattr(studio, name), type | types.FunctionType)]
+)
 def test_every_name_is_documented(name):
     assert getattr(studio, name).__doc__
 
 
 def loaded(code: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys\nprint(*sorted(sys.modules))"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
@@ -45,7 +66,9 @@ def test_importing_it_loads_nothing_heavy():
 
 
 def test_help_loads_nothing_heavy():
-    code = "import cli\ntry: cli.cli.main(['--help'], prog_name='studio', standalone_mode=False)\nexcept SystemExit: pass"
+    code = (
+        "import cli\ntry: cli.cli.main(['--help'], prog_name='studio', standalone_mode=False)\nexcept SystemExit: pass"
+    )
     assert not {*HEAVY, "numpy", "pydantic", "studio"} & loaded(code)
 
 
@@ -55,21 +78,33 @@ def test_a_check_loads_no_model_library():
 
 def test_a_cached_run_loads_neither_ray_nor_a_model(cache_folder):
     studio.load("hello").run(name="x", options={"executor": "local"})
-    assert not {"ray", "torch", "transformers"} & loaded("import studio; r = studio.load('hello').run(name='x'); assert r.steps['both'].status == 'cached'; r['greeting']")
+    assert not {"ray", "torch", "transformers"} & loaded(
+        "import studio; r = studio.load('hello').run(name='x'); assert r.steps['both'].status == 'cached'; r['greeting']"
+    )
 
 
 def test_errors_survive_a_journey():
     import pickle
 
     problem = studio.Problem("f", 1, 2, "m", "h")
-    for error in (studio.GraphError([problem]), studio.StepError({"a": "b"}, 5), studio.MissingExtra("p", "e"), studio.InputError("x"), studio.ResourcesMissing("y")):
+    for error in (
+        studio.GraphError([problem]),
+        studio.StepError({"a": "b"}, 5),
+        studio.MissingExtra("p", "e"),
+        studio.InputError("x"),
+        studio.ResourcesMissing("y"),
+    ):
         again = pickle.loads(pickle.dumps(error))
         assert str(again) == str(error)
         assert again.exit_code == error.exit_code
 
 
 def test_exit_codes():
-    codes = {name: getattr(studio, name).exit_code for name in studio.__all__ if isinstance(getattr(studio, name), type) and issubclass(getattr(studio, name), Exception)}
+    codes = {
+        name: getattr(studio, name).exit_code
+        for name in studio.__all__
+        if isinstance(getattr(studio, name), type) and issubclass(getattr(studio, name), Exception)
+    }
     assert codes == {
         "StudioError": 1, "StoreError": 1, "StepError": 1, "UsageError": 2, "GraphError": 3, "InputError": 3, "Cancelled": 130,
         "EnvironmentMissing": 5, "ResourcesMissing": 5, "MissingExtra": 5, "MissingVariable": 5, "ModelUnavailable": 5,

@@ -101,7 +101,9 @@ def test_a_helper_beside_the_node(tmp_path):
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "_help.py").write_text("def shout(text):\n    return text.upper()\n")
-    (package / "loud.py").write_text("from studio import Node\nfrom ._help import shout\nclass Loud(Node):\n    def run(self, text: str) -> str:\n        return shout(text)\n")
+    (package / "loud.py").write_text(
+        "from studio import Node\nfrom ._help import shout\nclass Loud(Node):\n    def run(self, text: str) -> str:\n        return shout(text)\n"
+    )
     import importlib
     import sys
 
@@ -190,7 +192,9 @@ def test_numbers_of_other_types_are_other_keys():
 
 
 def test_why_without_anything_on_record():
-    verdicts = load(textwrap.dedent("nodes: {a: {use: Upper, with: {text: x}}, b: {use: Upper, in: {text: a}}}\noutputs: {x: b}")).why()
+    verdicts = load(
+        textwrap.dedent("nodes: {a: {use: Upper, with: {text: x}}, b: {use: Upper, in: {text: a}}}\noutputs: {x: b}")
+    ).why()
     assert [(v.step, v.cached, v.reasons) for v in verdicts] == [
         ("a", False, ("Upper has nothing on record",)),
         ("b", False, ("waits for 'a', which runs first",)),
@@ -211,3 +215,27 @@ def test_an_input_file_counts_by_its_content_alone(tmp_path):
     assert run_log(graph, f=second) == [("cached", "s")]
     second.write_bytes(b"124")  # of the same size
     assert run_log(graph, f=second) == [("done", "s")]
+
+
+def test_many_threads_may_ask_for_keys_at_once():
+    """CPython 3.11 cannot parse in two threads at once, which shows when garbage is collected meanwhile."""
+    import gc
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    from studio.source import source_digest
+    from tests.fakes import Upper
+
+    def pause(*_):
+        time.sleep(0)
+
+    gc.callbacks.append(pause)
+    threshold = gc.get_threshold()
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            found = set(threads.map(lambda _: source_digest(Upper, lambda path, name, make: make()), range(16)))
+    finally:
+        gc.callbacks.remove(pause)
+        gc.set_threshold(*threshold)
+    assert len(found) == 1

@@ -17,7 +17,7 @@ class Heard(NamedTuple):
 def test_every_kind_of_port():
     class All(Node):
         def run(
-            self, a: str, b: int, c: float, d: bool, e: dict, f: list, g: Audio, h: Image, i: Video, j: Boxes, k: Segments, l: Vector, m: File,
+            self, a: str, b: int, c: float, d: bool, e: dict, f: list, g: Audio, h: Image, i: Video, j: Boxes, k: Segments, v: Vector, m: File,
             n: list[str], o: Image | None, p: list[Audio] | None, q: str = "x", r: dict[str, int] = {},
         ) -> Heard: ...  # fmt: skip
 
@@ -28,10 +28,16 @@ def test_every_kind_of_port():
         "list[text]", "image?", "list[audio]?", "text", "data",
     ]  # fmt: skip
     assert [name for name, port in ports.inputs.items() if not port.required] == ["o", "p", "q", "r"]
-    assert {name: str(port.type) for name, port in ports.outputs.items()} == {"text": "text", "times": "segments", "language": "text?"}
+    assert {name: str(port.type) for name, port in ports.outputs.items()} == {
+        "text": "text",
+        "times": "segments",
+        "language": "text?",
+    }
 
 
-@pytest.mark.parametrize(("result", "name"), [(str, "text"), (Audio, "audio"), (list[Image], "image"), (dict, "data"), (float, "number")])
+@pytest.mark.parametrize(
+    ("result", "name"), [(str, "text"), (Audio, "audio"), (list[Image], "image"), (dict, "data"), (float, "number")]
+)
 def test_one_output_is_named_after_its_kind(result, name):
     class One(Node):
         def run(self) -> result: ...

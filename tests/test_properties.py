@@ -16,7 +16,13 @@ class Step:
         self.id, self.node, self.reads, self.config = id, node, reads, config
 
     def yaml(self) -> str:
-        wires = {"Upper": "text: {0}", "Pair": "left: {0}, right: {1}", "Join": "texts: [{all}]", "Split": "text: {0}", "Boom": "text: {0}"}
+        wires = {
+            "Upper": "text: {0}",
+            "Pair": "left: {0}, right: {1}",
+            "Join": "texts: [{all}]",
+            "Split": "text: {0}",
+            "Boom": "text: {0}",
+        }
         wire = wires[self.node].format(*self.reads, all=", ".join(self.reads))
         setting = {"Upper": "end", "Join": "by"}.get(self.node)
         with_ = f", with: {{{setting}: '{self.config}'}}" if setting else ""

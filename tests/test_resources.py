@@ -8,7 +8,10 @@ from studio.machine import this_machine
 from studio.resources import parse_bytes, show_bytes
 
 
-@pytest.mark.parametrize(("text", "size"), {"1": 1, "2K": 2048, "512 MiB": 512 << 20, "1.5GB": 3 << 29, " 2g ": 2 << 30, "1T": 1 << 40}.items())
+@pytest.mark.parametrize(
+    ("text", "size"),
+    {"1": 1, "2K": 2048, "512 MiB": 512 << 20, "1.5GB": 3 << 29, " 2g ": 2 << 30, "1T": 1 << 40}.items(),
+)
 def test_sizes(text, size):
     assert parse_bytes(text) == size
 
@@ -20,10 +23,20 @@ def test_what_is_no_size(text):
 
 
 def test_sizes_for_people():
-    assert [show_bytes(size) for size in (0, 1023, 1024, 3 << 29, 5 << 40, 1 << 60)] == ["0 B", "1023 B", "1.0 KiB", "1.5 GiB", "5.0 TiB", "1048576.0 TiB"]
+    assert [show_bytes(size) for size in (0, 1023, 1024, 3 << 29, 5 << 40, 1 << 60)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
+        "1.5 GiB",
+        "5.0 TiB",
+        "1048576.0 TiB",
+    ]
 
 
-@pytest.mark.parametrize("asked", [{"gpus": 1.5}, {"gpus": -1}, {"cpus": float("nan")}, {"gpus": float("inf")}, {"memory": "much"}, {"gpu": 1}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"gpus": 1.5}, {"gpus": -1}, {"cpus": float("nan")}, {"gpus": float("inf")}, {"memory": "much"}, {"gpu": 1}],
+)
 def test_what_cannot_be_asked_for(asked):
     with pytest.raises(ValidationError):
         Resources(**asked)

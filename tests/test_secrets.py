@@ -74,7 +74,9 @@ def test_the_salt_is_the_cache_s_own(graph, tmp_path):
 def test_one_that_is_not_set(graph, monkeypatch):
     monkeypatch.delenv("TOKEN")
     load(graph()).check()  # a machine without the secret can still check
-    with pytest.raises(studio.MissingVariable, match="step 'ask' needs the environment variable TOKEN, which is not set") as caught:
+    with pytest.raises(
+        studio.MissingVariable, match="step 'ask' needs the environment variable TOKEN, which is not set"
+    ) as caught:
         run_log(graph())
     assert caught.value.exit_code == 5
 
@@ -97,10 +99,14 @@ def test_one_that_does_not_fit_its_field(monkeypatch):
 def test_the_command_says_nothing_of_it(graph, tmp_path, cache_folder, leak):
     (tmp_path / "g.yaml").write_text(graph(leak).replace("Secretive", "tests.fakes:Secretive"))
     command = [sys.executable, "cli.py", "run", str(tmp_path / "g.yaml"), "--json", "--executor", "local", "--debug"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=60
+    )
     assert done.returncode == int(leak)
     shown = json.loads(done.stdout)
     assert TOKEN not in done.stdout
     assert "*** was refused" in shown.get("error", "*** was refused")
     assert TOKEN.encode() not in at_rest(cache_folder)
-    assert TOKEN not in done.stderr.replace(f"the token is {TOKEN}", "")  # what a node itself prints here is its own affair
+    assert TOKEN not in done.stderr.replace(
+        f"the token is {TOKEN}", ""
+    )  # what a node itself prints here is its own affair

@@ -44,7 +44,13 @@ def test_two_hundred_kills_of_a_writer(cache_folder, tmp_path):
     (tmp_path / "writer.py").write_text(WRITER)
     dice = random.Random(7)
     writers = [
-        subprocess.Popen([sys.executable, str(tmp_path / "writer.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+        subprocess.Popen(
+            [sys.executable, str(tmp_path / "writer.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+        )
         for _ in range(2)
     ]
     for writer in writers:
@@ -83,7 +89,9 @@ print(sorted(log))
 def start(tmp_path, tally):
     (tmp_path / "run.py").write_text(RUN)
     env = {**os.environ, "PYTHONPATH": os.getcwd()}
-    return lambda: subprocess.Popen([sys.executable, str(tmp_path / "run.py"), str(tally)], stdout=subprocess.PIPE, text=True, env=env)
+    return lambda: subprocess.Popen(
+        [sys.executable, str(tmp_path / "run.py"), str(tally)], stdout=subprocess.PIPE, text=True, env=env
+    )
 
 
 def test_eight_processes_that_ask_one_key_compute_it_once(start, tally):

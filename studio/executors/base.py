@@ -25,6 +25,9 @@ _MOST_DEATHS = 3  # of workers, for one task
 _QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
 
 
+Notify = Callable[[str, str], None]
+
+
 class WorkerDied(Exception):
     """The process of a worker ended; its text says how."""
 
@@ -38,12 +41,16 @@ class Started:
     memory: int = 0  # bytes
 
 
+def _unheard(state: str, detail: str) -> None:
+    """Nobody listens."""
+
+
 @dataclass
 class _Job:
     """A task on its way through an executor."""
 
     task: Task
-    notify: Callable[[str, str], None]
+    notify: Notify
     future: Future[Outcome] = field(default_factory=Future)
     worker: int | None = None
     deaths: int = 0
@@ -89,7 +96,7 @@ class Executor(ABC):
         """Runs a task whose inputs these workers are making, by the ids of their futures; None if it cannot."""
         return None
 
-    def wake(self) -> None:
+    def wake(self) -> None:  # noqa: B027  most have nothing to do
         """Begins whatever takes long to begin, without waiting for it."""
 
     # What all of them do -----------------------------------------------------
@@ -106,9 +113,9 @@ class Executor(ABC):
                 f"step '{step}' ({recipe.name}) asks for {recipe.resources}, but there are only {self.machine}"
             )
 
-    def submit(self, task: Task, notify: Callable[[str, str], None] = lambda state, detail: None) -> Future[Outcome]:
-        """Queues a task. `notify` hears of its states: loading, running, restarting."""
-        job = _Job(task, notify)
+    def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
+        """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""
+        job = _Job(task, notify or _unheard)
         if self._closed:
             job.end(Failed("the executor was closed", retryable=False))
             return job.future
@@ -221,16 +228,17 @@ class Executor(ABC):
             self._stop(worker)
         job.worker = place.worker
         self._running[place.worker] = job
-        if not place.start:
-            return self._run(job)
-        job.notify("loading", "")
-        starting = self._start(place.worker, job.task.recipe)
-        starting.add_done_callback(lambda future: self._on_started(job, place.worker, future))
+        if place.start:
+            job.notify("loading", "")
+            starting = self._start(place.worker, job.task.recipe)
+            starting.add_done_callback(lambda future: self._on_started(job, place.worker, future))
+        else:
+            self._run(job)
 
     def _on_started(self, job: _Job, worker: int, starting: Future[Started | Failed]) -> None:
         with self._mutex:
             if self._running.get(worker) is not job:
-                return None  # cancelled meanwhile
+                return  # cancelled meanwhile
             if (error := starting.exception()) is not None:
                 self._on_death(job, worker, error)
             elif isinstance(ready := starting.result(), Failed):
@@ -238,7 +246,8 @@ class Executor(ABC):
                 self._fail_all(job, ready)
             else:
                 self.pool.started(worker, ready.devices, ready.memory)
-                return self._run(job)
+                self._run(job)
+                return
         self._pump()
 
     def _fail_all(self, job: _Job, failed: Failed) -> None:

@@ -89,7 +89,7 @@ class RayExecutor(Executor):
             return self._ready
 
     def _own(self, ready: Future[None]) -> None:
-        """Begins Ray and ends it, in one thread that lives as long: Ray's processes die with the thread that made them."""
+        """Begins Ray and ends it, in one thread: Ray's processes die with the thread that made them."""
         try:
             if self._joins:
                 self.pool.machine = _join()
@@ -108,15 +108,16 @@ class RayExecutor(Executor):
         started: Future[Started | Failed] = Future()
 
         def begin(ready: Future[None]) -> None:
-            if (error := ready.exception()) is not None:
+            error = ready.exception()
+            if error is not None:
                 why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
                 hint = "--executor local does without it"
                 started.set_result(Failed(f"Ray did not start: {why} ({hint})", exit_code=5, retryable=False))
                 return
             try:
                 self._begin_actor(worker, recipe, started)
-            except Exception as error:
-                started.set_result(failure(error))
+            except Exception as raised:
+                started.set_result(failure(raised))
 
         self._woken().add_done_callback(begin)
         return started
@@ -125,8 +126,9 @@ class RayExecutor(Executor):
         import ray
 
         _send_by_value(recipe)
-        needs = {"num_cpus": 0, "num_gpus": recipe.resources.gpus, "max_restarts": 0, "max_task_retries": 0}
-        actor = ray.remote(_Host).options(**needs).remote()
+        host: Any = ray.remote(_Host)
+        gpus = recipe.resources.gpus
+        actor = host.options(num_cpus=0, num_gpus=gpus, max_restarts=0, max_task_retries=0).remote()
         self._actors[worker] = actor
         heavy = any(not KINDS[port.type.kind].plain for port in ports_of(recipe.node).outputs.values())
         self._runs[worker] = actor.run.options(num_returns=2).remote if heavy else _alone(actor.run_plain.remote)
@@ -282,7 +284,7 @@ def _as_it_is(place: Any) -> Any:
 
 
 class _Listener:
-    """A thread that hears what became of references. Ray's own thread must not be kept: a call to Ray from it never ends."""
+    """A thread that hears what became of references. In Ray's own thread, a call to Ray would never end."""
 
     def __init__(self) -> None:
         self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -327,7 +329,7 @@ def _send_by_value(recipe: Recipe) -> None:
     for cls in recipe.node.__mro__:
         module = sys.modules.get(cls.__module__)
         if module is not None and module.__name__ not in ("__main__", "builtins") and not _shipped(module.__name__):
-            ray.cloudpickle.register_pickle_by_value(module)
+            ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
 def _shipped(module: str) -> bool:
@@ -347,8 +349,8 @@ def _join() -> Machine:
     import ray
 
     if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level="error")
-    totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     most = {name: max(total.get(name, 0) for total in totals) for name in ("CPU", "GPU", "memory")}
     return Machine(cpus=most["CPU"], gpus=int(most["GPU"]), memory=int(most["memory"]))
 
@@ -368,7 +370,7 @@ def _begin_private(machine: Machine, session: Path) -> None:
         num_gpus=machine.gpus,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="error",
+        logging_level=logging.ERROR,
         configure_logging=False,
         _node_ip_address="127.0.0.1",
         _temp_dir=str(session),

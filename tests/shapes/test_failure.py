@@ -56,12 +56,16 @@ def test_every_way_to_fail_is_a_line(node):
 
 
 def test_retries(tally):
-    graph = f"nodes: {{s: {{use: Flaky, with: {{text: x, tally: '{tally}', times: 3}}, retries: 2}}}}\noutputs: {{o: s}}"
+    graph = (
+        f"nodes: {{s: {{use: Flaky, with: {{text: x, tally: '{tally}', times: 3}}, retries: 2}}}}\noutputs: {{o: s}}"
+    )
     assert run_log(graph) == [("restarted", "s"), ("restarted", "s"), ("done", "s")]
 
 
 def test_retries_end(tally):
-    graph = f"nodes: {{s: {{use: Flaky, with: {{text: x, tally: '{tally}', times: 3}}, retries: 1}}}}\noutputs: {{o: s}}"
+    graph = (
+        f"nodes: {{s: {{use: Flaky, with: {{text: x, tally: '{tally}', times: 3}}, retries: 1}}}}\noutputs: {{o: s}}"
+    )
     assert run_log(graph) == [("restarted", "s"), ("failed", "s")]
 
 

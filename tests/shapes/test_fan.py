@@ -8,7 +8,9 @@ from tests.door import ran, run_log
 def fan(count: int, node: str, more: str = "") -> str:
     steps = "\n".join(f"  s{n}: {{use: {node}, in: {{text: text}}{more.format(n=n)}}}" for n in range(count))
     wires = ", ".join(f"s{n}" for n in range(count))
-    return f"inputs: {{text: text}}\nnodes:\n{steps}\n  all: {{use: Join, in: {{texts: [{wires}]}}}}\noutputs: {{x: all}}"
+    return (
+        f"inputs: {{text: text}}\nnodes:\n{steps}\n  all: {{use: Join, in: {{texts: [{wires}]}}}}\noutputs: {{x: all}}"
+    )
 
 
 def test_a_wide_one_keeps_its_order():

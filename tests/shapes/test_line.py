@@ -44,7 +44,10 @@ def test_without_outputs_every_step_runs():
 
 
 def test_an_input_may_go_straight_out():
-    assert outputs("inputs: {t: text}\nnodes: {a: {use: Upper, in: {text: t}}}\noutputs: {t: t, a: a}", t="x") == {"t": "x", "a": "X"}
+    assert outputs("inputs: {t: text}\nnodes: {a: {use: Upper, in: {text: t}}}\noutputs: {t: t, a: a}", t="x") == {
+        "t": "x",
+        "a": "X",
+    }
 
 
 def test_the_first_event_and_the_last():

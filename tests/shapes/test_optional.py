@@ -31,7 +31,9 @@ def test_a_default_port():
 
 def test_a_constant_and_a_wire_of_the_same_value_share_a_key():
     run_log("nodes: {u: {use: Upper, with: {text: hi}}}\noutputs: {x: u}")
-    assert run_log("inputs: {t: text}\nnodes: {u: {use: Upper, in: {text: t}}}\noutputs: {x: u}", t="hi") == [("cached", "u")]
+    assert run_log("inputs: {t: text}\nnodes: {u: {use: Upper, in: {text: t}}}\noutputs: {x: u}", t="hi") == [
+        ("cached", "u")
+    ]
 
 
 def test_an_input_has_a_default():

@@ -26,7 +26,7 @@ def test_inputs_that_nothing_wanted_reads_may_be_missing():
 
 
 def test_an_unknown_output():
-    with pytest.raises(studio.UsageError, match="no output 'tow'. Did you mean 'two'"):
+    with pytest.raises(studio.UsageError, match=r"no output 'tow'\. Did you mean 'two'"):
         run_log(GRAPH, a="p", options={"outputs": ["tow"]})
 
 
@@ -38,7 +38,9 @@ def test_an_unknown_step_to_refresh_and_an_unknown_option():
 
 
 def test_a_step_that_no_output_needs_never_runs():
-    assert run_log("nodes: {u: {use: Boom, with: {text: a}}, v: {use: Upper, with: {text: a}}}\noutputs: {x: v}") == [("done", "v")]
+    assert run_log("nodes: {u: {use: Boom, with: {text: a}}, v: {use: Upper, with: {text: a}}}\noutputs: {x: v}") == [
+        ("done", "v")
+    ]
 
 
 def test_results_load_one_by_one():

@@ -22,7 +22,9 @@ samples = nps.arrays(
 )
 audio = st.builds(Audio, samples, st.sampled_from([1, 8000, 16000, 22050, 44100]))
 dtypes = st.sampled_from(["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">f4", ">i2"])
-vectors = st.builds(Vector, dtypes.flatmap(lambda dtype: nps.arrays(dtype, nps.array_shapes(max_dims=3, min_side=0, max_side=4))))
+vectors = st.builds(
+    Vector, dtypes.flatmap(lambda dtype: nps.arrays(dtype, nps.array_shapes(max_dims=3, min_side=0, max_side=4)))
+)
 sides = st.integers(1, 7)
 
 
@@ -31,7 +33,9 @@ def pictures(draw):
     mode = draw(st.sampled_from(["1", "L", "LA", "RGB", "RGBA", "I;16", "P", "CMYK"]))
     size = (draw(sides), draw(sides))
     raw = draw(st.binary(min_size=size[0] * size[1] * 4, max_size=size[0] * size[1] * 4))
-    width = {"1": (size[0] + 7) // 8, "I;16": 2 * size[0]}.get(mode, size[0] * len(PIL.Image.new(mode, (1, 1)).getbands()))
+    width = {"1": (size[0] + 7) // 8, "I;16": 2 * size[0]}.get(
+        mode, size[0] * len(PIL.Image.new(mode, (1, 1)).getbands())
+    )
     return Image(PIL.Image.frombytes(mode, size, raw[: width * size[1]]))
 
 

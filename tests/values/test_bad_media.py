@@ -76,7 +76,9 @@ def test_content(kind, name, content, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.plain])
-@pytest.mark.parametrize(("made", "says"), [("missing", "no such file"), ("empty", "the file is empty"), ("folder", "is a folder")])
+@pytest.mark.parametrize(
+    ("made", "says"), [("missing", "no such file"), ("empty", "the file is empty"), ("folder", "is a folder")]
+)
 def test_no_file(kind, made, says, tmp_path):
     path = tmp_path / "it.x"
     if made == "empty":
@@ -119,7 +121,10 @@ def test_a_wav_that_promises_too_much(tmp_path):
 def test_flipped_bytes_of_a_picture(form):
     whole = picture(form)
 
-    @given(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), min_size=1, max_size=8), st.integers(0, len(whole)))
+    @given(
+        st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), min_size=1, max_size=8),
+        st.integers(0, len(whole)),
+    )
     def check(flips, cut):
         data = bytearray(whole)
         for place, value in flips:

@@ -73,7 +73,9 @@ def test_equal_bytes_if_and_only_if_equal_values(name):
     @given(strategies.OF[name], strategies.OF[name])
     def check(first, second):
         equal = same(first, second)
-        assert (at_rest(name, first) == at_rest(name, second)) == equal or repr(first) != repr(second)  # 0.0 is not -0.0
+        assert (at_rest(name, first) == at_rest(name, second)) == equal or repr(first) != repr(
+            second
+        )  # 0.0 is not -0.0
         if not equal:
             assert at_rest(name, first) != at_rest(name, second)
 
@@ -108,9 +110,22 @@ def test_what_does_not_fit_is_a_value_error(name):
         "number": [1, 1.0, 2, -1, 0, 0.0, True and 3],
         "data": [1, 1.0, "1", True, None, [], {}, [1, 2], [2, 1], {"a": 1}, {"a": 1.0}, [[1], 2], [1, [2]]],
         "text": ["1", "1.0", "", " ", "a", "A", "é", "e\u0301"],
-        "vector": [studio.Vector(np.zeros(shape, dtype)) for shape in (4, (2, 2), (4, 1), (1, 4), 2) for dtype in ("f4", "f8", "i4", "u4", "i8", "f2", "bool")],
-        "audio": [studio.Audio(np.full(shape, level, "f4"), rate) for shape in (8, (4, 2), (8, 2)) for level in (0, 0.5) for rate in (8000, 16000)],
-        "image": [studio.Image(np.full(shape, level, "u1")) for shape in ((2, 3), (3, 2), (2, 3, 3), (2, 3, 4), (6, 1)) for level in (0, 1)],
+        "vector": [
+            studio.Vector(np.zeros(shape, dtype))
+            for shape in (4, (2, 2), (4, 1), (1, 4), 2)
+            for dtype in ("f4", "f8", "i4", "u4", "i8", "f2", "bool")
+        ],
+        "audio": [
+            studio.Audio(np.full(shape, level, "f4"), rate)
+            for shape in (8, (4, 2), (8, 2))
+            for level in (0, 0.5)
+            for rate in (8000, 16000)
+        ],
+        "image": [
+            studio.Image(np.full(shape, level, "u1"))
+            for shape in ((2, 3), (3, 2), (2, 3, 3), (2, 3, 4), (6, 1))
+            for level in (0, 1)
+        ],
     }.items(),
 )
 def test_different_values_never_share_a_digest(name, values):
@@ -149,7 +164,9 @@ def test_the_caller_s_array_is_no_part_of_the_value():
 
 
 def test_subtitles(tmp_path):
-    marks = studio.Segments([{"start": 0, "end": 1.5, "text": " Hello "}, {"start": 3661.0005, "end": 3662, "text": "you"}])
+    marks = studio.Segments(
+        [{"start": 0, "end": 1.5, "text": " Hello "}, {"start": 3661.0005, "end": 3662, "text": "you"}]
+    )
     assert marks.save(tmp_path / "a.srt").read_text().splitlines()[1] == "00:00:00,000 --> 00:00:01,500"
     assert marks.save(tmp_path / "a.vtt").read_text().startswith("WEBVTT\n\n1\n00:00:00.000")
     assert json.loads(marks.save(tmp_path / "a.json").read_text())[1]["text"] == "you"
