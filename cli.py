@@ -458,7 +458,7 @@ def _stop_at_once() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     click.echo("interrupted", err=True)
     if executors := sys.modules.get("studio.executors"):
-        executors.close_all()
+        executors.abandon_all()
     os._exit(130)
 
 

@@ -14,7 +14,6 @@ import os
 import threading
 from pathlib import Path
 
-
 __all__ = ["Leases"]
 
 

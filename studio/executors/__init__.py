@@ -12,7 +12,7 @@ from studio.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from studio.executors.base import Executor
 
-__all__ = ["NAMES", "close_all", "executor_class", "shared"]
+__all__ = ["NAMES", "abandon_all", "close_all", "executor_class", "shared"]
 
 NAMES = {"ray": "RayExecutor", "local": "LocalExecutor"}
 
@@ -39,6 +39,12 @@ def close_all() -> None:
     shared.cache_clear()
     while _shared:
         _shared.pop().close()
+
+
+def abandon_all() -> None:
+    """Ends every shared executor without ado, for a process that is about to end itself."""
+    for executor in _shared:
+        executor.abandon()
 
 
 _shared: list[Executor] = []

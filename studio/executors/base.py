@@ -151,6 +151,10 @@ class Executor(ABC):
         for job in jobs:
             job.end(Failed("the executor was closed", retryable=False))
 
+    def abandon(self) -> None:
+        """Ends all workers without ado, for a process that is about to end itself."""
+        self.close()
+
     def _enter(self, job: _Job) -> None:
         """Queues a job whose inputs are there."""
         with self._mutex:

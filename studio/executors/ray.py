@@ -72,7 +72,15 @@ class RayExecutor(Executor):
         super().close()
         self._end.set()
         if self._ready is not None and self._session is not None:
-            _end_private(self._session, self._owner)
+            ours = _processes(self._session)
+            self._owner.join(_PATIENCE)
+            _end_private(self._session, ours)
+
+    def abandon(self) -> None:
+        if self._session is None:
+            super().close()  # the cluster is not ours: only our workers end
+        else:
+            _end_private(self._session, _processes(self._session))
 
     @property
     def _joins(self) -> bool:
@@ -94,7 +102,7 @@ class RayExecutor(Executor):
             if self._joins:
                 self.pool.machine = _join()
             else:
-                self._session = Path(tempfile.mkdtemp(prefix="studio-"))
+                self._session = _new_session()
                 _begin_private(self.pool.machine, self._session)
         except BaseException as error:
             ready.set_exception(error)
@@ -386,14 +394,27 @@ def _hush() -> None:
         ray._private.worker.print_to_stdstream = lambda *_, **__: None
 
 
-def _end_private(session: Path, owner: threading.Thread) -> None:
-    """Waits for the end of a private cluster, and makes it where it takes its time."""
-    ours = [process for process in psutil.Process().children(recursive=True) if _of_session(process, session)]
-    owner.join(_PATIENCE)
-    for process in ours:
+def _new_session() -> Path:
+    """A folder for a private cluster. Those of processes that were killed are swept on the way."""
+    place = Path(tempfile.gettempdir())
+    for left in place.glob("studio-*-*"):
+        owner = left.name.split("-")[1]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"studio-{os.getpid()}-"))
+
+
+def _processes(session: Path) -> list[psutil.Process]:
+    """The processes of a private cluster."""
+    return [process for process in psutil.Process().children(recursive=True) if _of_session(process, session)]
+
+
+def _end_private(session: Path, processes: list[psutil.Process]) -> None:
+    """Ends what is left of a private cluster."""
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(ours, timeout=_PATIENCE)
+    psutil.wait_procs(processes, timeout=_PATIENCE)
     shutil.rmtree(session, ignore_errors=True)
 
 

@@ -126,7 +126,7 @@ def test_a_chain_whose_middle_dies(log, tmp_path):
     found = log(CHAIN.format(salt="x", node="Kill", more=once))
     assert found.steps("done") == ["a", "b", "c", "d"]
     assert found.steps("restarted") == ["b"]
-    assert found.outputs["x"] == "SURVIVED XCD"
+    assert found.outputs["x"] == "SURVIVED XCd"
 
 
 @pytest.mark.parametrize("node", ["Boom", "Kill", "Wrong"])

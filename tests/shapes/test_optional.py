@@ -60,3 +60,20 @@ nodes: {ask: {use: Fill, with: {prompt: 'See: {{ caption }}. {{ question | upper
 outputs: {x: ask}
 """
     assert outputs(graph, caption="a cat", question="why?") == {"x": "See: a cat. WHY?"}
+
+
+def test_a_constant_s_path_starts_from_the_graph_s_folder(tmp_path):
+    (tmp_path / "in.bin").write_bytes(b"12345")
+    graph = "inputs: {f: {type: file, default: in.bin}}\nnodes: {s: {use: Size, with: {file: in.bin}}, d: {use: Size, in: {file: f}}}\noutputs: {x: s, y: d}"
+    (tmp_path / "g.yaml").write_text(graph)
+    assert outputs(tmp_path / "g.yaml") == {"x": 5, "y": 5}
+    (tmp_path / "in.bin").unlink()
+    with pytest.raises(studio.InputError, match=r"no such file: '.*in\.bin'"):
+        run_log(tmp_path / "g.yaml")
+
+
+@pytest.mark.parametrize("kind", ["segments", "boxes"])
+def test_the_json_of_marks_by_its_path(tmp_path, kind):
+    (tmp_path / "marks.json").write_text("[]")
+    graph = f"inputs: {{m: {kind}}}\nnodes: {{u: {{use: Upper, with: {{text: a}}}}}}\noutputs: {{m: m, u: u}}"
+    assert list(outputs(graph, m=tmp_path / "marks.json")["m"]) == []
