@@ -32,6 +32,7 @@ fix: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_tree.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/overhead.py

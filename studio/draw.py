@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from html import escape
+from itertools import pairwise
 
 from studio.errors import UsageError
+from studio.layout import Layout, arrange
 from studio.plan import Plan, Step
 
 __all__ = ["FORMATS", "draw"]
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE = 190, 52, 56, 40, 20
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE = 180, 52, 28, 46, 20
 
 
 def draw(plan: Plan, form: str = "text") -> str:
@@ -79,49 +81,64 @@ def _levels(plan: Plan) -> list[list[str]]:
 
 
 def _svg(plan: Plan) -> str:
-    rows = [[f"in_{name}" for name in plan.inputs]]
-    rows += [[f"{id}_" for id in level] for level in _levels(plan)]
-    rows += [[f"out_{name}" for name in plan.outputs]]
-    rows = [row for row in rows if row]
-    wide = max(len(row) for row in rows) * (_WIDTH + _GAP_X) - _GAP_X + 2 * _EDGE
-    high = len(rows) * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _EDGE
-    places = {box: place for level, row in enumerate(rows) for box, place in _row(row, level, wide)}
-    arrows = "".join(_curve(places[a], places[b], label) for a, b, label in _arrows(plan))
-    boxes = "".join(_box(plan, name, *place) for name, place in places.items())
+    labels: dict[tuple[str, str], list[str]] = {}
+    for start, end, port in _arrows(plan):
+        labels.setdefault((start, end), []).append(port)
+    layout = arrange(_rows(plan), list(labels), _WIDTH, _GAP_X)
+    wide = layout.width + 2 * _EDGE
+    high = (1 + max(layout.rows.values())) * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _EDGE
+    curves = "".join(_curve(layout, wire, ", ".join(filter(None, ports))) for wire, ports in labels.items())
+    boxes = "".join(_box(plan, name, *_corner(layout, name)) for name in layout.rows)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {high}" width="{wide:.0f}" height="{high}" '
         f'font-family="system-ui, sans-serif" font-size="13">'
         f'<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0 0 8 4 0 8z" fill="#667"/></marker></defs>'
-        f'<rect width="{wide}" height="{high}" fill="#fff"/>{arrows}{boxes}</svg>'
+        f'<rect width="{wide:.0f}" height="{high}" fill="#fff"/>{curves}{boxes}</svg>'
     )
 
 
-def _row(row: list[str], level: int, wide: int) -> Iterator[tuple[str, tuple[float, float]]]:
-    left = (wide - len(row) * (_WIDTH + _GAP_X) + _GAP_X) / 2
-    for index, name in enumerate(row):
-        yield name, (left + index * (_WIDTH + _GAP_X), _EDGE + level * (_HEIGHT + _GAP_Y))
+def _rows(plan: Plan) -> dict[str, int]:
+    """The row of each box: inputs right above the first that reads them, outputs right below what gives them."""
+    rows = {f"{id}_": depth for depth, level in enumerate(_levels(plan), 1) for id in level}
+    arrows = list(_arrows(plan))
+    for name in plan.inputs:
+        below = [rows.get(end, 2) for start, end, _ in arrows if start == f"in_{name}"]
+        rows[f"in_{name}"] = min(below, default=1) - 1
+    for name in plan.outputs:
+        rows[f"out_{name}"] = 1 + max(rows[start] for start, end, _ in arrows if end == f"out_{name}")
+    return rows
 
 
-def _curve(start: tuple[float, float], end: tuple[float, float], label: str) -> str:
-    x1, y1 = start[0] + _WIDTH / 2, start[1] + _HEIGHT
-    x2, y2 = end[0] + _WIDTH / 2, end[1] - 2
-    bend = max(20.0, (y2 - y1) / 2)
-    line = f"M{x1} {y1} C{x1} {y1 + bend} {x2} {y2 - bend} {x2} {y2}"
-    curve = f'<path d="{line}" fill="none" stroke="#667" marker-end="url(#tip)"/>'
-    where = f'x="{(x1 + 3 * x2) / 4:.0f}" y="{y2 - 9:.0f}"'
-    return curve + (
-        f'<text {where} fill="#667" font-size="11" text-anchor="middle">{escape(label)}</text>' if label else ""
-    )
+def _corner(layout: Layout, name: str) -> tuple[float, float]:
+    return _EDGE + layout.lefts[name], _EDGE + layout.rows[name] * (_HEIGHT + _GAP_Y)
+
+
+def _curve(layout: Layout, wire: tuple[str, str], label: str) -> str:
+    (x1, y1), (x2, y2) = _corner(layout, wire[0]), _corner(layout, wire[1])
+    points = [(x1 + _WIDTH / 2, y1 + _HEIGHT)]
+    for x, row in layout.bends[wire]:
+        top = _EDGE + row * (_HEIGHT + _GAP_Y)
+        points += [(_EDGE + x, top), (_EDGE + x, top + _HEIGHT)]
+    points.append((x2 + _WIDTH / 2, y2 - 2))
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    for (xa, ya), (xb, yb) in pairwise(points):
+        bend = (yb - ya) / 2
+        path += f" C{xa:.1f} {ya + bend:.1f} {xb:.1f} {yb - bend:.1f} {xb:.1f} {yb:.1f}"
+    (xa, ya), (xb, yb) = points[-2:]
+    where = f'x="{(xa + 2 * xb) / 3:.0f}" y="{ya + (yb - ya) * 0.66:.0f}"'
+    style = 'fill="#667" font-size="11" text-anchor="middle" stroke="#fff" stroke-width="4" paint-order="stroke"'
+    text = f"<text {where} {style}>{escape(label)}</text>" if label else ""
+    return f'<path d="{path}" fill="none" stroke="#667" marker-end="url(#tip)"/>{text}'
 
 
 def _box(plan: Plan, name: str, x: float, y: float) -> str:
     title, below, fill, round_ = _face(plan, name)
     middle = x + _WIDTH / 2
     return (
-        f'<g><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="{round_}" fill="{fill}" stroke="#99a"/>'
-        f'<text x="{middle}" y="{y + 22}" text-anchor="middle" font-weight="600">{escape(title)}</text>'
-        f'<text x="{middle}" y="{y + 40}" text-anchor="middle" fill="#556" font-size="12">{escape(below)}</text></g>'
+        f'<g><rect x="{x:.1f}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="{round_}" fill="{fill}" stroke="#99a"/>'
+        f'<text x="{middle:.1f}" y="{y + 22}" text-anchor="middle" font-weight="600">{escape(title)}</text>'
+        f'<text x="{middle:.1f}" y="{y + 40}" text-anchor="middle" fill="#556" font-size="12">{escape(below)}</text></g>'
     )
 
 
