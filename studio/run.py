@@ -57,12 +57,14 @@ class _Attempt:
     step: Step
     config: BaseModel
     inputs: dict[str, Artifact] = field(default_factory=dict)
+    recipe: Recipe | None = None
     parts: Parts | None = None
     key: str = ""
     uncached: str = ""  # why it has no key
     leased: bool = False
     tries: int = 0
     future: Future[Outcome] | None = None
+    announced: bool = False  # told as started, before its worker said so
     early: list[tuple[str, Any]] = field(default_factory=list)  # heard before what it needs was done
 
 
@@ -95,6 +97,7 @@ class Run:
         for id, step in self._steps.items():
             for need in step.needs:
                 self._followers[need].append(id)
+        self._unrecorded: deque[tuple[_Attempt, Done]] = deque()
         self._quick: set[str] = set()  # steps on their way that will soon be done
         self._ready = deque(id for id, needs in self._waits_for.items() if not needs)
         self._open = set(self._steps)  # steps that have not come to an end
@@ -111,9 +114,11 @@ class Run:
         started = time.perf_counter()
         try:
             yield RunStarted(self._plan.name, tuple(self._steps))
-            while self._open:
+            while self._open or self._unrecorded:
                 if self._ready:
                     self._reach(self._ready.popleft())
+                elif self._unrecorded:
+                    self._record(*self._unrecorded.popleft())
                 else:
                     self._listen()
                 yield from self._told()
@@ -239,8 +244,9 @@ class Run:
 
     def _catch_up(self, attempt: _Attempt) -> None:
         """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
-        self._news.append(StepWaiting(attempt.step.id))
-        heard, attempt.early = attempt.early, []
+        self._news += [StepWaiting(attempt.step.id), StepStarted(attempt.step.id)]
+        attempt.announced = True
+        heard, attempt.early = [each for each in attempt.early if each[0] != "running"], []
         for what, detail in heard:
             if attempt.step.id in self._open:
                 self._heard(what, attempt.step.id, detail)
@@ -270,11 +276,13 @@ class Run:
                 break
 
     def _recipe(self, attempt: _Attempt, executor: Executor) -> Recipe:
-        definition, config = attempt.step.definition, attempt.config
-        resources = _within_reach(attempt.step, executor)
-        model = of_data(attempt.parts["model"]) if attempt.parts else ""  # other weights are another worker's
-        key = f"{definition.name} {id(definition.node)} {config.model_dump_json()} {model} {resources!r}"
-        return Recipe(key, definition.name, definition.node, config, resources, definition.portable)
+        if attempt.recipe is None:
+            definition, config = attempt.step.definition, attempt.config
+            resources = _within_reach(attempt.step, executor)
+            model = of_data(attempt.parts["model"]) if attempt.parts else ""  # other weights are another worker's
+            key = f"{definition.name} {id(definition.node)} {config.model_dump_json()} {model} {resources}"
+            attempt.recipe = Recipe(key, definition.name, definition.node, config, resources, definition.portable)
+        return attempt.recipe
 
     # Messages ----------------------------------------------------------------
 
@@ -299,9 +307,10 @@ class Run:
             self._ended(self._attempts[id], detail)
         elif what == "loading":
             self._news.append(StepLoading(id))
-        elif what == "running":
+        elif what == "running" and not self._attempts[id].announced:
             self._news.append(StepStarted(id))
         elif what == "restarting":
+            self._attempts[id].announced = False
             self._news.append(StepRestarted(id, f"its worker died ({detail}); starting another"))
 
     def _look_again(self, id: str) -> None:
@@ -334,28 +343,27 @@ class Run:
     def _succeeded(self, attempt: _Attempt, done: Done) -> None:
         if done.unkept and self._keeping:
             self._stop_keeping(done.unkept)
-        outputs = self._recorded(attempt, done)
-        self._give(attempt)
-        self._news.append(
-            StepFinished(attempt.step.id, attempt.key, outputs, done.seconds, done.spans, self._clean(done.log))
-        )
-        self._end(attempt.step.id, outputs)
-
-    def _recorded(self, attempt: _Attempt, done: Done) -> Mapping[str, Artifact]:
-        """The outputs, on record where they may be; of two that made the same, the first one's count."""
         if attempt.parts is None and attempt.uncached:
             self._set_key(attempt)  # the weights have come meanwhile
-        if not (self.cache and self._keeping and attempt.key and attempt.parts) or done.unkept:
-            return done.outputs
-        replace = attempt.step.id in self._refresh or attempt.step.cache == "refresh"
-        at_rest = {name: artifact.at_rest() for name, artifact in done.outputs.items()}
-        record = Record(attempt.key, attempt.parts, at_rest, done.seconds, time.time())
-        try:
-            kept = self.cache.save(record, replace)
-        except OSError as error:
-            self._stop_keeping(str(error))
-            return done.outputs
-        return done.outputs if kept is record else kept.outputs
+        self._unrecorded.append((attempt, done))
+        log = self._clean(done.log)
+        self._news.append(StepFinished(attempt.step.id, attempt.key, done.outputs, done.seconds, done.spans, log))
+        self._end(attempt.step.id, done.outputs)
+
+    def _record(self, attempt: _Attempt, done: Done) -> None:
+        """Puts a result on record: what follows it has been sent on its way before.
+
+        Nobody else computes this key meanwhile: the lease is given back only now. Where leases do not
+        hold, the record that was there first stays, and both are right.
+        """
+        if self.cache and self._keeping and attempt.key and attempt.parts and not done.unkept:
+            replace = attempt.step.id in self._refresh or attempt.step.cache == "refresh"
+            at_rest = {name: artifact.at_rest() for name, artifact in done.outputs.items()}
+            try:
+                self.cache.save(Record(attempt.key, attempt.parts, at_rest, done.seconds, time.time()), replace)
+            except OSError as error:
+                self._stop_keeping(str(error))
+        self._give(attempt)
 
     def _failed(self, attempt: _Attempt, failed: Failed) -> None:
         id = attempt.step.id
@@ -409,7 +417,9 @@ class Run:
             attempt.leased = False
 
     def _let_go(self) -> None:
-        """Stops what still runs, and gives back every lease."""
+        """Stops what still runs, and gives back every lease; what is done is put on record."""
+        while self._unrecorded:
+            self._record(*self._unrecorded.popleft())
         for id in self._open:
             attempt = self._attempts[id]
             if attempt.future is not None and not attempt.future.done():

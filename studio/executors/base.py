@@ -162,7 +162,7 @@ class Executor(ABC):
         self._pump()
 
     def _sent_ahead(self, job: _Job, makers: list[Future[Outcome]]) -> bool:
-        """Gives a job to a worker that is free, to start there the moment its inputs are made."""
+        """Gives a job to a worker that is free, to start there, unannounced, the moment its inputs are made."""
         recipe = job.task.recipe
         with self._mutex:
             at = {id(other.future): worker for worker, other in self._running.items() if other.future in makers}
@@ -177,7 +177,6 @@ class Executor(ABC):
                 return False
             job.worker, job.ahead = place.worker, True
             self._running[place.worker] = job
-        job.notify("running", "")
         call.add_done_callback(lambda future: self._on_finished(job, place.worker, future))
         return True
 

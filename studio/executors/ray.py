@@ -40,6 +40,7 @@ from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
 __all__ = ["RayExecutor"]
 
 _PATIENCE = 1.0  # seconds that Ray gets to end by itself
+_SOON = 0.05  # seconds that the result of a quick task is waited for before others' turn
 
 
 class RayExecutor(Executor):
@@ -86,7 +87,8 @@ class RayExecutor(Executor):
     def _joins(self) -> bool:
         """Whether there is a cluster of somebody's to join."""
         ray = sys.modules.get("ray")
-        return bool(os.environ.get("RAY_ADDRESS")) or bool(self._session is None and ray and ray.is_initialized())
+        begun = getattr(ray, "is_initialized", None)  # absent while another thread is importing it
+        return bool(os.environ.get("RAY_ADDRESS")) or bool(self._session is None and begun and begun())
 
     def _woken(self) -> Future[None]:
         with self._waking:
@@ -159,7 +161,8 @@ class RayExecutor(Executor):
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
-        self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent))
+        soon = self.quick(task.recipe)
+        self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 
     def _returned(self, worker: int, refs: list[Any], sent: Wire) -> Outcome:
@@ -292,24 +295,48 @@ def _as_it_is(place: Any) -> Any:
 
 
 class _Listener:
-    """A thread that hears what became of references. In Ray's own thread, a call to Ray would never end."""
+    """Threads that hear what became of references. In Ray's own thread, a call to Ray would never end.
+
+    What will soon be there is waited for in a thread: being called back by Ray takes the interpreter's
+    lock in the very thread that has to send the next task on its way.
+    """
 
     def __init__(self) -> None:
         self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True, name="studio-ray-listener").start()
+        self._soon: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        for calls in (self._heard, self._soon):
+            threading.Thread(target=_carry_out, args=(calls,), daemon=True, name="studio-ray-listener").start()
 
-    def settle(self, ref: Any, future: Future[Any], convert: Callable[[Any], Any]) -> None:
+    def settle(self, ref: Any, future: Future[Any], convert: Callable[[Any], Any], soon: bool = False) -> None:
         """Hands what a reference becomes on to a future; the end of a process as WorkerDied."""
-        ref.future().add_done_callback(lambda done: self._heard.put(lambda: _hand_on(done, future, convert)))
+        if soon:
+            self._soon.put(lambda: self._wait(ref, future, convert))
+        else:
+            ref.future().add_done_callback(lambda done: self._heard.put(lambda: _hand_on(done.result, future, convert)))
 
-    def _listen(self) -> None:
-        while True:
-            self._heard.get()()
+    def _wait(self, ref: Any, future: Future[Any], convert: Callable[[Any], Any]) -> None:
+        import ray
+        from ray.exceptions import GetTimeoutError
+
+        done: Future[Any] = Future()
+        try:
+            done.set_result(ray.get(ref, timeout=_SOON))
+        except GetTimeoutError:
+            self.settle(ref, future, convert)
+            return
+        except Exception as error:
+            done.set_exception(error)
+        _hand_on(done.result, future, convert)
 
 
-def _hand_on(done: Future[Any], future: Future[Any], convert: Callable[[Any], Any]) -> None:
+def _carry_out(calls: queue.SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        calls.get()()
+
+
+def _hand_on(get: Callable[[], Any], future: Future[Any], convert: Callable[[Any], Any]) -> None:
     try:
-        result = convert(done.result())
+        result = convert(get())
     except Exception as error:
         future.set_exception(WorkerDied(_how_it_died(error)) if _is_death(error) else error)
     else:
