@@ -322,7 +322,7 @@ def _add(inputs: dict[str, Any], name: str, value: str, given: GraphInput | None
 def _parsed(value: str, kind: str) -> Any:
     from studio.values import KINDS
 
-    media = not KINDS[kind].plain or kind in ("segments", "boxes")
+    media = KINDS[kind].from_path
     if value.startswith("@@"):
         value = value[1:]
     elif value.startswith("@"):
@@ -339,9 +339,10 @@ def _setting(word: str) -> tuple[str, Any]:
     if not sign or "." not in name:
         raise click.UsageError(f"'{word}' is not STEP.FIELD=VALUE")
     try:
-        return name, Document.read(value, word).data if value else ""
+        read = Document.read(value or "''", word)
     except GraphError:
         return name, value
+    return name, value if read.problems else read.data
 
 
 def _save(result: Result, out: Path | None) -> dict[str, Any]:

@@ -272,7 +272,7 @@ def _differences(old: Parts, new: Parts) -> list[str]:
     told += list(_config_differences(old["config"], new["config"]))
     if old["model"] != new["model"]:
         told.append("model: other weights")
-    for name in old["inputs"].keys() | new["inputs"].keys():
+    for name in sorted(old["inputs"].keys() | new["inputs"].keys()):
         before, after = old["inputs"].get(name), new["inputs"].get(name)
         if before != after:
             what = "now wired" if before is None else "no longer wired" if after is None else "other content"

@@ -134,11 +134,11 @@ def _curve(layout: Layout, wire: tuple[str, str], label: str) -> str:
 
 def _box(plan: Plan, name: str, x: float, y: float) -> str:
     title, below, fill, round_ = _face(plan, name)
-    middle = x + _WIDTH / 2
+    middle = f'x="{x + _WIDTH / 2:.1f}" text-anchor="middle"'
     return (
         f'<g><rect x="{x:.1f}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="{round_}" fill="{fill}" stroke="#99a"/>'
-        f'<text x="{middle:.1f}" y="{y + 22}" text-anchor="middle" font-weight="600">{escape(title)}</text>'
-        f'<text x="{middle:.1f}" y="{y + 40}" text-anchor="middle" fill="#556" font-size="12">{escape(below)}</text></g>'
+        f'<text {middle} y="{y + 22}" font-weight="600">{escape(title)}</text>'
+        f'<text {middle} y="{y + 40}" fill="#556" font-size="12">{escape(below)}</text></g>'
     )
 
 

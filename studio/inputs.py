@@ -91,14 +91,14 @@ class Given:
             raise InputError(f"input '{self._name}': {error}") from None
 
     def _is_path(self, raw: object) -> bool:
-        return not KINDS[self._kind].plain and isinstance(raw, str | Path)
+        return KINDS[self._kind].from_path and isinstance(raw, str | Path)
 
     def _path(self, raw: object) -> Path:
         path = Path(str(raw)).expanduser()
         return path if self._folder is None else self._folder / path
 
     def _known(self, raw: object) -> Artifact:
-        if self._is_path(raw) and self._cache is not None:
+        if self._is_path(raw) and not KINDS[self._kind].plain and self._cache is not None:
             path = self._path(raw)
             if path.is_file():
                 return Artifact(self._kind, self._cache.files(path), path.stat().st_size)

@@ -66,6 +66,8 @@ class Registry:
         if use in self._own:
             node = self._own[use]
             return Definition(node.__qualname__, node, portable=False)
+        if use.endswith((".yaml", ".yml")):
+            raise NoSuchNode(f"'{use}' is a graph; graphs inside graphs are not run by this version")
         place, colon, name = use.partition(":")
         if colon and place.endswith(".py"):
             return Definition(name, _class_in(self._file_module(place), name, use), portable=False)

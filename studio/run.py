@@ -159,7 +159,7 @@ class Run:
             return
         if attempt.key and self.cache is not None and not self.cache.leases.take(attempt.key):
             self._awaited.add(id)
-            self._news.append(StepWaiting(id, "another run is computing the same"))
+            self._news.append(StepWaiting(id, "the same is being computed already"))
             return
         attempt.leased = bool(attempt.key)
         if attempt.leased and self._known(attempt):  # made while the lease was sought

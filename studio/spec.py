@@ -23,6 +23,7 @@ __all__ = ["GraphSpec", "InputSpec", "StepSpec", "Wire"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
+_MOST_TOLD = 500  # problems of form, each with a search for what was meant
 _SAYS = {  # pydantic's error types, in our words
     "missing": "is missing",
     "string_type": "should be text",
@@ -179,7 +180,7 @@ class GraphSpec(_Strict):
                 break
             except ValidationError as error:
                 fresh = [item for item in error.errors() if item["loc"] not in left_out]
-                problems += [_problem(document, item) for item in fresh]
+                problems += [_problem(document, item) for item in fresh[:_MOST_TOLD]]
                 left_out |= {_existing(data, item["loc"]) for item in error.errors()}
                 data = _pruned(document.data, left_out)
         else:
@@ -264,7 +265,7 @@ def _input_problems(spec: GraphSpec, name: str, given: InputSpec) -> list[Proble
         wanted = f"{found} wants {'a list' if found.many else 'one value'}"
         return [spec.problem(("inputs", name, "default"), f"the default of '{name}' does not fit: {wanted}")]
     kind = KINDS[found.kind]
-    if not kind.plain:
+    if kind.from_path and not isinstance(given.default, list):
         return []  # the path of a file: looked at when it is used
     try:
         for item in given.default if found.many else [given.default]:
@@ -288,6 +289,8 @@ def _problem(document: Document, error: Any) -> Problem:
     if kind == "missing":
         return document.problem(path[:-1], f"{_named(path[:-1])} lacks '{name}'", key=True)
     says = _SAYS.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if kind.startswith("model") and path[:1] == ("inputs",):
+        says = "should be the name of a type, or a mapping with one"
     if says.startswith("should"):
         return document.problem(path, f"{_named(path)} {says}, not {_shown(error['input'])}")
     return document.problem(path, f"{_named(path)}: {says}")

@@ -116,9 +116,6 @@ class Executor(ABC):
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""
         job = _Job(task, notify or _unheard)
-        if self._closed:
-            job.end(Failed("the executor was closed", retryable=False))
-            return job.future
         makers = _makers(task)
         if not makers:
             self._enter(job)
@@ -158,7 +155,11 @@ class Executor(ABC):
     def _enter(self, job: _Job) -> None:
         """Queues a job whose inputs are there."""
         with self._mutex:
-            self._queue.append(job)
+            closed = self._closed
+            if not closed:
+                self._queue.append(job)
+        if closed:
+            job.end(Failed("the executor was closed", retryable=False))
         self._pump()
 
     def _sent_ahead(self, job: _Job, makers: list[Future[Outcome]]) -> bool:

@@ -23,6 +23,7 @@ class Kind(ABC, Generic[T]):
     name: ClassVar[str]
     suffix: ClassVar[str]  # of the file at rest
     plain: ClassVar[bool] = False  # small JSON, rather than media
+    from_path: ClassVar[bool] = False  # given as the path of a file
     by_path: ClassVar[bool] = False  # decoded from a file that stays where it is, never read whole
 
     python: type  # the Python type in a node's hands
@@ -108,6 +109,8 @@ class Media:
 
 class MediaKind(Kind[M]):
     """A kind whose values are a class of Media."""
+
+    from_path = True
 
     python: type[M]
 

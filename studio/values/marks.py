@@ -105,6 +105,8 @@ class Boxes(_Marks):
 class _MarksKind(JsonKind[Any]):
     """A kind of marks: made of a list of dicts, or of the JSON file of one."""
 
+    from_path = True
+
     python: type[_Marks]
 
     def coerce(self, raw: object) -> _Marks:
