@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from studio import Graph, Result
-    from studio.plan import GraphInput
+    from studio import Result
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
 CACHE = click.option("--cache", "cache", type=click.Path(path_type=Path), help="The cache folder [$STUDIO_CACHE].")
@@ -82,12 +81,13 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     import studio
     from studio.report import Report
     from studio.upkeep import prune_at_times
+    from studio.words import inputs_from, setting_from
 
     if given["no_cache"] and given["cache"]:
         raise click.UsageError("--cache and --no-cache exclude each other")
     stdout, sys.stdout = sys.stdout, sys.stderr  # what nodes and libraries print is no output of ours
-    loaded = studio.load(graph, settings=dict(map(_setting, given["settings"])))
-    inputs = _inputs(words, loaded)
+    loaded = studio.load(graph, settings=dict(map(setting_from, given["settings"])))
+    inputs = inputs_from(words, loaded.plan.inputs)
     cache = False if given["no_cache"] else studio.Cache(given["cache"])
     options = {"executor": given["executor"], "cache": cache, "refresh": given["refresh"], "outputs": given["only"]}
     run_, result = loaded.start(inputs, options)
@@ -98,8 +98,8 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     saved = _save(result, given["out"])
     if isinstance(cache, studio.Cache):
         prune_at_times(cache)
-    shown = json.dumps(_as_json(result, saved), ensure_ascii=False) if given["as_json"] else _summary(result, saved)
-    click.echo(shown, file=stdout)
+    told = json.dumps(result.as_json(saved), ensure_ascii=False) if given["as_json"] else result.summary(saved)
+    click.echo(told, file=stdout)
     for step, why in result.failures.items():
         _tell_error(f"step '{step}' failed: {why}")
     return result.exit_code
@@ -145,9 +145,10 @@ def show(graph: str, form: str) -> None:
 def why(graph: str, words: tuple[str, ...], settings: tuple[str, ...], cache: Path | None, as_json: bool) -> None:
     """Say for each step whether it is cached, and if not, what changed."""
     import studio
+    from studio.words import inputs_from, setting_from
 
-    loaded = studio.load(graph, settings=dict(map(_setting, settings)))
-    verdicts = loaded.why(options={"cache": studio.Cache(cache)}, **_inputs(words, loaded))
+    loaded = studio.load(graph, settings=dict(map(setting_from, settings)))
+    verdicts = loaded.why(options={"cache": studio.Cache(cache)}, **inputs_from(words, loaded.plan.inputs))
     if as_json:
         click.echo(json.dumps({verdict.step: vars(verdict) for verdict in verdicts}, ensure_ascii=False))
         return
@@ -162,7 +163,7 @@ def why(graph: str, words: tuple[str, ...], settings: tuple[str, ...], cache: Pa
 @JSON
 def nodes(name: str | None, as_json: bool) -> None:
     """List the nodes, or describe one: ports, config, resources, extra, licence."""
-    from studio.catalog import describe
+    from studio.catalog import describe, listing, page
     from studio.errors import UsageError
     from studio.registry import NoSuchNode, Registry
 
@@ -173,10 +174,8 @@ def nodes(name: str | None, as_json: bool) -> None:
         raise UsageError(f"{error}. {error.hint}".strip()) from None
     if as_json:
         click.echo(json.dumps(found[0] if name else found, ensure_ascii=False, default=str))
-    elif name:
-        click.echo(_node_page(found[0]))
     else:
-        _print_nodes(found)
+        click.echo(page(found[0]) if name else listing(found))
 
 
 @cli.command()
@@ -291,99 +290,10 @@ def _version(context: click.Context, asked: bool) -> None:
         context.exit()
 
 
-def _inputs(words: tuple[str, ...], graph: Graph) -> dict[str, Any]:
-    """The inputs that the words of a command line give."""
-    from studio import InputError
-
-    inputs: dict[str, Any] = {}
-    known = graph.plan.inputs
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not sign:
-            raise click.UsageError(f"'{word}' is not NAME=VALUE. Inputs: {', '.join(known) or 'none'}")
-        try:
-            _add(inputs, name, value, known.get(name))
-        except (ValueError, OSError) as error:
-            raise InputError(f"input '{name}': {error}") from None
-    return inputs
-
-
-def _add(inputs: dict[str, Any], name: str, value: str, given: GraphInput | None) -> None:
-    if given is None:
-        inputs[name] = value  # the run will say what inputs there are
-    elif not given.type.many:
-        inputs[name] = _parsed(value, given.type.kind)
-    elif value.startswith("["):
-        inputs.setdefault(name, []).extend(json.loads(value))
-    else:
-        inputs.setdefault(name, []).append(_parsed(value, given.type.kind))
-
-
-def _parsed(value: str, kind: str) -> Any:
-    from studio.values import KINDS
-
-    media = KINDS[kind].from_path
-    if value.startswith("@@"):
-        value = value[1:]
-    elif value.startswith("@"):
-        value = value[1:] if media else Path(value[1:]).expanduser().read_text(encoding="utf-8").removesuffix("\n")
-    return value if media else KINDS[kind].parse(value)
-
-
-def _setting(word: str) -> tuple[str, Any]:
-    """STEP.FIELD=VALUE, the value read as YAML reads it."""
-    from studio.document import Document
-    from studio.errors import GraphError
-
-    name, sign, value = word.partition("=")
-    if not sign or "." not in name:
-        raise click.UsageError(f"'{word}' is not STEP.FIELD=VALUE")
-    try:
-        read = Document.read(value or "''", word)
-    except GraphError:
-        return name, value
-    return name, value if read.problems else read.data
-
-
 def _save(result: Result, out: Path | None) -> dict[str, Any]:
     """Saves outputs: all of them into a folder that was named, media alone into the default one."""
     folder = out or Path("out") / result.graph
     return result.save(folder) if out else result.save(folder, media_only=True)
-
-
-def _as_json(result: Result, saved: dict[str, Any]) -> dict[str, Any]:
-    steps = {
-        id: {k: v for k, v in vars(step).items() if k != "spans" and (v != "" or k == "key")}
-        for id, step in result.steps.items()
-    }
-    shown = {
-        "graph": result.graph,
-        "seconds": round(result.seconds, 4),
-        "outputs": result.as_data(saved),
-        "steps": steps,
-    }
-    return {**shown, "error": "\n".join(result.failures.values())} if result.failures else shown
-
-
-def _summary(result: Result, saved: dict[str, Any]) -> str:
-    lines = []
-    for name, value in result.as_data({}).items():
-        where = saved.get(name)
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        if isinstance(value, list) and value and "start" in value[0]:
-            shown = "\n".join(f"  {part['start']:6.2f} – {part['end']:6.2f}  {part['text'].strip()}" for part in value)
-            shown = "\n" + shown
-        lines.append(f"{click.style(name, bold=True)}: {shown if where is None else _places(where)}")
-    counts = [sum(step.status == status for step in result.steps.values()) for status in _STATUSES]
-    told = ", ".join(f"{count} {status}" for status, count in zip(_STATUSES, counts, strict=True) if count)
-    return "\n".join([*lines, click.style(f"{len(result.steps)} steps: {told}, in {result.seconds:.2f} s", dim=True)])
-
-
-_STATUSES = ("done", "cached", "failed", "skipped")
-
-
-def _places(where: Any) -> str:
-    return ", ".join(map(str, where)) if isinstance(where, list) else str(where)
 
 
 def _print_checked(name: str, fatal: bool, problems: Any) -> None:
@@ -391,29 +301,6 @@ def _print_checked(name: str, fatal: bool, problems: Any) -> None:
         click.echo(str(problem) if fatal else f"warning: {problem}", err=True)
     if not fatal:
         click.echo(f"{name}: {click.style('ok', fg='green')}")
-
-
-def _print_nodes(found: list[dict[str, Any]]) -> None:
-    width = max(len(node["name"]) for node in found)
-    for node in found:
-        ports = f"{', '.join(node['inputs'])} → {', '.join(node['outputs'])}"
-        click.echo(f"{click.style(node['name'].ljust(width), bold=True)}  {ports}")
-        click.echo(f"{' ' * width}  {click.style(node['doc'].partition(chr(10))[0], dim=True)}")
-
-
-def _node_page(node: dict[str, Any]) -> str:
-    lines = [click.style(node["name"], bold=True), node["doc"], "", "in:"]
-    for name, port in node["inputs"].items():
-        lines.append(f"  {name}: {port['type']}" + ("" if port["required"] else "  (optional)"))
-    lines += ["out:", *(f"  {name}: {kind}" for name, kind in node["outputs"].items()), "with:"]
-    for name, about in node["config"].items():
-        default = "  (required)" if name in node["required"] else f" = {json.dumps(about.get('default'))}"
-        lines.append(f"  {name}: {about.get('type', 'value')}{default}  {about.get('description', '')}".rstrip())
-    asked = ", ".join(f"{name} {amount}" for name, amount in node["resources"].items()) or "nothing in particular"
-    lines.append(f"resources: {asked}" + (" (runs in the caller's process)" if node["inline"] else ""))
-    lines += [f"extra: pip install 'icode-studio[{node['extra']}]'"] if node["extra"] else []
-    lines += [f"licence: {node['licence']}"] if node["licence"] else []
-    return "\n".join(lines)
 
 
 def main() -> int:

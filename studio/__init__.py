@@ -46,7 +46,7 @@ from studio.graph import Graph, load
 from studio.node import Node
 from studio.prompt import Prompt
 from studio.resources import Machine, Resources
-from studio.run import Result
+from studio.result import Result
 from studio.values import Audio, Boxes, File, Image, Segments, Vector, Video
 
 __all__ = [

@@ -17,12 +17,14 @@ from studio.executors import shared
 from studio.executors.base import Executor
 from studio.home import find_graph, graph_names
 from studio.node import Node
-from studio.plan import Plan, bind
+from studio.plan import Plan
 from studio.registry import Registry
-from studio.run import Result, Run
+from studio.result import Result
+from studio.run import Run
 from studio.spec import GraphSpec
 from studio.upkeep import prune_at_times
 from studio.why import Verdict, why
+from studio.wiring import bind
 
 __all__ = ["Graph", "load"]
 

@@ -1,4 +1,4 @@
-"""Given: what a run is given, as artifacts. A file is known by its digest long before it is read.
+"""Supply: what the steps of a run are given, as artifacts. A file is known by its digest before it is read.
 
 Looking a key up needs no more than that digest; only a step that really runs needs the file opened,
 checked and copied into the store. So a cached run decodes nothing.
@@ -6,7 +6,7 @@ checked and copied into the store. So a cached run decodes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,68 @@ from typing import Any
 from studio.cache import Cache
 from studio.digest import of_bytes, of_file
 from studio.errors import InputError, did_you_mean
-from studio.executors.base import Held
-from studio.plan import GraphInput, Plan
+from studio.executors.live import Held
+from studio.plan import Edge, GraphInput, Plan, Source, Step
 from studio.store import ABSENT, Artifact, Damaged
 from studio.values import KINDS, PortType
 from studio.worker import pack
 
-__all__ = ["Given", "check_names"]
+__all__ = ["Supply"]
 
 
-def check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> None:
+class Supply:
+    """Where the inputs of a plan's steps come from: what a run is given, constants, and what steps have made.
+
+    made: the artifact of an output port of a step.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        edges: Iterable[Edge],
+        values: Mapping[str, object],
+        cache: Cache | None,
+        made: Callable[[Source], Artifact],
+    ) -> None:
+        self._plan, self._cache, self._made = plan, cache, made
+        self._folder = Path(plan.file).parent  # that paths in the graph start from
+        read = {source.name for edge in edges for source in edge.sources if not source.port}
+        _check_names(plan, values, read)
+        self._given = {name: self._input(name, values.get(name)) for name in sorted(read)}
+
+    def artifact(self, edge: Edge) -> Artifact:
+        """What comes along an edge."""
+        found = [self._made(source) if source.port else self._given[source.name].artifact for source in edge.sources]
+        return Artifact.of_items(found[0].kind if found else "data", tuple(found)) if edge.many else found[0]
+
+    def inputs_of(self, step: Step, admit: bool) -> dict[str, Artifact]:
+        """What a step is given, by port; `admit` if it is to run."""
+        found = {name: self.artifact(edge) for name, edge in step.edges.items()}
+        for name, raw in step.constants.items():
+            constant = _Given(
+                f"step '{step.id}', port '{name}'", step.ports.inputs[name].type, raw, self._cache, self._folder
+            )
+            if admit:
+                constant.admit()
+            found[name] = constant.artifact
+        for name, port in step.ports.inputs.items():
+            if name not in found and port.type.optional and port.default is None:
+                found[name] = ABSENT
+        return found
+
+    def admit(self, names: Iterable[str] | None = None) -> None:
+        """Opens and checks what was given (all of it, or these inputs); InputError says what is wrong."""
+        for name in self._given if names is None else names:
+            self._given[name].admit()
+
+    def _input(self, name: str, value: object) -> _Given:
+        given = self._plan.inputs[name]
+        if value is not None:
+            return _Given(f"input '{name}'", given.type, value, self._cache)
+        return _Given(f"input '{name}'", given.type, given.default, self._cache, self._folder)
+
+
+def _check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> None:
     """InputError names every input that is unknown, and every needed one that is missing."""
     wrong = [_unknown(name, plan.inputs) for name in values if name not in plan.inputs]
     for name in sorted(needed):
@@ -40,7 +92,7 @@ def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:
     return f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {known}".replace("  ", " ")
 
 
-class Given:
+class _Given:
     """One value handed to a graph or to a port."""
 
     def __init__(
@@ -75,20 +127,18 @@ class Given:
         if not type_.many:
             return [raw]
         if not isinstance(raw, list | tuple):
-            raise InputError(f"input '{self._name}' takes {type_}, not a single {type(raw).__name__}")
+            raise InputError(f"{self._name} takes {type_}, not a single {type(raw).__name__}")
         return list(raw)
 
     def _checked(self, make: Callable[..., Artifact], *arguments: Any) -> Artifact:
         try:
             return make(*arguments)
         except Damaged as error:
-            raise InputError(f"input '{self._name}': {error}") from None
+            raise InputError(f"{self._name}: {error}") from None
         except OSError as error:
-            raise InputError(
-                f"input '{self._name}': '{error.filename}': {(error.strerror or 'unreadable').lower()}"
-            ) from None
+            raise InputError(f"{self._name}: '{error.filename}': {(error.strerror or 'unreadable').lower()}") from None
         except ValueError as error:
-            raise InputError(f"input '{self._name}': {error}") from None
+            raise InputError(f"{self._name}: {error}") from None
 
     def _is_path(self, raw: object) -> bool:
         return KINDS[self._kind].from_path and isinstance(raw, str | Path)

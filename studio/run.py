@@ -1,4 +1,4 @@
-"""Run and Result: one execution of one plan. The only place where plan, cache, executors and events meet.
+"""Run: one execution of one plan. The only place where plan, cache, executors and events meet.
 
 The loop owns all state and runs in the thread that iterates `events()`; workers, timers and other
 threads only put messages into its queue. So no step is ever handled by two threads, and cancelling
@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from studio.cache import Cache, Parts, Record
-from studio.digest import Uncacheable, of_bytes, of_data, of_file
-from studio.errors import Cancelled, ModelUnavailable, StepError
+from studio.digest import Uncacheable, of_data
+from studio.errors import Cancelled, ModelUnavailable
 from studio.events import (
     Event,
     RunFinished,
@@ -37,15 +36,15 @@ from studio.events import (
     StepWaiting,
     Warned,
 )
-from studio.executors.base import Executor, Promised
-from studio.inputs import Given, check_names
-from studio.plan import Edge, Plan, Source, Step
+from studio.executors.base import Executor
+from studio.executors.live import Promised
+from studio.inputs import Supply
+from studio.plan import Plan, Source, Step
 from studio.resources import Resources
-from studio.store import ABSENT, Artifact, Store
-from studio.values import KINDS, JsonKind
-from studio.worker import Done, Failed, Outcome, Recipe, Task, Work, unpack
+from studio.store import Artifact
+from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
-__all__ = ["Result", "Run", "StepResult"]
+__all__ = ["Run"]
 
 _POLL = 0.05  # seconds between looks at what another process computes
 
@@ -89,7 +88,9 @@ class Run:
         self.cache = cache
         self._executors = {False: executor, True: inline}
         self._refresh = refresh
-        self._given = self._givens(inputs)
+        edges = [edge for step in self._steps.values() for edge in step.edges.values()]
+        edges += [plan.outputs[name] for name in self._wanted]
+        self._supply = Supply(plan, edges, inputs, cache, self._made)
         self._attempts = {id: _Attempt(step, step.config()) for id, step in self._steps.items()}
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
         self._waits_for = {id: set(step.needs) for id, step in self._steps.items()}
@@ -132,19 +133,6 @@ class Run:
 
     # What is needed ----------------------------------------------------------
 
-    def _givens(self, inputs: Mapping[str, object]) -> dict[str, Given]:
-        edges = [edge for step in self._steps.values() for edge in step.edges.values()]
-        edges += [self._plan.outputs[name] for name in self._wanted]
-        read = {source.name for edge in edges for source in edge.sources if not source.port}
-        check_names(self._plan, inputs, read)
-        return {name: self._given_input(name, inputs) for name in sorted(read)}
-
-    def _given_input(self, name: str, inputs: Mapping[str, object]) -> Given:
-        given = self._plan.inputs[name]
-        if inputs.get(name) is not None:
-            return Given(name, given.type, inputs[name], self.cache)
-        return Given(name, given.type, given.default, self.cache, Path(self._plan.file).parent)
-
     # One step ----------------------------------------------------------------
 
     def _reach(self, id: str) -> None:
@@ -153,7 +141,7 @@ class Run:
         if attempt.future is not None:
             self._catch_up(attempt)
             return
-        attempt.inputs = self._inputs_of(attempt.step)
+        attempt.inputs = self._supply.inputs_of(attempt.step, admit=False)
         self._set_key(attempt)
         if attempt.key and self._known(attempt):
             return
@@ -166,24 +154,8 @@ class Run:
             return
         self._submit(attempt)
 
-    def _inputs_of(self, step: Step) -> dict[str, Artifact]:
-        found = {name: self._artifact(edge) for name, edge in step.edges.items()}
-        for name, raw in step.constants.items():
-            constant = Given(name, step.ports.inputs[name].type, raw, self.cache, Path(self._plan.file).parent)
-            constant.admit()
-            found[name] = constant.artifact
-        for name, port in step.ports.inputs.items():
-            if name not in found and port.type.optional and port.default is None:
-                found[name] = ABSENT
-        return found
-
-    def _artifact(self, edge: Edge) -> Artifact:
-        found = [self._source(source) for source in edge.sources]
-        return Artifact.of_items(found[0].kind if found else "data", tuple(found)) if edge.many else found[0]
-
-    def _source(self, source: Source) -> Artifact:
-        if not source.port:
-            return self._given[source.name].artifact
+    def _made(self, source: Source) -> Artifact:
+        """What a step has made, or while it is on its way the promise of it."""
         if source.name in self._outputs:
             return self._outputs[source.name][source.port]
         maker = self._attempts[source.name]
@@ -221,7 +193,7 @@ class Run:
         step = attempt.step
         self._admit()
         executor = self._executors[step.definition.node.inline]()
-        attempt.inputs = {**attempt.inputs, **self._admitted_inputs(step)}
+        attempt.inputs = self._supply.inputs_of(step, admit=True)
         attempt.tries += 1
         store = self.cache.store if self.cache else None
         work = Work(attempt.inputs, store, self._keeping)
@@ -251,13 +223,6 @@ class Run:
             if attempt.step.id in self._open:
                 self._heard(what, attempt.step.id, detail)
 
-    def _admitted_inputs(self, step: Step) -> dict[str, Artifact]:
-        return {
-            name: self._artifact(edge)
-            for name, edge in step.edges.items()
-            if any(not source.port for source in edge.sources)
-        }
-
     def _admit(self) -> None:
         """Before anything runs: can everything that may have to, and is everything given sound?"""
         if self._admitted:
@@ -268,8 +233,7 @@ class Run:
             if id in self._open:
                 executor = self._executors[attempt.step.definition.node.inline]()
                 executor.require(id, self._recipe(attempt, executor))
-        for given in self._given.values():
-            given.admit()
+        self._supply.admit()
         for id in self._open:
             if not self._attempts[id].step.definition.node.inline:
                 self._executors[False]().wake()
@@ -407,9 +371,8 @@ class Run:
             for name, edge in edges.items()
             if all(s.name in self._outputs or not s.port for s in edge.sources)
         }
-        for source in [source for edge in ready.values() for source in edge.sources if not source.port]:
-            self._given[source.name].admit()
-        return {name: self._artifact(edge) for name, edge in ready.items()}
+        self._supply.admit({source.name for edge in ready.values() for source in edge.sources if not source.port})
+        return {name: self._supply.artifact(edge) for name, edge in ready.items()}
 
     def _give(self, attempt: _Attempt) -> None:
         if attempt.leased and self.cache is not None:
@@ -455,129 +418,3 @@ def _within_reach(step: Step, executor: Executor) -> Resources:
     if step.resources.gpus and not step.gpus_asked and not executor.machine.gpus:
         return step.resources.model_copy(update={"gpus": 0.0})
     return step.resources
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """How one step ended: done, cached, failed or skipped."""
-
-    status: str
-    seconds: float = 0.0
-    key: str = ""
-    message: str = ""
-    spans: Mapping[str, float] = field(default_factory=dict)
-
-
-class Result(Mapping[str, Any]):
-    """The outputs of a run by name, each loaded when it is looked at; `steps` says how each step ended."""
-
-    def __init__(self, store: Store | None) -> None:
-        self._store = store
-        self.graph = ""
-        self.seconds = 0.0
-        self.artifacts: dict[str, Artifact] = {}
-        self.steps: dict[str, StepResult] = {}
-        self._loaded: dict[str, Any] = {}
-        self.failures: dict[str, str] = {}
-        self.exit_code = 0
-
-    def hear(self, event: Event) -> None:
-        """Takes in one event of the run."""
-        match event:
-            case RunStarted(graph=graph):
-                self.graph = graph
-            case StepCached(step=step, key=key):
-                self.steps[step] = StepResult("cached", 0.0, key)
-            case StepFinished(step=step, key=key, seconds=seconds, spans=spans):
-                self.steps[step] = StepResult("done", seconds, key, spans=spans)
-            case StepFailed(step=step, message=message, exit_code=code):
-                self.steps[step] = StepResult("failed", message=message)
-                self.failures[step] = message
-                self.exit_code = max(self.exit_code, code)
-            case StepSkipped(step=step, reason=reason):
-                self.steps[step] = StepResult("skipped", message=reason)
-            case RunFinished(outputs=outputs, seconds=seconds):
-                self.artifacts, self.seconds = dict(outputs), seconds
-
-    def require(self) -> Result:
-        """Itself, or StepError if a step failed."""
-        if self.failures:
-            raise StepError(self.failures, self.exit_code)
-        return self
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.artifacts:
-            raise KeyError(f"there is no output '{name}'; there are: {', '.join(self.artifacts) or 'none'}")
-        if name not in self._loaded:
-            self._loaded[name] = unpack(self.artifacts[name], lambda live: live.get(), self._store)  # type: ignore[attr-defined]
-        return self._loaded[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.artifacts)
-
-    def __len__(self) -> int:
-        return len(self.artifacts)
-
-    def save(self, folder: str | Path, media_only: bool = False) -> dict[str, Path | list[Path]]:
-        """Writes every output (or those that are media) into a folder, and says where each is."""
-        names = [name for name in self if not (media_only and _is_plain(self.artifacts[name]))]
-        folder = Path(folder)
-        if names:
-            folder.mkdir(parents=True, exist_ok=True)
-        return {name: self._save(folder, name, self[name], self.artifacts[name]) for name in names}
-
-    def as_data(self, saved: Mapping[str, Any]) -> dict[str, Any]:
-        """Every output as plain data; of media, what they are and where they were saved."""
-        return {name: self._data(name, saved.get(name)) for name in self}
-
-    def _data(self, name: str, saved: Any) -> Any:
-        artifact = self.artifacts[name]
-        if artifact.items is None:
-            return _data(artifact, self[name], saved)
-        places = saved or [None] * len(artifact.items)
-        return [_data(*each) for each in zip(artifact.items, self[name], places, strict=True)]
-
-    def _save(self, folder: Path, name: str, value: Any, artifact: Artifact) -> Path | list[Path]:
-        if artifact.items is not None:
-            pairs = enumerate(zip(value, artifact.items, strict=True))
-            return [_write(folder / f"{name}-{index:03}", item, part) for index, (item, part) in pairs]
-        return _write(folder / name, value, artifact)
-
-    def __repr__(self) -> str:
-        return f"Result({', '.join(f'{name}: {artifact.kind}' for name, artifact in self.artifacts.items())})"
-
-
-def _is_plain(artifact: Artifact) -> bool:
-    return artifact.kind not in KINDS or KINDS[artifact.kind].plain
-
-
-def _data(artifact: Artifact, value: Any, path: Path | None) -> Any:
-    if value is None:
-        return None
-    kind = KINDS[artifact.kind]
-    if isinstance(kind, JsonKind):
-        return kind.dump(value)
-    encoded = kind.encode(value) if artifact.digest is None else b""
-    digest = artifact.digest or (of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded))
-    return {"kind": artifact.kind, "path": str(path.absolute()) if path else None, "digest": digest}
-
-
-def _write(stem: Path, value: Any, artifact: Artifact) -> Path:
-    """One value as a file that other programs read."""
-    kind = KINDS.get(artifact.kind)
-    if kind is None or value is None:
-        path = stem.with_name(f"{stem.name}.json")
-        path.write_text("null\n")
-        return path
-    path = stem.with_name(stem.name + _ending(kind.suffix, value, artifact))
-    if hasattr(value, "save"):
-        return Path(value.save(path))
-    text = value if artifact.kind == "text" else kind.encode(value).decode()  # type: ignore[union-attr]
-    path.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    return path
-
-
-def _ending(suffix: str, value: Any, artifact: Artifact) -> str:
-    if artifact.kind in ("file", "video"):
-        return value.path.suffix or suffix
-    return suffix

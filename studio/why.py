@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from studio.cache import Cache
 from studio.digest import Uncacheable
 from studio.errors import ModelUnavailable
-from studio.inputs import Given, check_names
-from studio.plan import Edge, Plan, Step
-from studio.store import ABSENT, Artifact
+from studio.inputs import Supply
+from studio.plan import Plan, Step
+from studio.store import Artifact
 
 __all__ = ["Verdict", "why"]
 
@@ -33,15 +32,14 @@ def why(plan: Plan, inputs: Mapping[str, object], cache: Cache) -> list[Verdict]
 
 class _Inquiry:
     def __init__(self, plan: Plan, inputs: Mapping[str, object], cache: Cache) -> None:
-        self._plan, self._cache, self._values = plan, cache, inputs
-        self._folder = Path(plan.file).parent
+        self._cache = cache
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
         needed = plan.needed(set(plan.outputs)) if plan.outputs else set(plan.steps)
         self._steps = [step for id, step in plan.steps.items() if id in needed]
+        edges = [edge for step in self._steps for edge in step.edges.values()]
+        self._supply = Supply(plan, edges, inputs, cache, lambda source: self._outputs[source.name][source.port])
 
     def verdicts(self) -> list[Verdict]:
-        read = {s.name for step in self._steps for e in step.edges.values() for s in e.sources if not s.port}
-        check_names(self._plan, self._values, read)
         return [self._verdict(step) for step in self._steps]
 
     def _verdict(self, step: Step) -> Verdict:
@@ -52,7 +50,7 @@ class _Inquiry:
             return Verdict(step.id, cached=False, reasons=(f"the graph says cache: {step.cache}",))
         try:
             parts = self._cache.parts(step, step.config())
-            parts = self._cache.with_inputs(parts, self._inputs(step))
+            parts = self._cache.with_inputs(parts, self._supply.inputs_of(step, admit=False))
             key = self._cache.key(parts)
         except (Uncacheable, ModelUnavailable) as error:
             return Verdict(step.id, cached=False, reasons=(f"cannot be cached: {error}",))
@@ -62,22 +60,3 @@ class _Inquiry:
             return Verdict(step.id, cached=False, reasons=tuple(reasons), key=key)
         self._outputs[step.id] = record.outputs
         return Verdict(step.id, cached=True, key=key)
-
-    def _inputs(self, step: Step) -> dict[str, Artifact]:
-        found = {name: self._artifact(edge) for name, edge in step.edges.items()}
-        for name, raw in step.constants.items():
-            found[name] = Given(name, step.ports.inputs[name].type, raw, self._cache, self._folder).artifact
-        for name, port in step.ports.inputs.items():
-            if name not in found and port.type.optional and port.default is None:
-                found[name] = ABSENT
-        return found
-
-    def _artifact(self, edge: Edge) -> Artifact:
-        found = [self._outputs[s.name][s.port] if s.port else self._given(s.name) for s in edge.sources]
-        return Artifact.of_items(found[0].kind if found else "data", tuple(found)) if edge.many else found[0]
-
-    def _given(self, name: str) -> Artifact:
-        given = self._plan.inputs[name]
-        if self._values.get(name) is not None:
-            return Given(name, given.type, self._values[name], self._cache).artifact
-        return Given(name, given.type, given.default, self._cache, self._folder).artifact

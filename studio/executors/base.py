@@ -11,15 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
 
 from studio.errors import ResourcesMissing
+from studio.executors.live import kept_promise, makers_of
 from studio.executors.pool import Placement, Pool
 from studio.resources import Machine
-from studio.store import Artifact
 from studio.worker import Done, Failed, Outcome, Recipe, Task
 
-__all__ = ["Executor", "Held", "Live", "Promised", "Started", "WorkerDied", "exchanged", "with_live"]
+__all__ = ["Executor", "Started", "WorkerDied"]
 
 _MOST_DEATHS = 3  # of workers, for one task
 _QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
@@ -116,7 +115,7 @@ class Executor(ABC):
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""
         job = _Job(task, notify or _unheard)
-        makers = _makers(task)
+        makers = makers_of(task)
         if not makers:
             self._enter(job)
         elif not self._sent_ahead(job, makers):
@@ -196,9 +195,9 @@ class Executor(ABC):
             maker.add_done_callback(made)
 
     def _complete(self, job: _Job) -> None:
-        made = [None if maker.cancelled() else maker.result() for maker in _makers(job.task)]
+        made = [None if maker.cancelled() else maker.result() for maker in makers_of(job.task)]
         if all(isinstance(outcome, Done) for outcome in made):
-            job.task = replace(job.task, work=job.task.work.with_inputs(_kept_promise))
+            job.task = replace(job.task, work=job.task.work.with_inputs(kept_promise))
             self._enter(job)
         else:
             job.end(Failed("what it needs was not made", upstream=True))
@@ -286,7 +285,7 @@ class Executor(ABC):
                 outcome = None if error else call.result()
         if job.ahead and (outcome is None or (isinstance(outcome, Failed) and outcome.upstream)):
             job.ahead, job.worker = False, None  # it came too early: what it needs is not made yet
-            self._await(job, _makers(job.task))
+            self._await(job, makers_of(job.task))
         elif isinstance(outcome, Done):
             self._pace[job.task.recipe.key] = outcome.seconds
             job.end(outcome)
@@ -315,57 +314,3 @@ class Executor(ABC):
             self._drop(worker)
         job.end(Failed(f"took longer than its timeout of {job.task.timeout:g} s and was stopped"))
         self._pump()
-
-
-class Live(Protocol):
-    """A heavy value that is still in some process: `get` brings it here."""
-
-    def get(self) -> object:
-        """The value."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """A live value that is in this very process."""
-
-    value: object
-
-    def get(self) -> object:
-        return self.value
-
-
-@dataclass(frozen=True)
-class Promised:
-    """A live value that a task has yet to make: the task's future, and the port that the value leaves by."""
-
-    future: Future[Outcome]
-    port: str
-
-
-def _makers(task: Task) -> list[Future[Outcome]]:
-    """The futures of the tasks whose outputs this one has been promised."""
-    leaves = [leaf for artifact in task.work.inputs.values() for leaf in artifact.leaves]
-    return list({id(leaf.live.future): leaf.live.future for leaf in leaves if isinstance(leaf.live, Promised)}.values())
-
-
-def _kept_promise(artifact: Artifact) -> Artifact:
-    """The artifact that was promised, now that it is made; any other as it is."""
-    if not isinstance(artifact.live, Promised):
-        return artifact
-    made = artifact.live.future.result()
-    assert isinstance(made, Done)
-    return made.outputs[artifact.live.port]
-
-
-def with_live(outcome: Outcome, live: Callable[[Any], object]) -> Outcome:
-    """The outcome, with every live value of its artifacts exchanged."""
-    if isinstance(outcome, Failed):
-        return outcome
-    return replace(outcome, outputs={name: exchanged(artifact, live) for name, artifact in outcome.outputs.items()})
-
-
-def exchanged(artifact: Artifact, live: Callable[[Any], object]) -> Artifact:
-    """The artifact, with what stands for its live value (or those of its items) exchanged."""
-    if artifact.items is not None:
-        return replace(artifact, items=tuple(exchanged(item, live) for item in artifact.items))
-    return artifact if artifact.live is None else replace(artifact, live=live(artifact.live))

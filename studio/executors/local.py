@@ -8,7 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from studio.executors.base import Executor, Held, Live, Started, with_live
+from studio.executors.base import Executor, Started
+from studio.executors.live import Held, Live, with_live
 from studio.machine import this_machine
 from studio.resources import Machine
 from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure

@@ -1,4 +1,4 @@
-"""Ray: workers in actors, pinned to their share of a GPU. The one module that knows Ray.
+"""Ray: workers in actors, pinned to their share of a GPU. This module and `cluster` are all that knows Ray.
 
 Ray starts at the first task, in a thread, while others go on. A cluster of the caller's own
 (`ray.init` before, or RAY_ADDRESS) is joined; otherwise a private one starts, and ends with us.
@@ -11,14 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import queue
 import resource
-import secrets
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -26,9 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from studio.executors.base import Executor, Held, Promised, Started, WorkerDied
+from studio.executors.base import Executor, Started, WorkerDied
+from studio.executors.cluster import PATIENCE, begin_private, end_private, join, new_session, processes_of
+from studio.executors.live import Held, Promised
 from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
 from studio.node import ports_of
@@ -39,7 +35,6 @@ from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
 
 __all__ = ["RayExecutor"]
 
-_PATIENCE = 1.0  # seconds that Ray gets to end by itself
 _SOON = 0.05  # seconds that the result of a quick task is waited for before others' turn
 
 
@@ -73,15 +68,15 @@ class RayExecutor(Executor):
         super().close()
         self._end.set()
         if self._ready is not None and self._session is not None:
-            ours = _processes(self._session)
-            self._owner.join(_PATIENCE)
-            _end_private(self._session, ours)
+            ours = processes_of(self._session)
+            self._owner.join(PATIENCE)
+            end_private(self._session, ours)
 
     def abandon(self) -> None:
         if self._session is None:
             super().close()  # the cluster is not ours: only our workers end
         else:
-            _end_private(self._session, _processes(self._session))
+            end_private(self._session, processes_of(self._session))
 
     @property
     def _joins(self) -> bool:
@@ -102,10 +97,10 @@ class RayExecutor(Executor):
         """Begins Ray and ends it, in one thread: Ray's processes die with the thread that made them."""
         try:
             if self._joins:
-                self.pool.machine = _join()
+                self.pool.machine = join()
             else:
-                self._session = _new_session()
-                _begin_private(self.pool.machine, self._session)
+                self._session = new_session()
+                begin_private(self.pool.machine, self._session)
         except BaseException as error:
             ready.set_exception(error)
             return
@@ -369,86 +364,3 @@ def _send_by_value(recipe: Recipe) -> None:
 
 def _shipped(module: str) -> bool:
     return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
-
-
-def _environment() -> None:
-    """What must be said before Ray is loaded."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-
-
-def _join() -> Machine:
-    """Joins the cluster that is there, and says what its largest machine has."""
-    _environment()
-    import ray
-
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    most = {name: max(total.get(name, 0) for total in totals) for name in ("CPU", "GPU", "memory")}
-    return Machine(cpus=most["CPU"], gpus=int(most["GPU"]), memory=int(most["memory"]))
-
-
-def _begin_private(machine: Machine, session: Path) -> None:
-    """Starts a cluster that nobody else can reach, and that leaves nothing behind."""
-    _environment()
-    if "ray" not in sys.modules:  # Ray reads these when it is loaded, and its processes when they start
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(16))
-    import ray
-
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    ray.init(
-        address="local",
-        num_cpus=max(1, int(machine.cpus)),
-        num_gpus=machine.gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=False,
-        _node_ip_address="127.0.0.1",
-        _temp_dir=str(session),
-    )
-    _hush()
-
-
-def _hush() -> None:
-    """Keeps Ray's remarks on workers off stdout: what matters in them, our own events say."""
-    import ray._private.worker
-
-    if hasattr(ray._private.worker, "print_to_stdstream"):
-        ray._private.worker.print_to_stdstream = lambda *_, **__: None
-
-
-def _new_session() -> Path:
-    """A folder for a private cluster. Those of processes that were killed are swept on the way."""
-    place = Path(tempfile.gettempdir())
-    for left in place.glob("studio-*-*"):
-        owner = left.name.split("-")[1]
-        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"studio-{os.getpid()}-"))
-
-
-def _processes(session: Path) -> list[psutil.Process]:
-    """The processes of a private cluster."""
-    return [process for process in psutil.Process().children(recursive=True) if _of_session(process, session)]
-
-
-def _end_private(session: Path, processes: list[psutil.Process]) -> None:
-    """Ends what is left of a private cluster."""
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(processes, timeout=_PATIENCE)
-    shutil.rmtree(session, ignore_errors=True)
-
-
-def _of_session(process: psutil.Process, session: Path) -> bool:
-    """Whether a process is one of Ray's: never end what the caller's own program started."""
-    try:
-        words = " ".join(process.cmdline())
-    except psutil.Error:
-        return False
-    return str(session) in words or words.startswith("ray::")

@@ -1,0 +1,176 @@
+"""Result: the outputs of a run by name, each loaded when it is looked at, with how every step ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studio.digest import of_bytes, of_file
+from studio.errors import StepError
+from studio.events import Event, RunFinished, RunStarted, StepCached, StepFailed, StepFinished, StepSkipped
+from studio.store import Artifact, Store
+from studio.values import KINDS, JsonKind
+from studio.worker import unpack
+
+__all__ = ["Result", "StepResult"]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How one step ended: done, cached, failed or skipped."""
+
+    status: str
+    seconds: float = 0.0
+    key: str = ""
+    message: str = ""
+    spans: Mapping[str, float] = field(default_factory=dict)
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data, without the message where there is none."""
+        shown = {"status": self.status, "seconds": self.seconds, "key": self.key}
+        return {**shown, "message": self.message} if self.message else shown
+
+
+class Result(Mapping[str, Any]):
+    """The outputs of a run by name, each loaded when it is looked at; `steps` says how each step ended."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        self.graph = ""
+        self.seconds = 0.0
+        self.artifacts: dict[str, Artifact] = {}
+        self.steps: dict[str, StepResult] = {}
+        self._loaded: dict[str, Any] = {}
+        self.failures: dict[str, str] = {}
+        self.exit_code = 0
+
+    def hear(self, event: Event) -> None:
+        """Takes in one event of the run."""
+        match event:
+            case RunStarted(graph=graph):
+                self.graph = graph
+            case StepCached(step=step, key=key):
+                self.steps[step] = StepResult("cached", 0.0, key)
+            case StepFinished(step=step, key=key, seconds=seconds, spans=spans):
+                self.steps[step] = StepResult("done", seconds, key, spans=spans)
+            case StepFailed(step=step, message=message, exit_code=code):
+                self.steps[step] = StepResult("failed", message=message)
+                self.failures[step] = message
+                self.exit_code = max(self.exit_code, code)
+            case StepSkipped(step=step, reason=reason):
+                self.steps[step] = StepResult("skipped", message=reason)
+            case RunFinished(outputs=outputs, seconds=seconds):
+                self.artifacts, self.seconds = dict(outputs), seconds
+
+    def require(self) -> Result:
+        """Itself, or StepError if a step failed."""
+        if self.failures:
+            raise StepError(self.failures, self.exit_code)
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.artifacts:
+            raise KeyError(f"there is no output '{name}'; there are: {', '.join(self.artifacts) or 'none'}")
+        if name not in self._loaded:
+            self._loaded[name] = unpack(self.artifacts[name], lambda live: live.get(), self._store)  # type: ignore[attr-defined]
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.artifacts)
+
+    def __len__(self) -> int:
+        return len(self.artifacts)
+
+    def save(self, folder: str | Path, media_only: bool = False) -> dict[str, Path | list[Path]]:
+        """Writes every output (or those that are media) into a folder, and says where each is."""
+        names = [name for name in self if not (media_only and _is_plain(self.artifacts[name]))]
+        folder = Path(folder)
+        if names:
+            folder.mkdir(parents=True, exist_ok=True)
+        return {name: self._save(folder, name, self[name], self.artifacts[name]) for name in names}
+
+    def as_json(self, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole result as plain data: outputs (media by where they were `saved`), steps, and the error if any."""
+        steps = {id: step.as_data() for id, step in self.steps.items()}
+        shown = {"graph": self.graph, "seconds": round(self.seconds, 4), "outputs": self.as_data(saved), "steps": steps}
+        return {**shown, "error": "\n".join(self.failures.values())} if self.failures else shown
+
+    def summary(self, saved: Mapping[str, Any]) -> str:
+        """The result for people: where each output was saved, or else what it is, and how the steps ended."""
+        lines = [f"{name}: {_places(saved[name]) if name in saved else self._shown(name)}" for name in self]
+        ends = [step.status for step in self.steps.values()]
+        counts = [
+            f"{ends.count(status)} {status}" for status in ("done", "cached", "failed", "skipped") if status in ends
+        ]
+        return "\n".join([*lines, f"{len(ends)} steps: {', '.join(counts)}, in {self.seconds:.2f} s"])
+
+    def _shown(self, name: str) -> str:
+        value = self.as_data({})[name]
+        if isinstance(value, str):
+            return value
+        if self.artifacts[name].kind == "segments" and self.artifacts[name].items is None:
+            return "".join(f"\n  {m['start']:6.2f} – {m['end']:6.2f}  {m['text'].strip()}" for m in value)
+        return json.dumps(value, ensure_ascii=False)
+
+    def as_data(self, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """Every output as plain data; of media, what they are and where they were saved."""
+        return {name: self._data(name, saved.get(name)) for name in self}
+
+    def _data(self, name: str, saved: Any) -> Any:
+        artifact = self.artifacts[name]
+        if artifact.items is None:
+            return _data(artifact, self[name], saved)
+        places = saved or [None] * len(artifact.items)
+        return [_data(*each) for each in zip(artifact.items, self[name], places, strict=True)]
+
+    def _save(self, folder: Path, name: str, value: Any, artifact: Artifact) -> Path | list[Path]:
+        if artifact.items is not None:
+            pairs = enumerate(zip(value, artifact.items, strict=True))
+            return [_write(folder / f"{name}-{index:03}", item, part) for index, (item, part) in pairs]
+        return _write(folder / name, value, artifact)
+
+    def __repr__(self) -> str:
+        return f"Result({', '.join(f'{name}: {artifact.kind}' for name, artifact in self.artifacts.items())})"
+
+
+def _places(where: Path | list[Path]) -> str:
+    return ", ".join(map(str, where)) if isinstance(where, list) else str(where)
+
+
+def _is_plain(artifact: Artifact) -> bool:
+    return artifact.kind not in KINDS or KINDS[artifact.kind].plain
+
+
+def _data(artifact: Artifact, value: Any, path: Path | None) -> Any:
+    if value is None:
+        return None
+    kind = KINDS[artifact.kind]
+    if isinstance(kind, JsonKind):
+        return kind.dump(value)
+    encoded = kind.encode(value) if artifact.digest is None else b""
+    digest = artifact.digest or (of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded))
+    return {"kind": artifact.kind, "path": str(path.absolute()) if path else None, "digest": digest}
+
+
+def _write(stem: Path, value: Any, artifact: Artifact) -> Path:
+    """One value as a file that other programs read."""
+    kind = KINDS.get(artifact.kind)
+    if kind is None or value is None:
+        path = stem.with_name(f"{stem.name}.json")
+        path.write_text("null\n")
+        return path
+    path = stem.with_name(stem.name + _ending(kind.suffix, value, artifact))
+    if hasattr(value, "save"):
+        return Path(value.save(path))
+    text = value if artifact.kind == "text" else kind.encode(value).decode()  # type: ignore[union-attr]
+    path.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    return path
+
+
+def _ending(suffix: str, value: Any, artifact: Artifact) -> str:
+    if artifact.kind in ("file", "video"):
+        return value.path.suffix or suffix
+    return suffix

@@ -1,0 +1,61 @@
+"""Words of a command line as values: NAME=VALUE for inputs, STEP.FIELD=VALUE for settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from studio.document import Document
+from studio.errors import GraphError, InputError, UsageError
+from studio.plan import GraphInput
+from studio.values import KINDS
+
+__all__ = ["inputs_from", "setting_from"]
+
+
+def inputs_from(words: Sequence[str], known: Mapping[str, GraphInput]) -> dict[str, Any]:
+    """The inputs that words NAME=VALUE give; UsageError and InputError say which word is wrong, and why."""
+    inputs: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise UsageError(f"'{word}' is not NAME=VALUE. Inputs: {', '.join(known) or 'none'}")
+        try:
+            _add(inputs, name, value, known.get(name))
+        except (ValueError, OSError) as error:
+            raise InputError(f"input '{name}': {error}") from None
+    return inputs
+
+
+def _add(inputs: dict[str, Any], name: str, value: str, given: GraphInput | None) -> None:
+    if given is None:
+        inputs[name] = value  # the run will say what inputs there are
+    elif not given.type.many:
+        inputs[name] = _parsed(value, given.type.kind)
+    elif value.startswith("["):
+        inputs.setdefault(name, []).extend(json.loads(value))
+    else:
+        inputs.setdefault(name, []).append(_parsed(value, given.type.kind))
+
+
+def _parsed(value: str, kind: str) -> Any:
+    media = KINDS[kind].from_path
+    if value.startswith("@@"):
+        value = value[1:]
+    elif value.startswith("@"):
+        value = value[1:] if media else Path(value[1:]).expanduser().read_text(encoding="utf-8").removesuffix("\n")
+    return value if media else KINDS[kind].parse(value)
+
+
+def setting_from(word: str) -> tuple[str, Any]:
+    """What STEP.FIELD=VALUE sets, the value read as YAML reads it."""
+    name, sign, value = word.partition("=")
+    if not sign or "." not in name:
+        raise UsageError(f"'{word}' is not STEP.FIELD=VALUE")
+    try:
+        read = Document.read(value or "''", word)
+    except GraphError:
+        return name, value
+    return name, value if read.problems else read.data
