@@ -21,8 +21,9 @@ import platformdirs
 from pydantic import BaseModel
 
 from studio.digest import FileDigests, Uncacheable, of_bytes, of_data
-from studio.errors import StoreError
+from studio.errors import StoreError, StudioError
 from studio.lease import Leases
+from studio.node import Node
 from studio.plan import Step
 from studio.source import source_digest
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store, write_atomically
@@ -85,8 +86,16 @@ class Cache:
             "version": node.version,
             "source": source_digest(node, self.files.view),
             "config": self._config(step, config),
-            "model": node.identity(config, self.files),
+            "model": self._model(node, config),
         }
+
+    def _model(self, node: type[Node], config: BaseModel) -> object:
+        try:
+            return node.identity(config, self.files)
+        except StudioError:
+            raise
+        except Exception as error:
+            raise Uncacheable(f"the identity of its model cannot be told: {error}") from None
 
     @staticmethod
     def with_inputs(parts: Parts, inputs: Mapping[str, Artifact]) -> Parts:

@@ -8,6 +8,7 @@ and `True` are four. What has no canonical encoding raises `Uncacheable`, and ne
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import struct
@@ -92,6 +93,12 @@ class FileDigests:
         self._found: dict[str, str] = {}
         self._mutex = threading.Lock()
         self._open: sqlite3.Connection | None = None
+
+    @staticmethod
+    @functools.cache
+    def of_process() -> FileDigests:
+        """Those that live as long as this process, for who has no folder to keep them in."""
+        return FileDigests()
 
     def __call__(self, path: Path) -> str:
         """The content digest of a file, or of a folder's tree of names and contents."""

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.cache import Cache, Parts, Record
-from studio.digest import Uncacheable, of_data
+from studio.digest import FileDigests, Uncacheable
 from studio.errors import Cancelled, ModelUnavailable
 from studio.events import (
     Event,
@@ -131,8 +131,6 @@ class Run:
         """Stops the run, from any thread; its iterator raises Cancelled."""
         self._messages.put(("cancel", "", None))
 
-    # What is needed ----------------------------------------------------------
-
     # One step ----------------------------------------------------------------
 
     def _reach(self, id: str) -> None:
@@ -197,7 +195,7 @@ class Run:
         attempt.tries += 1
         store = self.cache.store if self.cache else None
         work = Work(attempt.inputs, store, self._keeping)
-        task = Task(step.id, self._recipe(attempt, executor), work, step.timeout)
+        task = Task(step.id, self._recipe(attempt), work, step.timeout)
         if not self._waits_for[step.id]:
             self._news.append(StepWaiting(step.id))
         attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, step.id, detail)))
@@ -232,21 +230,29 @@ class Run:
             attempt = self._attempts[id]
             if id in self._open:
                 executor = self._executors[attempt.step.definition.node.inline]()
-                executor.require(id, self._recipe(attempt, executor))
+                executor.require(id, self._recipe(attempt))
         self._supply.admit()
         for id in self._open:
             if not self._attempts[id].step.definition.node.inline:
                 self._executors[False]().wake()
                 break
 
-    def _recipe(self, attempt: _Attempt, executor: Executor) -> Recipe:
+    def _recipe(self, attempt: _Attempt) -> Recipe:
         if attempt.recipe is None:
             definition, config = attempt.step.definition, attempt.config
-            resources = _within_reach(attempt.step, executor)
-            model = of_data(attempt.parts["model"]) if attempt.parts else ""  # other weights are another worker's
+            resources = _within_reach(attempt.step, self._executors[definition.node.inline]())
+            model = self._model(attempt)  # other weights are another worker's
             key = f"{definition.name} {id(definition.node)} {config.model_dump_json()} {model} {resources}"
             attempt.recipe = Recipe(key, definition.name, definition.node, config, resources, definition.portable)
         return attempt.recipe
+
+    def _model(self, attempt: _Attempt) -> str:
+        """What tells the weights apart; nothing while they are not here."""
+        files = self.cache.files if self.cache else FileDigests.of_process()
+        try:
+            return str(attempt.step.definition.node.identity(attempt.config, files))
+        except Exception:  # the worker will meet the same, and say so
+            return ""
 
     # Messages ----------------------------------------------------------------
 
