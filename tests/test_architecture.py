@@ -150,7 +150,10 @@ def test_a_file_says_what_it_is(path):
     assert path.stem not in ("utils", "helpers", "common", "misc")
 
 
-@pytest.mark.parametrize("path", [p for p in ENGINE if p.name != "__main__.py"], ids=name)
+UNLISTED = (ROOT / "studio" / "__main__.py", ROOT / "studio" / "__init__.py")  # of the face, test_face knows more
+
+
+@pytest.mark.parametrize("path", [p for p in ENGINE if p not in UNLISTED], ids=name)
 def test_what_is_exported_is_there(path):
     tree = ast.parse(path.read_text())
     exported = [

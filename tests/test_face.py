@@ -32,9 +32,16 @@ def test_the_names_are_sorted_and_all_there():
 
 
 def test_nothing_else_is_exported():
-    code = "import studio, types; print(sorted(n for n, v in vars(studio).items() if not n.startswith('_') and n != 'annotations' and not isinstance(v, types.ModuleType)))"
-    exported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert exported.strip() == str(studio.__all__)
+    assert dir(studio) == studio.__all__
+    assert sorted(name for names in studio._HOMES.values() for name in names) == studio.__all__
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = studio.nonsense
+
+
+def test_names_are_loaded_when_they_are_used():
+    code = "import sys, studio; print([m for m in sys.modules if m.startswith('studio.') or m == 'pydantic'])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
 
 
 def test_every_error_and_event_is_there():

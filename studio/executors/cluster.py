@@ -17,13 +17,14 @@ from studio.resources import Machine
 
 __all__ = ["PATIENCE", "begin_private", "end_private", "join", "new_session", "processes_of"]
 
-PATIENCE = 1.0  # seconds that Ray gets to end by itself
+PATIENCE = 4.0  # seconds that Ray gets to end by itself: it mostly takes one and a half
 
 
 def _environment() -> None:
     """What must be said before Ray is loaded."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 
@@ -90,7 +91,7 @@ def end_private(session: Path, processes: list[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(processes, timeout=PATIENCE)
+    psutil.wait_procs(processes, timeout=1)
     shutil.rmtree(session, ignore_errors=True)
 
 

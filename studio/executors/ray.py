@@ -9,6 +9,7 @@ behind something late, and a round trip costs a third less than with async actor
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import os
@@ -104,6 +105,7 @@ class RayExecutor(Executor):
         except BaseException as error:
             ready.set_exception(error)
             return
+        atexit.register(self.close)  # now, so that it comes before Ray's own: at exit the last is first
         ready.set_result(None)
         self._end.wait()
         if self._session is not None:
@@ -174,7 +176,8 @@ class RayExecutor(Executor):
         import ray
 
         with contextlib.suppress(Exception):
-            ray.kill(actor)
+            if ray.is_initialized():  # after its end, a call would begin it anew
+                ray.kill(actor)
 
 
 def _alone(call: Callable[..., Any]) -> Callable[..., list[Any]]:
