@@ -105,7 +105,8 @@ class Result(Mapping[str, Any]):
         counts = [
             f"{ends.count(status)} {status}" for status in ("done", "cached", "failed", "skipped") if status in ends
         ]
-        return "\n".join([*lines, f"{len(ends)} steps: {', '.join(counts)}, in {self.seconds:.2f} s"])
+        steps = "1 step" if len(ends) == 1 else f"{len(ends)} steps"
+        return "\n".join([*lines, f"{steps}: {', '.join(counts)}, in {self.seconds:.2f} s"])
 
     def _shown(self, name: str) -> str:
         value = self.as_data({})[name]

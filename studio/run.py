@@ -281,7 +281,7 @@ class Run:
             self._news.append(StepStarted(id))
         elif what == "restarting":
             self._attempts[id].announced = False
-            self._news.append(StepRestarted(id, f"its worker died ({detail}); starting another"))
+            self._news.append(StepRestarted(id, f"its worker died: {detail}; starting another"))
 
     def _look_again(self, id: str) -> None:
         attempt = self._attempts[id]

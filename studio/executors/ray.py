@@ -350,7 +350,7 @@ def _is_death(error: Exception) -> bool:
 def _how_it_died(error: Exception) -> str:
     if "running low on memory" in str(error):
         return "ended by Ray because the machine ran low on memory"
-    return "its process ended (killed, crashed, or out of memory)"
+    return "its process was killed, crashed or ran out of memory"
 
 
 def _send_by_value(recipe: Recipe) -> None:
