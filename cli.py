@@ -307,7 +307,7 @@ def main() -> int:
     """Runs the command; the exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        code = cli.main(prog_name="studio", standalone_mode=False)
+        code = cli.main(prog_name="studio", standalone_mode=False, color=_color())
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, click.Abort):
         _stop_at_once()
@@ -334,7 +334,12 @@ def _failed(error: Exception) -> int:
 
 
 def _tell_error(message: str) -> None:
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True, color=_color())
+
+
+def _color() -> bool | None:
+    """No colour where NO_COLOR asks for none; otherwise as the terminal bears it."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def _terminated(*_: object) -> None:

@@ -124,10 +124,14 @@ class Result(Mapping[str, Any]):
         artifact = self.artifacts[name]
         if artifact.items is None:
             return _data(artifact, self[name], saved)
-        places = saved or [None] * len(artifact.items)
+        places = saved if isinstance(saved, list) else [None] * len(artifact.items)
         return [_data(*each) for each in zip(artifact.items, self[name], places, strict=True)]
 
     def _save(self, folder: Path, name: str, value: Any, artifact: Artifact) -> Path | list[Path]:
+        if artifact.items is not None and _is_plain(artifact):
+            path = folder / f"{name}.json"
+            path.write_text(json.dumps(self._data(name, None), ensure_ascii=False) + "\n", encoding="utf-8")
+            return path
         if artifact.items is not None:
             pairs = enumerate(zip(value, artifact.items, strict=True))
             return [_write(folder / f"{name}-{index:03}", item, part) for index, (item, part) in pairs]

@@ -92,6 +92,10 @@ Outcome = Done | Failed
 Fetch = Callable[[object], object]  # a live value, from what stands for it
 
 
+class BadOutput(Exception):
+    """A node returned what it had not declared; the text says what."""
+
+
 class Worker:
     """One node, set up. Tasks run one at a time."""
 
@@ -121,7 +125,7 @@ class Worker:
         if not self._ports.named:
             return {names[0]: result}
         if not isinstance(result, tuple) or len(result) != len(names):
-            raise ValueError(f"run returned a {type(result).__name__}, where {', '.join(names)} were declared")
+            raise BadOutput(f"run returned a {type(result).__name__}, where {', '.join(names)} were declared")
         return dict(zip(names, result, strict=True))
 
     def _packed(self, results: Mapping[str, object], work: Work) -> _Packing:
@@ -130,7 +134,7 @@ class Worker:
             try:
                 packing.outputs[name] = packing.of(self._ports.outputs[name].type, value)
             except ValueError as error:
-                raise ValueError(f"output '{name}': {error}") from error
+                raise BadOutput(f"its output '{name}': {error}") from error
         return packing
 
 
@@ -209,6 +213,8 @@ def failure(error: Exception) -> Failed:
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, StudioError):
         return Failed(str(error), trace, error.exit_code if error.exit_code == 5 else 1, retryable=False)
+    if isinstance(error, BadOutput):
+        return Failed(str(error), trace, retryable=False)
     if isinstance(error, Damaged):
         return Failed(f"{error}; run again and it will be made anew", trace)
     message = str(error).strip() or "no message"

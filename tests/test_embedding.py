@@ -1,6 +1,7 @@
 """Inside other programs: running loops, several threads, closed streams; inputs as Python has them."""
 
 import asyncio
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
