@@ -163,7 +163,8 @@ def test_results_are_saved(tmp_path):
     saved = log.result.save(tmp_path / "out")
     assert studio.Audio.open(saved["sound"]).rate == 8000
     assert studio.Image.open(saved["picture"]) == log.result["picture"]
-    assert [path.read_text() for path in saved["many"]] == ["hi\n", "hi\n"]
+    assert json.loads(saved["many"].read_text()) == ["hi", "hi"]
+    assert log.result.as_json(saved)["outputs"]["many"] == ["hi", "hi"]
     assert log.result["sound"].save(tmp_path / "talk.flac").is_file()
 
 
