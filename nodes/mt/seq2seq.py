@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from studio import Field, MissingExtra, Node, Resources
+from studio import Field, Node, Resources
 
-from .._hub import identify, loading, resolve
+from .._hub import identify
+from .._transformers import pretrained
 from ._pieces import same, translated
 from ._tags import Tags
 
@@ -40,18 +41,7 @@ class Seq2Seq(Node):
 
     def setup(self) -> None:
         """Load the model and its tokenizer."""
-        try:
-            import torch
-            from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-        except ImportError as error:
-            raise MissingExtra("transformers", "transformers") from error
-        torch.set_num_threads(self.threads)
-        with loading(self.config.model, "transformers"):
-            found = resolve(self.config.model, self.config.revision)
-            commit = found.commit or self.config.revision
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(found.source, revision=commit)
-            model: Any = AutoModelForSeq2SeqLM.from_pretrained(found.source, revision=commit)
-        self.model = model.to(self.device).eval()
+        self.tokenizer, self.model = pretrained(self, "AutoModelForSeq2SeqLM")
         self.tags = Tags.of(self.tokenizer, self.config.model)
 
     def run(self, text: str, source: str, target: str) -> str:

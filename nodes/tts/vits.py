@@ -6,14 +6,14 @@ https://huggingface.co/facebook/mms-tts.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from studio import Audio, Field, InputError, MissingExtra, Node, Resources
+from studio import Audio, Field, InputError, Node, Resources
 
-from .._hub import identify, loading, resolve
+from .._hub import identify
 from .._languages import short
+from .._transformers import pretrained
 from ._speech import joined, pieces
 
 LONGEST = 300  # characters spoken at once
@@ -45,18 +45,7 @@ class Vits(Node):
 
     def setup(self) -> None:
         """Load the model and its tokenizer."""
-        try:
-            import torch
-            from transformers import AutoTokenizer, VitsModel
-        except ImportError as error:
-            raise MissingExtra("transformers", "transformers") from error
-        torch.set_num_threads(self.threads)
-        with loading(self.config.model, "transformers"):
-            found = resolve(self.config.model, self.config.revision)
-            commit = found.commit or self.config.revision
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(found.source, revision=commit)
-            model: Any = VitsModel.from_pretrained(found.source, revision=commit)
-        self.model = model.to(self.device).eval()
+        self.tokenizer, self.model = pretrained(self, "VitsModel")
 
     def run(self, text: str, language: str) -> Audio:
         """Speak sentence by sentence, with pauses between."""

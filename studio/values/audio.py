@@ -28,16 +28,8 @@ class Audio(Media):
         self._source: bytes | None = None
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """From a WAV, FLAC, OGG or MP3 file (with PyAV installed, from any container that holds sound)."""
-        try:
-            return cls.from_bytes(Path(path).read_bytes())
-        except ValueError as error:
-            raise ValueError(f"'{path}' is {error}") from None
-
-    @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From the bytes of such a file; they are kept as they are."""
+        """From the bytes of a WAV, FLAC, OGG or MP3 file (with PyAV, of any container); they are kept as they are."""
         samples, rate = _decode(data)
         sound = cls(samples, rate)
         sound._source = data

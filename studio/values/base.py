@@ -85,8 +85,11 @@ class Media:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """A value from a file, which is checked."""
-        raise NotImplementedError
+        """A value from a file, which is checked; ValueError says what it is instead."""
+        try:
+            return cls.from_bytes(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"'{path}' is {error}") from None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

@@ -33,16 +33,8 @@ class Image(Media):
         self._source: bytes | None = None
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """From a PNG, JPEG, WebP, GIF, BMP or TIFF file."""
-        try:
-            return cls.from_bytes(Path(path).read_bytes())
-        except ValueError as error:
-            raise ValueError(f"'{path}' is {error}") from None
-
-    @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From the bytes of such a file, decoded once to be sure; they are kept as they are."""
+        """From the bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF file, decoded to be sure; they are kept as they are."""
         image = cls(_decode(data))
         image._source = data
         return image

@@ -31,16 +31,8 @@ class Vector(Media):
         self.array = array
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """From a .safetensors file with one tensor, or a .npy file."""
-        try:
-            return cls.from_bytes(Path(path).read_bytes())
-        except ValueError as error:
-            raise ValueError(f"'{path}' is {error}") from None
-
-    @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From the bytes of such a file; nothing in them is ever unpickled."""
+        """From the bytes of a .safetensors file with one tensor, or a .npy file; nothing is ever unpickled."""
         if data.startswith(b"\x93NUMPY"):
             return cls(_from_npy(data))
         import safetensors.numpy
