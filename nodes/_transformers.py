@@ -4,6 +4,7 @@ from typing import Any
 
 from studio import MissingExtra, Node
 
+from ._gpu import for_torch
 from ._hub import loading, resolve
 
 
@@ -15,6 +16,7 @@ def pretrained(node: Node, model: str, tokenizer: str = "AutoTokenizer") -> tupl
     except ImportError as error:
         raise MissingExtra("transformers", "transformers") from error
     torch.set_num_threads(node.threads)
+    node.device = for_torch(node.device)
     with loading(node.config.model, "transformers"):
         found = resolve(node.config.model, node.config.revision)
         commit = found.commit or node.config.revision

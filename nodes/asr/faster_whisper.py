@@ -6,6 +6,7 @@ from typing import Literal
 
 from studio import Audio, Field, MissingExtra, Node, Resources
 
+from .._gpu import for_ctranslate2
 from .._hub import identify, loading, resolve
 from ._whisper import PACKAGED, RATE, Heard, asked, heard, nothing, silent
 
@@ -58,6 +59,7 @@ class FasterWhisper(Node):
             from faster_whisper import WhisperModel
         except ImportError as error:
             raise MissingExtra("faster-whisper", "asr") from error
+        self.device = for_ctranslate2(self.device)
         kind, _, index = self.device.partition(":")
         with loading(self.config.model, "starter", PACKAGED):
             found = resolve(_hub_id(self.config.model), self.config.revision, PACKAGED)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from studio import Audio, Field, MissingExtra, ModelUnavailable, Node, Resources
 
+from .._gpu import for_torch
 from .._hub import loading, local_path
 from .._packaged import derived
 from ._ct2 import FORM, convert
@@ -57,6 +58,7 @@ class Whisper(Node):
         except ImportError as error:
             raise MissingExtra("openai-whisper", "whisper") from error
         torch.set_num_threads(self.threads)
+        self.device = for_torch(self.device)
         if self.config.model in PACKAGED:
             self.model = _packaged(self.config.model).to(self.device)
         else:

@@ -191,6 +191,7 @@ class _Host:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._stores: dict[Path, Store] = {}
+        self._said = ""  # while it was set up; told with its first task
 
     def start(self, recipe: Recipe, threads: int) -> Started | Failed:
         """Sets the worker up."""
@@ -198,10 +199,12 @@ class _Host:
 
         os.environ["OMP_NUM_THREADS"] = str(threads)  # Ray sets 1 for actors that hold no whole CPU
         devices = tuple(int(device) for device in ray.get_gpu_ids())
-        try:
-            self._worker = Worker(recipe, "cuda" if devices else "cpu", threads)
-        except Exception as error:
-            return failure(error)
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            try:
+                self._worker = Worker(recipe, "cuda" if devices else "cpu", threads)
+            except Exception as error:
+                return replace(failure(error), log=out.getvalue())
+        self._said = out.getvalue()
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Started(os.getpid(), devices, memory)
 
@@ -214,7 +217,8 @@ class _Host:
             return outcome_to(Failed("what it needs was not made", upstream=True)), []
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             outcome, live = self._worker.run(work, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
-        return outcome_to(replace(outcome, log=out.getvalue())), live
+        said, self._said = self._said + out.getvalue(), ""
+        return outcome_to(replace(outcome, log=said)), live
 
     def run_plain(self, sent: Wire, *arguments: Any) -> Wire:
         """Runs one task of a node whose outputs are all plain: there is nothing to go beside the outcome."""
