@@ -17,7 +17,6 @@ sun su · swa sw · swe sv · tam ta · tel te · tgk tg · tgl tl · tha th · 
 yid yi · yor yo · zho zh · chi zh · cmn zh
 """
 TWO_LETTER = dict(pair.split() for pair in re.split(r"[·\n]", _PAIRS) if pair.strip())
-THREE_LETTER = {two: three for three, two in reversed(TWO_LETTER.items())}
 _CODE = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{2,8})*", re.IGNORECASE)
 
 

@@ -67,7 +67,6 @@ class Cache:
         self.files = FileDigests(self.folder / "files.sqlite")
         self.leases = Leases.of(self.folder)
         self.damaged = 0  # records and blobs set aside so far
-        self._found_out: dict[str, Parts] = {}
         _check_layout(self.folder)
 
     # Keys --------------------------------------------------------------------

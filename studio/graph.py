@@ -72,13 +72,13 @@ class Graph:
         inputs: by name; media as a path, bytes, a PIL image, a numpy array or (samples, rate).
         options: see `Graph.stream`. Raises InputError, StepError, EnvironmentMissing.
         """
-        return _to_the_end(*self._begin(inputs, options))
+        return _to_the_end(*self.start(inputs, options))
 
     async def arun(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> Result:
         """As `run`, without blocking the running loop; cancelling it stops the run."""
         import asyncio
 
-        run, result = await asyncio.to_thread(self._begin, inputs, options)
+        run, result = await asyncio.to_thread(self.start, inputs, options)
         try:
             return await asyncio.to_thread(_to_the_end, run, result)
         except asyncio.CancelledError:
@@ -91,25 +91,11 @@ class Graph:
         options: executor ("ray", "local", or an Executor), cache (a folder, a Cache, or False for none),
         refresh (steps to run again), outputs (those wanted; steps that none of them needs do not run).
         """
-        run, _ = self._begin(inputs, options)
+        run, _ = self.start(inputs, options)
         return run.events()
 
     def start(self, inputs: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> tuple[Run, Result]:
         """A run that has not begun, and the result that is to hear its events: for those who watch and collect."""
-        return self._begin(inputs, options)
-
-    def why(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> list[Verdict]:
-        """For each step, whether its result is known, and if not, which part of its key is new."""
-        cache = _cache((options or {}).get("cache"))
-        if cache is None:
-            raise UsageError("without a cache every step runs: there is nothing to explain")
-        return why(self.plan, inputs, cache)
-
-    def draw(self, form: str = "text") -> str:
-        """The graph as `text`, `mermaid` or `svg`."""
-        return draw(self.plan, form)
-
-    def _begin(self, inputs: Mapping[str, Any], options: Mapping[str, Any] | None) -> tuple[Run, Result]:
         chosen = {"executor": "ray", "cache": None, "refresh": (), "outputs": ()} | dict(options or {})
         if unknown := chosen.keys() - {"executor", "cache", "refresh", "outputs"}:
             raise UsageError(f"unknown option '{min(unknown)}'; there are: executor, cache, refresh, outputs")
@@ -126,6 +112,17 @@ class Graph:
             refresh=frozenset(chosen["refresh"]),
         )
         return run, Result(cache.store if cache else None)
+
+    def why(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> list[Verdict]:
+        """For each step, whether its result is known, and if not, which part of its key is new."""
+        cache = _cache((options or {}).get("cache"))
+        if cache is None:
+            raise UsageError("without a cache every step runs: there is nothing to explain")
+        return why(self.plan, inputs, cache)
+
+    def draw(self, form: str = "text") -> str:
+        """The graph as `text`, `mermaid` or `svg`."""
+        return draw(self.plan, form)
 
     def _must_have(self, what: str, names: Iterable[str], known: Mapping[str, object]) -> None:
         for name in names:

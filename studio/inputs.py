@@ -42,6 +42,7 @@ class Supply:
         read = {source.name for edge in edges for source in edge.sources if not source.port}
         _check_names(plan, values, read)
         self._given = {name: self._input(name, values.get(name)) for name in sorted(read)}
+        self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
 
     def artifact(self, edge: Edge) -> Artifact:
         """What comes along an edge."""
@@ -51,10 +52,7 @@ class Supply:
     def inputs_of(self, step: Step, admit: bool) -> dict[str, Artifact]:
         """What a step is given, by port; `admit` if it is to run."""
         found = {name: self.artifact(edge) for name, edge in step.edges.items()}
-        for name, raw in step.constants.items():
-            constant = _Given(
-                f"step '{step.id}', port '{name}'", step.ports.inputs[name].type, raw, self._cache, self._folder
-            )
+        for name, constant in self._constants_of(step).items():
             if admit:
                 constant.admit()
             found[name] = constant.artifact
@@ -67,6 +65,16 @@ class Supply:
         """Opens and checks what was given (all of it, or these inputs); InputError says what is wrong."""
         for name in self._given if names is None else names:
             self._given[name].admit()
+
+    def _constants_of(self, step: Step) -> dict[str, _Given]:
+        """The constants of a step, read once however often the step is tried."""
+        if step.id not in self._constants:
+            types = {name: port.type for name, port in step.ports.inputs.items()}
+            self._constants[step.id] = {
+                name: _Given(f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._folder)
+                for name, raw in step.constants.items()
+            }
+        return self._constants[step.id]
 
     def _input(self, name: str, value: object) -> _Given:
         given = self._plan.inputs[name]
@@ -162,10 +170,10 @@ class _Given:
         if live is None:
             return artifact
         if self._cache is not None:
-            artifact = self._kept(artifact, live, known)
+            artifact = self._kept(live, known)
         return replace(artifact, live=Held(live))
 
-    def _kept(self, artifact: Artifact, live: object, known: Artifact | None) -> Artifact:
+    def _kept(self, live: object, known: Artifact | None) -> Artifact:
         assert self._cache is not None
         encoded = KINDS[self._kind].encode(live)
         digest = of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded)

@@ -11,6 +11,7 @@ from typing import Any
 from studio.digest import of_bytes, of_file
 from studio.errors import StepError
 from studio.events import Event, RunFinished, RunStarted, StepCached, StepFailed, StepFinished, StepSkipped
+from studio.executors.live import fetched
 from studio.store import Artifact, Store
 from studio.values import KINDS, JsonKind
 from studio.worker import unpack
@@ -75,7 +76,7 @@ class Result(Mapping[str, Any]):
         if name not in self.artifacts:
             raise KeyError(f"there is no output '{name}'; there are: {', '.join(self.artifacts) or 'none'}")
         if name not in self._loaded:
-            self._loaded[name] = unpack(self.artifacts[name], lambda live: live.get(), self._store)  # type: ignore[attr-defined]
+            self._loaded[name] = unpack(self.artifacts[name], fetched, self._store)
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:

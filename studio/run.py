@@ -103,7 +103,6 @@ class Run:
         self._ready = deque(id for id, needs in self._waits_for.items() if not needs)
         self._open = set(self._steps)  # steps that have not come to an end
         self._awaited: set[str] = set()  # steps that another run is computing
-        self._failures: dict[str, StepFailed] = {}
         self._messages: queue.SimpleQueue[tuple[str, str, Any]] = queue.SimpleQueue()
         self._news: deque[Event] = deque()
         self._admitted = False
@@ -339,9 +338,7 @@ class Run:
         id = attempt.step.id
         self._give(attempt)
         message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
-        event = StepFailed(id, message, trace, failed.exit_code, log)
-        self._failures[id] = event
-        self._news.append(event)
+        self._news.append(StepFailed(id, message, trace, failed.exit_code, log))
         self._open.discard(id)
         for other in self._after({id}):
             self._open.discard(other)

@@ -286,10 +286,9 @@ class Executor(ABC):
         if job.ahead and (outcome is None or (isinstance(outcome, Failed) and outcome.upstream)):
             job.ahead, job.worker = False, None  # it came too early: what it needs is not made yet
             self._await(job, makers_of(job.task))
-        elif isinstance(outcome, Done):
-            self._pace[job.task.recipe.key] = outcome.seconds
-            job.end(outcome)
         elif outcome is not None:
+            if isinstance(outcome, Done):
+                self._pace[job.task.recipe.key] = outcome.seconds
             job.end(outcome)
         if self._queue:
             self._pump()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from studio.store import Artifact
 from studio.worker import Done, Failed, Outcome, Task
 
-__all__ = ["Held", "Live", "Promised", "kept_promise", "makers_of", "with_live"]
+__all__ = ["Held", "Live", "Promised", "fetched", "kept_promise", "makers_of", "with_live"]
 
 
 class Live(Protocol):
@@ -18,6 +18,12 @@ class Live(Protocol):
 
     def get(self) -> object:
         """The value."""
+
+
+def fetched(live: Any) -> object:
+    """The value that a Live stands for."""
+    held: Live = live
+    return held.get()
 
 
 @dataclass(frozen=True)

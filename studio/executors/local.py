@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from studio.executors.base import Executor, Started
-from studio.executors.live import Held, Live, with_live
+from studio.executors.live import Held, fetched, with_live
 from studio.machine import this_machine
 from studio.resources import Machine
 from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
@@ -63,13 +63,8 @@ def _threads_for(recipe: Recipe, machine: Machine) -> int:
 
 
 def _ran(worker: Worker, task: Task) -> Outcome:
-    outcome, live = worker.run(task.work, _fetched)
+    outcome, live = worker.run(task.work, fetched)
     return with_live(outcome, lambda index: Held(live[index]))
-
-
-def _fetched(live: object) -> object:
-    held: Live = live  # type: ignore[assignment]
-    return held.get()
 
 
 class _Threads:

@@ -3,8 +3,8 @@
 Ray starts at the first task, in a thread, while others go on. A cluster of the caller's own
 (`ray.init` before, or RAY_ADDRESS) is joined; otherwise a private one starts, and ends with us.
 
-Actors are synchronous: a task is sent only when its inputs are there, so nothing ready ever queues
-behind something late, and a round trip costs a third less than with async actors.
+Actors are synchronous: a task is sent when its inputs are there (or, sent ahead, some milliseconds
+before), so nothing ready queues behind something late, and a round trip costs a third less.
 """
 
 from __future__ import annotations
