@@ -13,6 +13,7 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "StepCached",
+    "StepEvent",
     "StepFailed",
     "StepFinished",
     "StepLoading",
@@ -32,6 +33,14 @@ class Event:
 
 
 @dataclass(frozen=True)
+class StepEvent(Event):
+    """Something happened to a step, or to one element of a step that runs once per element."""
+
+    step: str
+    element: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
 class RunStarted(Event):
     """A run begins, of a graph, with these steps."""
 
@@ -40,62 +49,55 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True)
-class StepWaiting(Event):
+class StepWaiting(StepEvent):
     """A step's inputs are there, and it waits: for a worker, or for another run that computes the same."""
 
-    step: str
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class StepLoading(Event):
+class StepLoading(StepEvent):
     """A worker is being set up for a step."""
 
-    step: str
-
 
 @dataclass(frozen=True)
-class StepStarted(Event):
+class StepStarted(StepEvent):
     """A step runs."""
 
-    step: str
-
 
 @dataclass(frozen=True)
-class StepRestarted(Event):
+class StepRestarted(StepEvent):
     """A step starts over: its worker died, or it failed and is tried again."""
 
-    step: str
     reason: str
 
 
 @dataclass(frozen=True)
-class StepCached(Event):
+class StepCached(StepEvent):
     """A step's outputs were known. `seconds` is what they once took."""
 
-    step: str
     key: str
     outputs: Mapping[str, Artifact]
     seconds: float
 
 
 @dataclass(frozen=True)
-class StepFinished(Event):
+class StepFinished(StepEvent):
     """A step is done. `key` is empty if it could not be cached."""
 
-    step: str
     key: str
     outputs: Mapping[str, Artifact]
     seconds: float
-    spans: Mapping[str, float] = field(default_factory=dict)
+    spans: Mapping[str, float] = field(default_factory=dict)  # read, compute, encode: seconds each
     log: str = ""
+    began: float = 0.0  # when the worker took it up
+    worker: int = -1  # which of the executor's workers
 
 
 @dataclass(frozen=True)
-class StepFailed(Event):
+class StepFailed(StepEvent):
     """A step failed; `trace` is for the one who wrote the node."""
 
-    step: str
     message: str
     trace: str = ""
     exit_code: int = 1
@@ -103,10 +105,9 @@ class StepFailed(Event):
 
 
 @dataclass(frozen=True)
-class StepSkipped(Event):
+class StepSkipped(StepEvent):
     """A step did not run, because something before it failed."""
 
-    step: str
     reason: str
 
 

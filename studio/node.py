@@ -56,6 +56,9 @@ class Node:
     threads: int = 1  # CPU threads that libraries should use
 
     run: Callable[..., Any]
+    # Where a node has it: takes the keyword arguments of several runs, returns what `run` would for each,
+    # in order; an exception in place of a result fails that one alone.
+    run_batch: Callable[..., list[Any]] | None = None
 
     @classmethod
     def identity(cls, config: Any, fingerprint: Callable[[Path], str]) -> object:

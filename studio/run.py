@@ -316,7 +316,8 @@ class Run:
             self._set_key(attempt)  # the weights have come meanwhile
         self._unrecorded.append((attempt, done))
         log = self._clean(done.log)
-        self._news.append(StepFinished(attempt.step.id, attempt.key, done.outputs, done.seconds, done.spans, log))
+        ending = (done.outputs, done.seconds, done.spans, log, done.began, done.worker)
+        self._news.append(StepFinished(attempt.step.id, attempt.key, *ending))
         self._end(attempt.step.id, done.outputs)
 
     def _record(self, attempt: _Attempt, done: Done) -> None:

@@ -74,6 +74,8 @@ class Done:
     spans: Mapping[str, float] = field(default_factory=dict)  # read, compute, encode: seconds each
     log: str = ""  # what the node printed
     unkept: str = ""  # why outputs could not be kept in the store
+    began: float = 0.0  # when the worker took it up, in seconds since the epoch
+    worker: int = -1  # which of the executor's workers that was
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Worker:
 
     def run(self, work: Work, fetch: Fetch) -> tuple[Outcome, list[object]]:
         """The outcome, and the live values that its artifacts refer to by their index."""
-        started = time.perf_counter()
+        began, started = time.time(), time.perf_counter()
         try:
             arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in work.inputs.items()}
             read = time.perf_counter()
@@ -118,7 +120,7 @@ class Worker:
         except Exception as error:
             return failure(error), []
         packed.spans.update(read=read - started, compute=computed - read, encode=time.perf_counter() - computed)
-        return packed.done(computed - read), packed.live
+        return packed.done(computed - read, began), packed.live
 
     def _named(self, result: object) -> dict[str, object]:
         names = list(self._ports.outputs)
@@ -148,8 +150,8 @@ class _Packing:
         self.live: list[object] = []
         self.spans: dict[str, float] = {}
 
-    def done(self, seconds: float) -> Done:
-        return Done(self.outputs, seconds, self.spans, unkept=self._unkept)
+    def done(self, seconds: float, began: float) -> Done:
+        return Done(self.outputs, seconds, self.spans, unkept=self._unkept, began=began)
 
     def of(self, type_: PortType, value: object) -> Artifact:
         if value is None and type_.optional:

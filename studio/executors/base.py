@@ -289,6 +289,7 @@ class Executor(ABC):
         elif outcome is not None:
             if isinstance(outcome, Done):
                 self._pace[job.task.recipe.key] = outcome.seconds
+                outcome = replace(outcome, worker=worker)
             job.end(outcome)
         if self._queue:
             self._pump()

@@ -36,15 +36,15 @@ def outcome_to(outcome: Outcome) -> Wire:
     if isinstance(outcome, Failed):
         return [False, *vars(outcome).values()]
     outputs = {name: _artifact_to(artifact, lambda index: index) for name, artifact in outcome.outputs.items()}
-    return [True, outputs, outcome.seconds, dict(outcome.spans), outcome.log, outcome.unkept]
+    return [True, outputs, outcome.seconds, dict(outcome.spans), outcome.log, outcome.unkept, outcome.began]
 
 
 def outcome_from(wire: Wire, live: Exchange) -> Outcome:
     """The outcome back, with `live` applied to the index of each live value."""
     if not wire[0]:
         return Failed(*wire[1:])
-    outputs, seconds, spans, log, unkept = wire[1:]
-    return Done({name: artifact_from(sent, live) for name, sent in outputs.items()}, seconds, spans, log, unkept)
+    outputs, seconds, spans, log, unkept, began = wire[1:]
+    return Done({name: artifact_from(sent, live) for name, sent in outputs.items()}, seconds, spans, log, unkept, began)
 
 
 def artifact_from(wire: Wire, live: Exchange) -> Artifact:
