@@ -145,7 +145,7 @@ def _compared(op: type[ast.cmpop], left: PortType, right: PortType) -> Iterator[
     if op in (ast.In, ast.NotIn):
         fits = (
             right.kind == "data"
-            or (right == _TEXT and left.kind == "text")
+            or (right.required() == _TEXT and left.kind == "text")
             or right.required() == left.required().listed()
         )
         if not fits:

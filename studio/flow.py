@@ -171,12 +171,14 @@ class Flow:
         return []
 
     def _fate(self, step: Step) -> str:
-        """Why a step is skipped, as far as that can be told by now."""
+        """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
         for edge in step.wires:
             state, cause = self._look(edge)
             if state == _LOST:
                 self.lost[step.id] = cause
                 return f"step '{cause}' failed"
+        if self.waits_for[step.id]:
+            return ""
         for name, edge in step.edges.items():
             port = step.ports.input(name)
             if self._look(edge)[0] == _ABSENT and (name in step.each or (port is not None and port.required)):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from studio.plan import Edge, Relay, Source, Step
 
-__all__ = ["Uneven", "spread"]
+__all__ = ["Uneven", "depends", "spread"]
 
 
 class Uneven(Exception):
@@ -21,7 +21,7 @@ def spread(steps: dict[str, Step], relays: dict[str, Relay], inputs: set[str]) -
     """
     listed = _listed(steps, relays, {Source(name) for name in inputs})
     for name, relay in relays.items():
-        if relay.edge is not None and _depends(relay.edge, listed, f"'{name}'"):
+        if relay.edge is not None and depends(relay.edge, listed, f"'{name}'"):
             relays[name] = replace(relay, type=relay.type.required().listed())
     for id, step in steps.items():
         if ports := _ports(step, listed):
@@ -47,16 +47,17 @@ def _listed(steps: dict[str, Step], relays: dict[str, Relay], listed: set[Source
 def _ports(step: Step, listed: Collection[Source]) -> tuple[str, ...]:
     """The ports of a step that get one element at a time."""
     who = f"step '{step.id}'"
-    ports = tuple(port for port, edge in step.edges.items() if _depends(edge, listed, who))
+    ports = tuple(port for port, edge in step.edges.items() if depends(edge, listed, who))
     others = [*(edge for guard in step.when for edge in guard.edges.values()), *step.instead.values()]
-    if any(_depends(edge, listed, who) for edge in others):
+    if any(depends(edge, listed, who) for edge in others):
         raise Uneven(f"{who} has a condition, or a fallback, that depends on the element")
     if ports and step.each:
         raise Uneven(f"{who} runs over elements itself")
     return ports
 
 
-def _depends(edge: Edge, listed: Collection[Source], who: str) -> bool:
+def depends(edge: Edge, listed: Collection[Source], who: str) -> bool:
+    """Whether an edge carries something that has become a list; Uneven if it mixes several."""
     found = any(source in listed for source in edge.sources)
     if found and edge.form != "one":
         raise Uneven(f"{who} gathers or chooses between wires that depend on the element")

@@ -78,6 +78,7 @@ class Run:
         self._due: deque[Attempt] = deque()  # attempts whose turn has come
         self._unrecorded: deque[tuple[Attempt, Done]] = deque()
         self._quick: set[str] = set()  # steps on their way that will soon be done
+        self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
         self._awaited: dict[str, Attempt] = {}  # what another run is computing
         self._messages: queue.SimpleQueue[tuple[str, str, Any]] = queue.SimpleQueue()
         self._news: deque[Event] = deque()
@@ -220,6 +221,9 @@ class Run:
         self._set_key(attempt)
         if attempt.key and self._known(attempt):
             return
+        if attempt.key in self._twins:
+            self._twins[attempt.key].append(attempt)
+            return
         if attempt.key and self.cache is not None and not self.cache.leases.take(attempt.key):
             self._awaited[attempt.id] = attempt
             reason = "the same is being computed already"
@@ -272,6 +276,8 @@ class Run:
         executor = self._executor(step)
         attempt.inputs = self._admitted_inputs(attempt)
         attempt.tries += 1
+        if attempt.key:
+            self._twins.setdefault(attempt.key, [])
         store = self.cache.store if self.cache else None
         work = Work(attempt.inputs, store, self._keeping)
         task = Task(attempt.id, self._recipe(attempt), work, step.timeout)
@@ -452,6 +458,10 @@ class Run:
         ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
         self._news.append(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
         self._end(attempt, done.outputs, done.seconds, cached=False)
+        for twin in self._twins.pop(attempt.key, ()):
+            cached = StepCached(twin.step.id, twin.key, done.outputs, done.seconds, element=twin.element)
+            self._news.append(cached)
+            self._end(twin, done.outputs, done.seconds, cached=True)
 
     def _record(self, attempt: Attempt, done: Done) -> None:
         """Puts a result on record: what follows it has been sent on its way before.
@@ -471,6 +481,7 @@ class Run:
     def _failed(self, attempt: Attempt, failed: Failed) -> None:
         attempt.ended = True
         self._give(attempt)
+        self._due += self._twins.pop(attempt.key, ())
         if attempt.element is None:
             self._step_failed(attempt.step, failed)
             return

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from studio.errors import GraphError, Problem, did_you_mean
-from studio.inlining import Uneven, spread
+from studio.inlining import Uneven, depends, spread
 from studio.node import Port, ports_of
 from studio.plan import Edge, GraphInput, Guard, Plan, Relay, Source, Step, filled, variables_in
 from studio.prompt import Prompt
@@ -137,11 +137,12 @@ class _Binder:
 
     def _face_of_graph(self, id: str, use: str, inner: _Binder) -> Face:
         spread_ = set(self._spec.nodes[id].each)
+        many: set[str] = set()
         try:
             listed = spread(inner.steps, inner.relays, {f"{inner._prefix}{name}" for name in spread_})
+            many = {name for name, edge in inner.outputs.items() if depends(edge, listed, f"its output '{name}'")}
         except Uneven as error:
             self._tell(("nodes", id, "each"), f"step '{id}': {use} cannot run once per element: {error}")
-            listed = set()
         inputs = {
             name: Port(name, given.type, given.required, given.default) for name, given in inner.scope.inputs.items()
         }
@@ -149,8 +150,7 @@ class _Binder:
         for name, edge in inner.outputs.items():
             if (type_ := inner.scope.type(edge)) is None:
                 continue
-            many = any(source in listed for source in edge.sources)
-            outputs[name] = type_.required().listed() if many else type_
+            outputs[name] = type_.required().listed() if name in many else type_
             sources[name] = Source(f"{self._prefix}{id}.{name}")
             self.relays[sources[name].name] = Relay(outputs[name], edge)
         return Face(use, inputs, outputs, sources, complete=not inner.problems)
@@ -440,7 +440,7 @@ class _Binder:
         for knot in nx.strongly_connected_components(graph):
             if len(knot) > 1:
                 loop = [edge[0] for edge in nx.find_cycle(graph.subgraph(knot), min(knot))]
-                outermost = min(loop, key=lambda id: (id.count("/"), id))
+                outermost = min(loop, key=lambda step: (step.count("/"), step))
                 start = loop.index(outermost)
                 loop = [*loop[start:], *loop[:start]]
                 hint = "Each waits for the one before it: cut one of these wires."
