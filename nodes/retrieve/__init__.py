@@ -1,1 +1,1 @@
-"""Retrieval: how well a picture and a text go together."""
+"""How well texts go with pictures."""

@@ -32,7 +32,8 @@ class EfficientNet(Node):
         """Which model, and how many tags."""
 
         model: str = Field("lite0", description="packaged: lite0; or a folder with model.onnx and labels.json")
-        top: int = Field(5, ge=1, le=1000, description="how many tags are given")
+        top: int = Field(5, ge=1, le=1000, description="most tags that are given")
+        threshold: float = Field(0.0, ge=0, le=1, description="tags with a lower score are left out")
 
     config: Config
 
@@ -47,5 +48,6 @@ class EfficientNet(Node):
 
     def run(self, image: Image) -> Tags:
         """Name what is there."""
-        found = self.classifier.likeliest(self.classifier.probabilities([image])[0], self.config.top)
+        likeliest = self.classifier.likeliest(self.classifier.probabilities([image])[0], self.config.top)
+        found = [(label, score) for label, score in likeliest if score >= self.config.threshold]
         return Tags([label for label, _ in found], [round(score, 6) for _, score in found])

