@@ -2,7 +2,9 @@
 
 Norouzi et al. 2013, "Zero-Shot Learning by Convex Combination of Semantic Embeddings",
 https://arxiv.org/abs/1312.5650. A classifier's labels (`_lite0.py`) as vectors of a sentence model (`_minilm.py`),
-weighed by their probabilities, make the picture's vector; the cosine to a text's vector is the score.
+weighed by their probabilities, make the picture's vector; the cosine to a text's vector is the score. Two departures,
+both measured in docs/models.md: what all labels have in common is taken off every vector, or a picture that looks like
+nothing would lie near the same few texts; and probabilities count by their square roots, so that second guesses do.
 """
 
 from collections.abc import Callable
@@ -33,7 +35,7 @@ class Conse(Node):
     class Config(Node.Config):
         """How labels become vectors."""
 
-        top: int = Field(10, ge=1, le=1000, description="labels of a picture that count")
+        top: int = Field(100, ge=1, le=1000, description="labels of a picture that count")
         prompt: str = Field(
             "a photo of {}", pattern=r"\{\}", description="what is made of a label and of a text; {} is its place"
         )
@@ -49,7 +51,9 @@ class Conse(Node):
         """Load both models, and the vectors of the labels, made on first use."""
         self.classifier = _lite0.Classifier(self, "lite0")
         self.sentences = _minilm.Sentences(self)
-        self.labels = self._labels()
+        labels = self._labels()
+        self.usual = labels.mean(0)
+        self.labels = _minilm.unit(labels - self.usual)
         self.known: dict[tuple[str, ...], np.ndarray] = {}
 
     def run(self, image: Image, texts: list[str]) -> list[float]:
@@ -67,12 +71,13 @@ class Conse(Node):
 
     def _picture(self, row: np.ndarray) -> np.ndarray:
         best = np.argsort(-row, kind="stable")[: self.config.top]
-        return _minilm.unit(row[best] @ self.labels[best])
+        return _minilm.unit(np.sqrt(row[best]) @ self.labels[best])
 
     def _texts(self, texts: list[str]) -> np.ndarray:
         key = tuple(texts)
         if key not in self.known:
-            self.known = {key: self.sentences.vectors([self._asked(text) for text in texts])}  # the last ones only
+            vectors = self.sentences.vectors([self._asked(text) for text in texts])
+            self.known = {key: _minilm.unit(vectors - self.usual)}  # the last ones only
         return self.known[key]
 
     def _asked(self, text: str) -> str:
