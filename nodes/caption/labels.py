@@ -1,20 +1,13 @@
 """A sentence made of what detectors and classifiers found: no model looks at the picture here."""
 
 from collections import Counter
-from typing import NamedTuple
 
 from studio import Boxes, Field, Node
 
+from .._articles import ALREADY, with_article
+
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _PLURALS = {"person": "people", "mouse": "mice", "knife": "knives", "sheep": "sheep", "scissors": "scissors"}
-_ALREADY = ("scissors", "skis")  # more than one by their name
-
-
-class Told(NamedTuple):
-    """The sentence, and each kind of thing that has a box, with its article and once."""
-
-    text: str
-    things: list[str]
 
 
 class Labels(Node):
@@ -36,7 +29,7 @@ class Labels(Node):
 
     config: Config
 
-    def run(self, boxes: Boxes, labels: list[str], scores: list[float]) -> Told:
+    def run(self, boxes: Boxes, labels: list[str], scores: list[float]) -> str:
         """Say it; boxes are things to be counted, labels with their scores are names for the whole."""
         if len(labels) != len(scores):
             raise ValueError(f"{len(labels)} labels with {len(scores)} scores: each has one")
@@ -45,7 +38,7 @@ class Labels(Node):
         counted = Counter(boxes.labels).most_common(self.config.kinds)
         known = [with_article(label) for label in sure] + [_counted(label, count) for label, count in counted]
         guesses = [with_article(label) for label, score in tags if self.config.guess <= score < self.config.sure][:2]
-        return Told(_sentence(known, guesses), [with_article(label) for label, _ in counted])
+        return _sentence(known, guesses)
 
 
 def _sentence(known: list[str], guesses: list[str]) -> str:
@@ -60,14 +53,6 @@ def listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def with_article(label: str) -> str:
-    """`a` or `an` before a word, unless it has one."""
-    word = label.partition(" (")[0]
-    if word.split(" ")[0] in ("a", "an", "the") or word in _ALREADY:
-        return word
-    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
-
-
 def _counted(label: str, count: int) -> str:
     if count == 1:
         return with_article(label)
@@ -76,6 +61,6 @@ def _counted(label: str, count: int) -> str:
 
 
 def _plural(label: str) -> str:
-    if label in _PLURALS or label in _ALREADY:
+    if label in _PLURALS or label in ALREADY:
         return _PLURALS.get(label, label)
     return label + ("es" if label.endswith(("s", "ch", "sh", "x")) else "s")
