@@ -46,6 +46,23 @@ PHOTOS = {  # words of which one in a label makes it right
     "basketball1.png": "person basketball",
     "home.jpg": "palace",
 }
+DESCRIBED = {
+    "skimage/data/astronaut.png": "an astronaut in a space suit",
+    "skimage/data/chelsea.png": "a sleepy kitten",
+    "skimage/data/coffee.png": "a cup of hot coffee",
+    "skimage/data/rocket.jpg": "a spacecraft launching",
+    "skimage/data/motorcycle_left.png": "a motorbike in a garage",
+    "skimage/data/page.png": "text in a book",
+    "sklearn/datasets/images/china.jpg": "an ancient Chinese temple",
+    "sklearn/datasets/images/flower.jpg": "a garden flower",
+    "matplotlib/mpl-data/sample_data/grace_hopper.jpg": "a woman in navy uniform",
+    "messi5.jpg": "a football player kicking a ball",
+    "fruits.jpg": "citrus fruit",
+    "squirrel_cls.jpg": "a small rodent in a tree",
+    "baboon.jpg": "a monkey face",
+    "licenseplate_motion.jpg": "a van on the road",
+    "aero1.jpg": "an aerial view of the coast",
+}
 CLIPS = {
     "vtest.avi": "people walking across a lawn and a street",
     "tree.avi": "the green leaves of a tree",
@@ -109,6 +126,15 @@ def photos(folders):
     print({key: f"{count} of {len(PHOTOS)}" for key, count in counts.items()})
 
 
+def described(folders):
+    conse, texts = work(Conse), list(DESCRIBED.values())
+    right = 0
+    for name, text in DESCRIBED.items():
+        scores = conse.run(Image.open(place(name, folders)), texts)
+        right += texts[scores.index(max(scores))] == text
+    print(f"the right description first: {right} of {len(texts)}")
+
+
 def clips(folders):
     frames, conse, mean, texts = work(Frames, count=8), work(Conse), Mean(), list(CLIPS.values())
     ranks = []
@@ -128,4 +154,5 @@ def clips(folders):
 
 if __name__ == "__main__":
     photos(sys.argv[1:])
+    described(sys.argv[1:])
     clips(sys.argv[1:])
