@@ -2,11 +2,16 @@
 
 import numpy as np
 
-from studio import Audio, Field, InputError, Node
+from studio import Audio, Field, Node
+
+_RATE = 16_000  # where nothing says which
 
 
 class Join(Node):
-    """Sounds joined in order, all brought to the rate of the first and to one channel, with silence between them."""
+    """Sounds joined in order, all brought to the rate of the first and to one channel, with silence between them.
+
+    Of no sounds at all it makes half a second of silence.
+    """
 
     version = "1"
     inline = True
@@ -22,7 +27,7 @@ class Join(Node):
     def run(self, audios: list[Audio]) -> Audio:
         """Join them."""
         if not audios:
-            raise InputError("there is no sound to join")
+            return Audio(np.zeros((self.config.rate or _RATE) // 2, np.float32), self.config.rate or _RATE)
         rate = self.config.rate or audios[0].rate
         silence = np.zeros(round(self.config.gap * rate), np.float32)
         pieces = [piece for audio in audios for piece in (silence, audio.mono(rate))][1:]
