@@ -85,7 +85,7 @@ def hub_cache() -> Path:
 def loading(
     model: str, extra: str, packaged: Mapping[str, Packaged] | None = None, instead: str = ""
 ) -> Iterator[None]:
-    """Turn a library's failure to find or fetch weights into one message with the ways out; `instead` is a further one."""
+    """Turn a library's failure to find or fetch weights into one message with the ways out, `instead` among them."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
