@@ -73,6 +73,7 @@ class Packaged:
     name: str
     extra: str  # the extra of icode-studio that brings the packages
     files: Mapping[str, File]
+    install: str = ""  # the command, where the extra alone cannot bring the packages
 
     @property
     def digest(self) -> str:
@@ -85,9 +86,8 @@ class Packaged:
         try:
             return derived(f"{self.name}-{self.digest[:12]}", self._fill)
         except ModelUnavailable as error:
-            raise ModelUnavailable(
-                f"model '{self.name}': {error}. The way out: pip install 'icode-studio[{self.extra}]'"
-            ) from None
+            install = self.install or f"pip install 'icode-studio[{self.extra}]'"
+            raise ModelUnavailable(f"model '{self.name}': {error}. The way out: {install}") from None
 
     def _fill(self, folder: Path) -> None:
         for name, file in self.files.items():
