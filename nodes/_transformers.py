@@ -1,5 +1,7 @@
 """A model of transformers and its tokenizer (or processor), loaded where a node says, ready to be used."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ def pretrained(
         raise MissingExtra("transformers", "transformers") from error
     torch.set_num_threads(node.threads)
     node.device = for_torch(node.device)
-    with loading(node.config.model, "transformers", instead=instead):
+    with _quiet(), loading(node.config.model, "transformers", instead=instead):
         found = Model(str(folder)) if folder else resolve(node.config.model, node.config.revision)
         commit = found.commit or node.config.revision
         # half precision is slow on most CPUs; on a GPU the checkpoint's own is taken
@@ -31,3 +33,17 @@ def pretrained(
         words: Any = getattr(transformers, tokenizer).from_pretrained(found.source, revision=commit)
         weights: Any = getattr(transformers, model).from_pretrained(found.source, revision=commit, dtype=precision)
     return words, weights.to(node.device).eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without progress bars: in the log of a step each of their pictures would be a line."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -21,7 +21,7 @@ from studio import Field, Image, InputError, MissingExtra, ModelUnavailable, Nod
 
 from .._pictures import rgb
 
-BACKOFF, LONGEST_WAIT = 0.5, 60.0  # seconds
+CONNECT, BACKOFF, LONGEST_WAIT = 10.0, 0.5, 60.0  # seconds
 TOGETHER = 8  # requests at once
 SHOWN = 300  # characters of what a server says
 
@@ -97,8 +97,12 @@ class OpenAI(Node):
                 "the API key holds a blank, a line break or a letter that no key has: set its variable anew"
             )
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.client = httpx.Client(headers=headers, timeout=httpx.Timeout(self.config.timeout, connect=10.0))
-        address = httpx.URL(self.config.url)
+        self.client = httpx.Client(headers=headers, timeout=httpx.Timeout(self.config.timeout, connect=CONNECT))
+        try:
+            address = httpx.URL(self.config.url)
+        except httpx.InvalidURL as error:
+            raise InputError(f"'url' is not an address: {self._clean(str(error))}") from None
+        self.address = address.copy_with(path=f"{address.path.rstrip('/')}/chat/completions")
         self.place = str(address.copy_with(username=None, password=None, query=None))  # what messages may show
 
     def run(self, prompt: str, image: Image | None = None) -> str:
@@ -142,17 +146,14 @@ class OpenAI(Node):
         import httpx
 
         try:
-            return self.client.post(f"{self.config.url}/chat/completions", json=asked)
-        except httpx.TimeoutException as error:
-            kind = "be reached" if isinstance(error, httpx.ConnectTimeout) else "answer"
-            late = f"{self.place} did not {kind} within {self.config.timeout:g} s: give it a longer 'timeout'"
-            raise ServerFailed(late) from None
-        except httpx.ConnectError as error:
+            return self.client.post(self.address, json=asked)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             absent = f"{self.place} cannot be reached ({self._clean(str(error))}): is the server up, and 'url' right?"
             raise _Busy(ModelUnavailable(absent)) from None
-        except httpx.InvalidURL as error:
-            raise InputError(f"'url' is not an address: {self._clean(str(error))}") from None
-        except httpx.TransportError as error:
+        except httpx.TimeoutException:
+            late = f"{self.place} did not answer within {self.config.timeout:g} s: give it a longer 'timeout'"
+            raise ServerFailed(late) from None
+        except httpx.RequestError as error:
             raise _Busy(ServerFailed(f"{self.place} broke off: {self._clean(str(error))}")) from None
 
     def _answer(self, response: Any) -> str:
