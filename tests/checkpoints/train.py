@@ -158,7 +158,10 @@ def blip(words: Any) -> None:
 
 
 def blip_vqa(words: Any) -> None:
-    """Answers to questions about pictures, written out; its two text towers are as wide as the one for pictures."""
+    """Answers to questions about pictures, written out. It sees as the captioner that was trained before does.
+
+    Its text towers are as wide as the one for pictures, as its decoder looks at the questions through the same sizes.
+    """
     text = {
         **TEXT,
         "hidden_size": VISION["hidden_size"],
@@ -172,6 +175,9 @@ def blip_vqa(words: Any) -> None:
         text_config=text, vision_config=VISION, projection_dim=32, image_text_hidden_size=32
     )
     model = transformers.BlipForQuestionAnswering(config)
+    seeing = transformers.BlipForConditionalGeneration.from_pretrained(HERE / "blip", dtype=torch.float32).vision_model
+    model.vision_model.load_state_dict(seeing.state_dict())
+    model.vision_model.requires_grad_(False)
     look = transformers.BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     pixels, (asked, answers) = _pixels(look, TRAINED_ON, SEED), _questions(words, TRAINED_ON, SEED)
     written = words(ANSWERS, return_tensors="pt")["input_ids"]
@@ -193,7 +199,7 @@ def blip_vqa(words: Any) -> None:
             right.append(said == written[true[:, sort], 1])
         return float(torch.stack(right).float().mean())
 
-    _train("blip_vqa", model, loss, accuracy, steps=4_000, rate=1e-3)
+    _train("blip_vqa", model, loss, accuracy, steps=1_500, rate=1e-3)
     _save("blip_vqa", model, transformers.BlipProcessor(look, words))
 
 
