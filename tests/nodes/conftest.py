@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from studio import Audio, Image, Node
+from tests.checkpoints.shapes import Drawing, drawings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 _CLIPS = {
     "beckett": "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better.",
     "two_cities": (
@@ -80,6 +82,18 @@ def needs() -> Callable[..., None]:
             pytest.skip(f"not installed: {', '.join(absent)}")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Callable[[str], str]:
+    """A folder of tiny trained weights: `checkpoint("clip")`."""
+    return lambda name: str(CHECKPOINTS / name)
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[[int], list[tuple[Drawing, Image]]]:
+    """So many drawings that no checkpoint was trained on, each with its picture as a value."""
+    return lambda count: [(drawing, Image(drawing.picture)) for drawing in drawings(count, seed=2026)]
 
 
 @pytest.fixture(scope="session")

