@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.cache import Cache, Parts, Record
-from studio.digest import FileDigests, Uncacheable
+from studio.digest import FileDigests, Uncacheable, of_data
 from studio.errors import Cancelled, ModelUnavailable
 from studio.events import (
     Event,
@@ -40,7 +41,9 @@ from studio.executors.base import Executor
 from studio.executors.live import Promised
 from studio.inputs import Supply
 from studio.plan import Plan, Source, Step
+from studio.registry import Definition
 from studio.resources import Resources
+from studio.source import source_digest
 from studio.store import Artifact
 from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
@@ -82,6 +85,7 @@ class Run:
         refresh: frozenset[str] = frozenset(),
     ) -> None:
         self._plan = plan
+        self._name = secrets.token_hex(8)  # by which executors tell runs apart
         self._wanted = outputs or set(plan.outputs)
         needed = plan.needed(self._wanted) if plan.outputs else set(plan.steps)
         self._steps = {id: step for id, step in plan.steps.items() if id in needed}
@@ -194,7 +198,7 @@ class Run:
         attempt.tries += 1
         store = self.cache.store if self.cache else None
         work = Work(attempt.inputs, store, self._keeping)
-        task = Task(step.id, self._recipe(attempt), work, step.timeout)
+        task = Task(step.id, self._recipe(attempt), work, step.timeout, self._name)
         if not self._waits_for[step.id]:
             self._news.append(StepWaiting(step.id))
         attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, step.id, detail)))
@@ -240,18 +244,21 @@ class Run:
         if attempt.recipe is None:
             definition, config = attempt.step.definition, attempt.config
             resources = _within_reach(attempt.step, self._executors[definition.node.inline]())
-            model = self._model(attempt)  # other weights are another worker's
-            key = f"{definition.name} {id(definition.node)} {config.model_dump_json()} {model} {resources}"
+            parts = [_source(definition, self._files), config.model_dump_json(), self._model(attempt), str(resources)]
+            key = f"{definition.name} {of_data(parts)[:24]}"  # of content alone: the same in every process
             attempt.recipe = Recipe(key, definition.name, definition.node, config, resources, definition.portable)
         return attempt.recipe
 
     def _model(self, attempt: _Attempt) -> str:
         """What tells the weights apart; nothing while they are not here."""
-        files = self.cache.files if self.cache else FileDigests.of_process()
         try:
-            return str(attempt.step.definition.node.identity(attempt.config, files))
+            return str(attempt.step.definition.node.identity(attempt.config, self._files))
         except Exception:  # the worker will meet the same, and say so
             return ""
+
+    @property
+    def _files(self) -> FileDigests:
+        return self.cache.files if self.cache else FileDigests.of_process()
 
     # Messages ----------------------------------------------------------------
 
@@ -415,6 +422,14 @@ class Run:
         """The values of the environment variables that the steps name."""
         named = {name for step in self._steps.values() for names in step.variables.values() for name in names}
         return {value for name in named if len(value := os.environ.get(name, "")) >= 4}
+
+
+def _source(definition: Definition, files: FileDigests) -> str:
+    """What tells the code of a node apart; where only this process can tell, something of its own."""
+    try:
+        return source_digest(definition.node, files.view)
+    except Uncacheable:
+        return f"{os.getpid()} {id(definition.node)}"
 
 
 def _within_reach(step: Step, executor: Executor) -> Resources:

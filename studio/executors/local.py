@@ -35,9 +35,9 @@ class LocalExecutor(Executor):
     def _start(self, worker: int, recipe: Recipe) -> Future[Started | Failed]:
         return self._threads.submit(lambda: self._made(worker, recipe))
 
-    def _call(self, worker: int, task: Task) -> Future[Outcome]:
+    def _call(self, worker: int, tasks: list[Task]) -> Future[list[Outcome]]:
         made = self._workers[worker]
-        return self._threads.submit(lambda: _ran(made, task))
+        return self._threads.submit(lambda: _ran(made, tasks))
 
     def _stop(self, worker: int) -> None:
         self._workers.pop(worker, None)  # a thread cannot be stopped: what it still does is forgotten
@@ -62,8 +62,12 @@ def _threads_for(recipe: Recipe, machine: Machine) -> int:
     return max(1, int(recipe.resources.cpus or machine.cpus))
 
 
-def _ran(worker: Worker, task: Task) -> Outcome:
-    outcome, live = worker.run(task.work, fetched)
+def _ran(worker: Worker, tasks: list[Task]) -> list[Outcome]:
+    ended = worker.run_many([task.work for task in tasks], fetched)
+    return [_held(outcome, live) for outcome, live in ended]
+
+
+def _held(outcome: Outcome, live: list[object]) -> Outcome:
     return with_live(outcome, lambda index: Held(live[index]))
 
 
