@@ -83,6 +83,7 @@ class Executor(ABC):
         self._loading: dict[int, _Loading] = {}
         self._running: dict[int, list[Job]] = {}
         self._rested: dict[int, float] = {}  # since when a worker is idle
+        self._processes: dict[int, int] = {}
         self._stillborn: dict[str, int] = {}  # workers of a recipe that died before they were ready, in a row
         self._claimant = ""  # the recipe that room is being made for
         self._mutex = threading.RLock()
@@ -147,6 +148,10 @@ class Executor(ABC):
             place = self.pool.start(recipe.key, recipe.resources, lambda _: False)
             if place is not None:
                 self._load(place, recipe, wanted=True)
+
+    def process(self, worker: int) -> int:
+        """The id of the process that a worker is in; 0 while that is not known."""
+        return self._processes.get(worker, 0)
 
     def quick(self, recipe: Recipe) -> bool:
         """Whether tasks of this recipe end so soon that what follows should be submitted at once, on promises."""
@@ -405,7 +410,7 @@ class Executor(ABC):
 
     def _load(self, place: Placement, recipe: Recipe, wanted: bool = False) -> None:
         for worker in place.leave:
-            self._rested.pop(worker, None)
+            self._forget(worker)
             self._stop(worker)
         clock = threading.Timer(self.loading_limit, self._on_never_ready, (place.worker,))
         clock.daemon = True
@@ -450,6 +455,7 @@ class Executor(ABC):
         self.pool.started(worker, ready.devices, ready.memory, ready.gpu_memory, now - loading.began)
         self.pool.finished(worker)
         self._rested[worker] = now
+        self._processes[worker] = ready.process
 
     def _stillbirth(self, recipe: Recipe, error: BaseException) -> Failed | None:
         """A worker that ended before it was ready: another is tried, some times."""
@@ -478,10 +484,14 @@ class Executor(ABC):
             return
         self.pool.left(worker)
         self._running.pop(worker, None)
-        self._rested.pop(worker, None)
+        self._forget(worker)
         if (loading := self._loading.pop(worker, None)) is not None:
             loading.clock.cancel()
         self._stop(worker)
+
+    def _forget(self, worker: int) -> None:
+        self._rested.pop(worker, None)
+        self._processes.pop(worker, None)
 
     # The life of a batch ------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class LocalExecutor(Executor):
         except Exception as error:
             return failure(error)
         self._workers[worker] = made
-        return Started()
+        return Started(os.getpid())
 
 
 def _device(devices: tuple[int, ...]) -> str:
