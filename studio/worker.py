@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.errors import StudioError
-from studio.node import Node, ports_of
+from studio.node import Node, Ports, ports_of
 from studio.resources import Resources
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store
 from studio.values import KINDS, PortType
@@ -107,9 +107,10 @@ class BadOutput(Exception):
 class Worker:
     """One node, set up. Tasks run one at a time."""
 
-    def __init__(self, recipe: Recipe, device: str, threads: int) -> None:
+    def __init__(self, recipe: Recipe, device: str, threads: int, ports: Ports | None = None) -> None:
+        """The ports, if they were read elsewhere: a class that came with its code has left behind what they name."""
         self.recipe = recipe
-        self._ports = ports_of(recipe.node)
+        self._ports = ports or ports_of(recipe.node)
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._node.setup()

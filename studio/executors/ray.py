@@ -29,7 +29,7 @@ from studio.executors.cluster import PATIENCE, begin_private, end_private, join,
 from studio.executors.live import Held, Promised
 from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
-from studio.node import ports_of
+from studio.node import Ports, ports_of
 from studio.resources import Machine
 from studio.store import Artifact, Store
 from studio.values import KINDS
@@ -138,10 +138,11 @@ class RayExecutor(Executor):
         gpus = recipe.resources.gpus
         actor = host.options(num_cpus=0, num_gpus=gpus, max_restarts=0, max_task_retries=0).remote()
         self._actors[worker] = actor
-        heavy = any(not KINDS[port.type.kind].plain for port in ports_of(recipe.node).outputs.values())
+        ports = ports_of(recipe.node)
+        heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
         self._sends[worker] = _calls_with_values(actor) if heavy else _calls_plain(actor)
         threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
-        self._listener.settle(actor.start.remote(recipe, threads), started, lambda ready: ready)
+        self._listener.settle(actor.start.remote(recipe, threads, ports), started, lambda ready: ready)
 
     def _call(self, worker: int, tasks: list[Task]) -> Future[list[Outcome]]:
         return self._sent(worker, tasks, {})
@@ -209,7 +210,7 @@ class _Host:
         self._stores: dict[Path, Store] = {}
         self._said = ""  # while it was set up; told with its first task
 
-    def start(self, recipe: Recipe, threads: int) -> Started | Failed:
+    def start(self, recipe: Recipe, threads: int, ports: Ports) -> Started | Failed:
         """Sets the worker up."""
         import ray
 
@@ -217,7 +218,7 @@ class _Host:
         devices = tuple(int(device) for device in ray.get_gpu_ids())
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             try:
-                self._worker = Worker(recipe, "cuda" if devices else "cpu", threads)
+                self._worker = Worker(recipe, "cuda" if devices else "cpu", threads, ports)
             except Exception as error:
                 return replace(failure(error), log=out.getvalue())
         self._said = out.getvalue()
