@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from studio.executors.base import Executor, Started
 from studio.executors.live import Held, fetched, with_live
+from studio.executors.pooled import PooledExecutor, Started
 from studio.machine import this_machine
 from studio.resources import Machine
 from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
@@ -22,7 +22,7 @@ T = TypeVar("T")
 _MOST_THREADS = 64
 
 
-class LocalExecutor(Executor):
+class LocalExecutor(PooledExecutor):
     """Threads: nothing to start, exceptions where a debugger sees them, no process to lose."""
 
     name = "local"

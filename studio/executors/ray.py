@@ -24,9 +24,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studio.executors.base import Executor, InputLost, Started, WorkerDied
 from studio.executors.cluster import PATIENCE, begin_private, end_private, join, new_session, processes_of
 from studio.executors.live import Held, Promised
+from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied
 from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
 from studio.node import Ports, ports_of
@@ -40,7 +40,7 @@ __all__ = ["RayExecutor"]
 _SOON = 0.05  # seconds that the result of a quick task is waited for before others' turn
 
 
-class RayExecutor(Executor):
+class RayExecutor(PooledExecutor):
     """Actors: one process a worker, a GPU that only it sees, and a life of its own to lose."""
 
     name = "ray"

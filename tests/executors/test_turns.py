@@ -7,8 +7,11 @@ from concurrent.futures import wait as wait_for
 
 import pytest
 
-from studio.executors import base
-from studio.executors.base import Executor, InputLost, Started, WorkerDied
+from studio.errors import ResourcesMissing
+from studio.executors import pooled
+from studio.executors.footprints import Footprint
+from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied
+from studio.executors.queue import Job
 from studio.resources import Machine, Resources
 from studio.store import Artifact
 from studio.worker import Done, Failed, Recipe, Task, Work
@@ -17,7 +20,7 @@ from tests import fakes
 TWO = Machine(cpus=2, gpus=2, memory=8 << 30)
 
 
-class Puppets(Executor):
+class Puppets(PooledExecutor):
     """Workers that do nothing until they are told to."""
 
     name = "puppets"
@@ -131,7 +134,7 @@ def test_replicas_share_what_there_is(puppets):
     puppets.finish(1)
     with puppets._mutex:  # both are free while four come
         for step in "ghij":
-            puppets._queue.add(base.Job(Task(step, kind, Work({})), base._unheard))
+            puppets._queue.add(Job(Task(step, kind, Work({})), pooled._unheard))
     puppets._pump()
     assert sorted(puppets.given()) == [["g", "h"], ["i", "j"]]
 
@@ -361,7 +364,7 @@ def test_the_line_with_most_tasks_is_loaded_next():
 
 def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
     """Work for `a` never ends; `b`, which needs its room, comes all the same, and then `a` again."""
-    monkeypatch.setattr(base, "_PATIENCE", 0.1)
+    monkeypatch.setattr(pooled, "_PATIENCE", 0.1)
     one = Puppets(Machine(cpus=2, gpus=1))
     whole = Resources(gpus=1)
     a, b = recipe("a", resources=whole), recipe("b", resources=whole)
@@ -382,7 +385,7 @@ def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
 
 def test_two_that_never_end_take_long_turns(monkeypatch):
     """Each is served for a while before the other may have its room: no to and fro at each task."""
-    monkeypatch.setattr(base, "_PATIENCE", 0.2)
+    monkeypatch.setattr(pooled, "_PATIENCE", 0.2)
     one = Puppets(Machine(cpus=2, gpus=1))
     kinds = [recipe(name, resources=Resources(gpus=1)) for name in "ab"]
     done = {"a": 0, "b": 0}
@@ -399,7 +402,7 @@ def test_two_that_never_end_take_long_turns(monkeypatch):
 
 
 def test_many_cpus_are_not_starved_by_few(monkeypatch):
-    monkeypatch.setattr(base, "_PATIENCE", 0.1)
+    monkeypatch.setattr(pooled, "_PATIENCE", 0.1)
     puppets = Puppets(Machine(cpus=2, gpus=0))
     small, large = recipe("s", resources=Resources(cpus=1), replicas=2), recipe("l", resources=Resources(cpus=2))
     submit(puppets, large, "warm")
@@ -467,7 +470,7 @@ def test_footprints_are_remembered(tmp_path):
     assert second.pool.footprints.of("m").gpu_memory == 20 << 30
     second.require("s", kind)
     small = Puppets(machine.model_copy(update={"gpu_memory": 16 << 30}), footprints=file)
-    with pytest.raises(base.ResourcesMissing) as caught:
+    with pytest.raises(ResourcesMissing) as caught:
         small.require("s", kind)
     assert (
         str(caught.value) == "step 's' (m) took 20.0 GiB of a GPU when it was last loaded, but a GPU here has 16.0 GiB"
@@ -480,7 +483,7 @@ def test_two_that_together_overfill_a_gpu_take_turns(tmp_path):
     a, b = (recipe(name, resources=Resources(gpus=0.4)) for name in "ab")
     submit(puppets, a, "a")
     puppets.starting[0].set_result(Started(1, (0,), 0, 20 << 30))
-    puppets.pool.footprints.learn("b", base.Footprint(gpu_memory=20 << 30))
+    puppets.pool.footprints.learn("b", Footprint(gpu_memory=20 << 30))
     submit(puppets, b, "b")
     assert puppets.loads == ["m", "m"] or puppets.loads == ["a"]
     puppets.finish()
