@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.cache import Cache, Parts, Record
-from studio.digest import FileDigests, Uncacheable, of_data
+from studio.digest import FileDigests, Uncacheable
 from studio.errors import Cancelled, ModelUnavailable
 from studio.events import (
     Event,
@@ -41,9 +41,7 @@ from studio.executors.base import Executor
 from studio.executors.live import Promised
 from studio.inputs import Supply
 from studio.plan import Plan, Source, Step
-from studio.registry import Definition
-from studio.resources import Resources
-from studio.source import source_digest
+from studio.recipe import recipe_of
 from studio.store import Artifact
 from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
@@ -242,19 +240,10 @@ class Run:
 
     def _recipe(self, attempt: _Attempt) -> Recipe:
         if attempt.recipe is None:
-            definition, config = attempt.step.definition, attempt.config
-            resources = _within_reach(attempt.step, self._executors[definition.node.inline]())
-            parts = [_source(definition, self._files), config.model_dump_json(), self._model(attempt), str(resources)]
-            key = f"{definition.name} {of_data(parts)[:24]}"  # of content alone: the same in every process
-            attempt.recipe = Recipe(key, definition.name, definition.node, config, resources, definition.portable)
+            step = attempt.step
+            machine = self._executors[step.definition.node.inline]().machine
+            attempt.recipe = recipe_of(step, attempt.config, machine, self._files)
         return attempt.recipe
-
-    def _model(self, attempt: _Attempt) -> str:
-        """What tells the weights apart; nothing while they are not here."""
-        try:
-            return str(attempt.step.definition.node.identity(attempt.config, self._files))
-        except Exception:  # the worker will meet the same, and say so
-            return ""
 
     @property
     def _files(self) -> FileDigests:
@@ -422,18 +411,3 @@ class Run:
         """The values of the environment variables that the steps name."""
         named = {name for step in self._steps.values() for names in step.variables.values() for name in names}
         return {value for name in named if len(value := os.environ.get(name, "")) >= 4}
-
-
-def _source(definition: Definition, files: FileDigests) -> str:
-    """What tells the code of a node apart; where only this process can tell, something of its own."""
-    try:
-        return source_digest(definition.node, files.view)
-    except Uncacheable:
-        return f"{os.getpid()} {id(definition.node)}"
-
-
-def _within_reach(step: Step, executor: Executor) -> Resources:
-    """What the step asks for. A GPU that only its node's default asks for is not missed where there is none."""
-    if step.resources.gpus and not step.gpus_asked and not executor.machine.gpus:
-        return step.resources.model_copy(update={"gpus": 0.0})
-    return step.resources

@@ -34,6 +34,14 @@ def cache_folder(tmp_path_factory, monkeypatch) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory) -> Path:
+    """The state folder of all tests: what is up outside of them is none of theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STUDIO_STATE", str(tmp_path_factory.mktemp("state")))
+        yield Path(os.environ["STUDIO_STATE"])
+
+
 @pytest.fixture
 def tally(tmp_path) -> Path:
     """The file in which a Counter counts."""

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from studio.errors import ResourcesMissing
 from studio.executors.base import Executor
@@ -85,6 +86,8 @@ class PooledExecutor(Executor):
         self._running: dict[int, list[Job]] = {}
         self._rested: dict[int, float] = {}  # since when a worker is idle
         self._processes: dict[int, int] = {}
+        self._recipes: dict[int, Recipe] = {}
+        self.troubles: dict[str, str] = {}  # by node: why its last worker could not be set up
         self._stillborn: dict[str, int] = {}  # workers of a recipe that died before they were ready, in a row
         self._claimant = ""  # the recipe that room is being made for
         self._mutex = threading.RLock()
@@ -138,14 +141,47 @@ class PooledExecutor(Executor):
             self._await(job, makers)
         return job.future
 
-    def preload(self, recipe: Recipe) -> None:
-        """Starts a worker before any task asks for one, if there is room without sending another away."""
+    def preload(self, recipe: Recipe) -> bool:
+        """Starts a worker before any task asks for one; False if that would send another away, or never fits."""
+        assert self.machine
         with self._mutex:
-            if self._closed or self.pool.of(recipe.key):
-                return
-            place = self.pool.start(recipe.key, recipe.resources, lambda _: False)
+            if self.pool.of(recipe.key):
+                return True
+            never = self._closed or self._never(recipe)
+            place = None if never else self.pool.start(recipe.key, recipe.resources, lambda _: False)
             if place is not None:
                 self._load(place, recipe, wanted=True)
+        return place is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a worker."""
+        with self._mutex:
+            return len(self._queue)
+
+    def residents(self) -> list[dict[str, Any]]:
+        """The workers there are, for people and programs."""
+        with self._mutex:
+            now = time.monotonic()
+            return [self._described(resident, now) for resident in self.pool.residents.values()]
+
+    def _described(self, resident: Resident, now: float) -> dict[str, Any]:
+        recipe = self._recipes[resident.id]
+        line = self._queue.line(resident.key)
+        idle = resident.state is State.IDLE
+        return {
+            "worker": resident.id,
+            "node": recipe.name,
+            "model": getattr(recipe, "label", ""),
+            "state": resident.state.value,
+            "device": ", ".join(f"gpu {device}" for device in resident.devices) or "cpu",
+            "memory": resident.memory,
+            "gpu_memory": resident.gpu_memory,
+            "idle_seconds": round(now - self._rested.get(resident.id, now), 1) if idle else 0.0,
+            "tasks": resident.tasks,
+            "waiting": len(line) if line else 0,
+            "process": self.process(resident.id),
+        }
 
     def process(self, worker: int) -> int:
         """The id of the process that a worker is in; 0 while that is not known."""
@@ -420,6 +456,7 @@ class PooledExecutor(Executor):
         clock = threading.Timer(self.loading_limit, self._on_never_ready, (place.worker,))
         clock.daemon = True
         clock.start()
+        self._recipes[place.worker] = recipe
         self._loading[place.worker] = _Loading(recipe, time.monotonic(), clock, wanted)
         self._tell(recipe, "loading", "")
         starting = self._start(place.worker, recipe)
@@ -448,6 +485,7 @@ class PooledExecutor(Executor):
             else:
                 self._settle(worker, loading, ready)
             if failed is not None:
+                self.troubles[loading.recipe.name] = failed.message
                 doomed = self._queue.drain(loading.recipe.key)
         for job in doomed:  # all that wait for one of its kind
             assert failed is not None
@@ -457,6 +495,7 @@ class PooledExecutor(Executor):
     def _settle(self, worker: int, loading: _Loading, ready: Started) -> None:
         now = time.monotonic()
         self._stillborn.pop(loading.recipe.key, None)
+        self.troubles.pop(loading.recipe.name, None)
         self.pool.started(worker, ready.devices, ready.memory, ready.gpu_memory, now - loading.began)
         self.pool.finished(worker)
         self._rested[worker] = now
@@ -497,6 +536,7 @@ class PooledExecutor(Executor):
     def _forget(self, worker: int) -> None:
         self._rested.pop(worker, None)
         self._processes.pop(worker, None)
+        self._recipes.pop(worker, None)
 
     # The life of a batch ------------------------------------------------------
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from studio.executors.cluster import PATIENCE, begin_private, end_private, join, new_session, processes_of
 from studio.executors.live import Held, Promised
+from studio.executors.parcel import Parcel, opened, send_by_value
 from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied
 from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
@@ -46,8 +47,8 @@ class RayExecutor(PooledExecutor):
     name = "ray"
     sends_ahead = True
 
-    def __init__(self, machine: Machine | None = None) -> None:
-        super().__init__(machine or this_machine())
+    def __init__(self, machine: Machine | None = None, footprints: Path | None = None) -> None:
+        super().__init__(machine or this_machine(), footprints)
         self._ready: Future[None] | None = None
         self._waking = threading.Lock()
         self._actors: dict[int, Any] = {}
@@ -59,6 +60,10 @@ class RayExecutor(PooledExecutor):
 
     def wake(self) -> None:
         self._woken()
+
+    def ready(self) -> None:
+        """Waits until Ray has begun; raises what kept it from it."""
+        self._woken().result()
 
     @property
     def machine(self) -> Machine:
@@ -133,13 +138,17 @@ class RayExecutor(PooledExecutor):
     def _begin_actor(self, worker: int, recipe: Recipe, started: Future[Started | Failed]) -> None:
         import ray
 
-        _send_by_value(recipe)
         host: Any = ray.remote(_Host)
         gpus = recipe.resources.gpus
         actor = host.options(num_cpus=0, num_gpus=gpus, max_restarts=0, max_task_retries=0).remote()
         self._actors[worker] = actor
-        ports = ports_of(recipe.node)
-        heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
+        if isinstance(recipe, Parcel):
+            ports, heavy = Ports(), recipe.heavy
+        else:
+            ports = ports_of(recipe.node)
+            heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
+            if not recipe.portable:
+                send_by_value(recipe.node)
         self._sends[worker] = _calls_with_values(actor) if heavy else _calls_plain(actor)
         threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
         self._listener.settle(actor.start.remote(recipe, threads, ports), started, lambda ready: ready)
@@ -218,6 +227,8 @@ class _Host:
         devices = tuple(int(device) for device in ray.get_gpu_ids())
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             try:
+                if isinstance(recipe, Parcel):
+                    recipe, ports = opened(recipe)
                 self._worker = Worker(recipe, "cuda" if devices else "cpu", threads, ports)
             except Exception as error:
                 return replace(failure(error), log=out.getvalue())
@@ -403,19 +414,3 @@ def _how_it_died(error: Exception) -> str:
     if "running low on memory" in str(error):
         return "ended by Ray because the machine ran low on memory"
     return "its process was killed, crashed or ran out of memory"
-
-
-def _send_by_value(recipe: Recipe) -> None:
-    """Makes a class that no other process can import travel with its code."""
-    if recipe.portable:
-        return
-    import ray.cloudpickle
-
-    for cls in recipe.node.__mro__:
-        module = sys.modules.get(cls.__module__)
-        if module is not None and module.__name__ not in ("__main__", "builtins") and not _shipped(module.__name__):
-            ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
-
-
-def _shipped(module: str) -> bool:
-    return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
