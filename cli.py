@@ -347,7 +347,7 @@ def _show_warnings_plainly() -> None:
         else:
             show(message, category, *more)
 
-    warnings.showwarning = ours
+    warnings.showwarning = ours  # type: ignore[assignment]
 
 
 def _save(result: Result, out: Path | None) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def parcel_from(wire: Wire) -> Parcel:
     key, name, resources, replicas, batch, contents, heavy, label = wire
     need = Resources.model_validate(resources)
     more = {"replicas": replicas, "batch": batch, "contents": contents, "heavy": heavy, "label": label}
-    return Parcel(key, name, Node, BaseModel(), need, **more)
+    return Parcel(key, name, Node, Node.Config(), need, **more)
 
 
 def opened(parcel: Parcel) -> tuple[Recipe, Ports]:
