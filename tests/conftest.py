@@ -58,6 +58,19 @@ def ray_executor():
     executor.close()
 
 
+@pytest.fixture(scope="session")
+def warm_executor(state_folder):
+    """A Studio that is up, for all tests that ask for it, on a machine like that of `ray_executor`."""
+    from studio import standby
+    from studio.executors.warm import WarmExecutor
+
+    assert standby.up(idle_minutes=5, machine=studio.Machine(cpus=2, gpus=2, memory=8 << 30))
+    executor = WarmExecutor()
+    yield executor
+    executor.close()
+    standby.down()
+
+
 @pytest.fixture
 def no_orphans():
     """Ends the processes that a test started and left, and fails it for them."""

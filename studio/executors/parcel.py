@@ -7,10 +7,13 @@ imports, the environment of model libraries) is part of the key: edited code nev
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ __all__ = ["Parcel", "opened", "parcel_from", "parcel_of", "send_by_value"]
 
 Wire = list[Any]
 
+_ENGINE = Path(__file__).parents[1]
 _ENVIRONMENT = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZERS_", "XDG_CACHE", "STUDIO_MODELS")
 
 
@@ -45,7 +49,7 @@ def parcel_of(recipe: Recipe) -> Wire:
     ports = ports_of(recipe.node)
     surroundings = _surroundings()
     own = not recipe.portable or not recipe.node.__module__.startswith(f"{NODES}.")
-    decides = [surroundings["env"], *([surroundings["path"], surroundings["cwd"], _code_here()] if own else [])]
+    decides = [surroundings["env"], *([surroundings["cwd"], _code_of(recipe.node)] if own else [])]
     key = f"{recipe.key} {of_data(decides)[:12]}"
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
     contents = [surroundings, recipe.name, _by_name(recipe) if recipe.portable else _by_value(recipe, ports)]
@@ -113,20 +117,46 @@ def _surroundings() -> dict[str, Any]:
     return {"cwd": str(Path.cwd()), "path": path, "env": env}
 
 
-def _code_here() -> str:
-    """The state of all files of code that are loaded here and belong to no installed package."""
-    return of_data(sorted(_stamps()))
-
-
-def _stamps() -> Iterator[list[object]]:
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if file and not file.startswith((sys.prefix, sys.base_prefix)):
-            try:
+def _code_of(node: type[Node]) -> list[list[object]]:
+    """The state of all files of code that a node's module imports, however far, and that no package brought."""
+    pending = [cls.__module__ for cls in node.__mro__]
+    files: dict[str, list[object]] = {}
+    seen: set[str] = set()
+    while pending:
+        module = pending.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        file = _file_of(module)
+        if file and not file.startswith((sys.prefix, sys.base_prefix, str(_ENGINE))):
+            with suppress(OSError, SyntaxError, ValueError):
                 stat = Path(file).stat()
-            except OSError:
-                continue
-            yield [file, stat.st_mtime_ns, stat.st_size]
+                files[file] = [file, stat.st_mtime_ns, stat.st_size]
+                pending += _imported_by(Path(file), module)
+    return sorted(files.values(), key=str)
+
+
+def _file_of(module: str) -> str:
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        return getattr(loaded, "__file__", None) or ""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return ""
+    return (spec.origin if spec else "") or ""
+
+
+def _imported_by(file: Path, module: str) -> Iterator[str]:
+    """The modules that a file imports, at the top or inside of functions; and perhaps some that are none."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for part in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(part, ast.Import):
+            yield from (alias.name for alias in part.names)
+        elif isinstance(part, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - part.level + 1] if part.level else []
+            base = ".".join([*above, *([part.module] if part.module else [])])
+            yield from (base, *(f"{base}.{alias.name}" for alias in part.names))
 
 
 def _label(config: BaseModel) -> str:

@@ -12,6 +12,7 @@ import platform
 import shutil
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -45,12 +46,14 @@ class Standing:
     ray: str
     studio: str
     engine: str  # the state of its code
+    children: Sequence[Sequence[float]] = ()  # the processes of its Ray, each with the time when it began
 
     @classmethod
     def here(cls, address: Path) -> Standing:
         """What this very process would write down."""
         born = psutil.Process().create_time()
-        return cls(str(address), os.getpid(), born, *_environment())
+        children = [(child.pid, child.create_time()) for child in psutil.Process().children(recursive=True)]
+        return cls(str(address), os.getpid(), born, *_environment(), children)
 
     @staticmethod
     def file() -> Path:
@@ -73,11 +76,7 @@ class Standing:
     @property
     def lives(self) -> bool:
         """Whether its process is still there."""
-        try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.born) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        return _process(self.pid, self.born) is not None
 
     def write(self) -> None:
         """Writes it down, for this user alone."""
@@ -85,12 +84,16 @@ class Standing:
         write_atomically(self.file(), json.dumps(asdict(self), indent=1).encode(), mode=0o600)
 
     def clear(self) -> None:
-        """Removes the note and what lies at the address."""
+        """Removes the note, what lies at the address, and what is left of its Ray."""
         with contextlib.suppress(OSError):
             self.file().unlink()
         place = Path(self.socket).parent
         if place.name.startswith(f"studio-{self.pid}-"):
             shutil.rmtree(place, ignore_errors=True)
+        for number, born in self.children:
+            if (left := _process(int(number), born)) is not None:
+                with contextlib.suppress(psutil.Error):
+                    left.kill()
 
     def differs(self) -> str:
         """Why this process cannot use it; nothing if it can."""
@@ -108,6 +111,16 @@ class Standing:
         connection.settimeout(_PATIENCE)
         connection.connect(self.socket)
         return Channel(connection)
+
+
+def _process(number: int, born: float) -> psutil.Process | None:
+    """A process that is still there, and is no other of the same number."""
+    try:
+        process = psutil.Process(number)
+        same = abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return None
+    return process if same else None
 
 
 def _environment() -> tuple[str, str, str, str, str]:

@@ -62,8 +62,8 @@ class Length(studio.Node):
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in NAMES])
 def executor(request):
-    if request.param == "ray":
-        yield request.getfixturevalue("ray_executor")
+    if request.param in ("ray", "warm"):
+        yield request.getfixturevalue(f"{request.param}_executor")
     else:
         found = executor_class(request.param)(MACHINE)
         yield found
