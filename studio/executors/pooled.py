@@ -29,9 +29,10 @@ from studio.executors.queue import Job, Line, Notify, Queue
 from studio.resources import Machine, Resources, show_bytes
 from studio.worker import Done, Failed, Outcome, Recipe, Task
 
-__all__ = ["InputLost", "PooledExecutor", "Started", "WorkerDied"]
+__all__ = ["InputLost", "PooledExecutor", "Started", "WorkerDied", "WorkerUnreachable"]
 
 _MOST_DEATHS = 3  # of workers, for one task
+_MOST_LOSSES = 12  # of workers that could not be reached, for one task: it is hardly to blame for that
 _QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
 _KEEP = 0.2  # seconds, at least, that an idle worker is kept where more work for it is likely
 _PATIENCE = 10.0  # seconds, at least, before room is made by force
@@ -41,6 +42,10 @@ _LOADING_LIMIT = 1800.0  # seconds; a worker that is not ready by then never wil
 
 class WorkerDied(Exception):
     """The process of a worker ended; its text says how."""
+
+
+class WorkerUnreachable(WorkerDied):
+    """A call to a worker, or its answer, got lost. It may be well; nobody can tell, and it is ended."""
 
 
 class InputLost(Exception):
@@ -506,7 +511,7 @@ class PooledExecutor(Executor):
         if not isinstance(error, WorkerDied):
             return Failed(f"{type(error).__name__}: {error}")
         deaths = self._stillborn[recipe.key] = self._stillborn.get(recipe.key, 0) + 1
-        if deaths < _MOST_DEATHS:
+        if deaths < _most(error):
             self._tell(recipe, "restarting", str(error))
             return None
         del self._stillborn[recipe.key]
@@ -591,7 +596,7 @@ class PooledExecutor(Executor):
         jobs = [job for job in jobs if not job.future.done()]
         if len(jobs) == 1:
             jobs[0].deaths += 1
-            if (deaths := jobs[0].deaths) >= _MOST_DEATHS:
+            if (deaths := jobs[0].deaths) >= _most(error):
                 why = f"its worker died {deaths} times, each time in this step: {error}"
                 return [(jobs[0], Failed(why, retryable=False))]
         for job in jobs:
@@ -626,6 +631,10 @@ class PooledExecutor(Executor):
         limit = jobs[0].task.timeout or 0.0
         jobs[0].end(Failed(f"took longer than its timeout of {limit:g} s and was stopped"))
         self._pump()
+
+
+def _most(error: WorkerDied) -> int:
+    return _MOST_LOSSES if isinstance(error, WorkerUnreachable) else _MOST_DEATHS
 
 
 def _too_early(outcome: Outcome) -> bool:

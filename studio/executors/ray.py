@@ -27,7 +27,7 @@ from typing import Any
 from studio.executors.cluster import PATIENCE, begin_private, end_private, join, new_session, processes_of
 from studio.executors.live import Held, Promised
 from studio.executors.parcel import Parcel, opened, send_by_value
-from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied
+from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied, WorkerUnreachable
 from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
 from studio.node import Ports, ports_of
@@ -407,6 +407,8 @@ def _as_ours(error: Exception) -> Exception:
     if isinstance(error, ray.exceptions.ObjectLostError):  # raised by the task itself, it means an input
         is_input = isinstance(error, ray.exceptions.RayTaskError)
         return InputLost(str(error)) if is_input else WorkerDied("its process and what it had made were lost")
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return WorkerUnreachable("its process could not be reached")
     return WorkerDied(_how_it_died(error)) if isinstance(error, ray.exceptions.RayActorError) else error
 
 
