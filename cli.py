@@ -63,7 +63,11 @@ def cli() -> None:
 @click.option("--set", "settings", multiple=True, metavar="STEP.FIELD=VALUE", help="Set a step's config, for this run.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where outputs go [out/GRAPH].")
 @click.option(
-    "--executor", default="ray", show_default=True, type=click.Choice(["ray", "local"]), help="Where tasks run."
+    "--executor",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "ray", "local", "warm"]),
+    help="Where tasks run: auto is the Studio that is up, or else a Ray of this run alone.",
 )
 @CACHE
 @click.option("--no-cache", is_flag=True, help="Look nothing up and keep nothing.")
@@ -89,6 +93,7 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     loaded = studio.load(graph, settings=dict(map(setting_from, given["settings"])))
     inputs = inputs_from(words, loaded.plan.inputs)
     cache = False if given["no_cache"] else studio.Cache(given["cache"])
+    _show_warnings_plainly()
     options = {"executor": given["executor"], "cache": cache, "refresh": given["refresh"], "outputs": given["only"]}
     run_, result = loaded.start(inputs, options)
     with Report(quiet=given["quiet"], debug=given["debug"]) as report:
@@ -176,6 +181,46 @@ def nodes(name: str | None, as_json: bool) -> None:
         click.echo(json.dumps(found[0] if name else found, ensure_ascii=False, default=str))
     else:
         click.echo(page(found[0]) if name else listing(found))
+
+
+@cli.command()
+@click.option("--models", "models", multiple=True, metavar="NAME", help="Load the models of this graph or node.")
+@click.option("--idle", default=15.0, show_default=True, metavar="MINUTES", help="Let unused models go after this.")
+def up(models: tuple[str, ...], idle: float) -> None:
+    """Start a Studio that stays up: runs find their models loaded.
+
+    --models may be given several times. Models load in the background: `studio status` shows them.
+    """
+    from studio import standby
+
+    if not idle > 0:
+        raise click.BadParameter("more than 0 minutes", param_hint="--idle")
+    begun = standby.up(idle)
+    click.echo("a Studio is up; end it with: studio down" if begun else "a Studio was up already")
+    for name, fits in (standby.preload(models) if models else {}).items():
+        click.echo(f"{name}: {'loading' if fits else 'no room for it beside the others'}")
+
+
+@cli.command()
+def down() -> None:
+    """End the Studio that is up, with all its processes."""
+    from studio import standby
+
+    click.echo("the Studio has ended" if standby.down() else "no Studio was up")
+
+
+@cli.command()
+@JSON
+def status(as_json: bool) -> int:
+    """Show the Studio that is up: its models, where they are, what they hold (exit code 1 if none is up)."""
+    from studio import standby
+
+    found = standby.status()
+    if as_json:
+        click.echo(json.dumps({"up": found is not None, **(found or {})}))
+    else:
+        click.echo(standby.page(found) if found else "no Studio is up; start one with: studio up")
+    return 0 if found else 1
 
 
 @cli.command()
@@ -288,6 +333,21 @@ def _version(context: click.Context, asked: bool) -> None:
         except PackageNotFoundError:
             click.echo("studio, from a checkout that is not installed")
         context.exit()
+
+
+def _show_warnings_plainly() -> None:
+    """Ours as one line; those of libraries as they are."""
+    import warnings
+
+    show = warnings.showwarning
+
+    def ours(message: Warning | str, category: type[Warning], *more: Any) -> None:
+        if category.__name__ == "StandingApart":
+            click.echo(f"warning: {message}", err=True)
+        else:
+            show(message, category, *more)
+
+    warnings.showwarning = ours  # type: ignore[assignment]
 
 
 def _save(result: Result, out: Path | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a step costs beyond its work: on threads, on warm Ray workers beside raw Ray actors, and from the cache.
 
-    python benchmarks/overhead.py [--steps 20] [--rounds 30] [--json]
+    python benchmarks/overhead.py [--steps 10] [--rounds 30] [--json]
 
 Every figure is the median over rounds, and raw and studio rounds alternate in one process, so that a
 noisy machine is noisy for both. The raw chain is what one would write by hand: one actor a step, each
@@ -18,9 +18,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import studio
 from studio import Node
 from studio.executors import close_all
+
+_FLOATS = 50_000_000 // 4
 
 
 class Pass(Node):
@@ -33,6 +37,45 @@ class Pass(Node):
 
     def run(self, text: str) -> str:
         return text
+
+
+class Nap(Node):
+    """Sleeps for 200 ms."""
+
+    class Config(Node.Config):
+        """A number that makes workers differ."""
+
+        place: int = 0
+
+    def run(self, text: str) -> str:
+        time.sleep(0.2)
+        return text
+
+
+class Sound(Node):
+    """Gives back its sound: 50 MB that go from worker to worker."""
+
+    class Config(Node.Config):
+        """A number that makes workers differ."""
+
+        place: int = 0
+
+    def run(self, audio: studio.Audio) -> studio.Audio:
+        return studio.Audio(audio.samples + 1, audio.rate)
+
+
+class Source(Node):
+    """Makes a sound of 50 MB."""
+
+    def run(self, number: int) -> studio.Audio:
+        return studio.Audio(np.full(_FLOATS, number, np.float32), 16000)
+
+
+class Last(Node):
+    """The last sample of a sound."""
+
+    def run(self, audio: studio.Audio) -> float:
+        return float(audio.samples[-1])
 
 
 def chain(steps: int) -> studio.Graph:
@@ -97,6 +140,70 @@ def on_ray(graph: studio.Graph, steps: int, rounds: int) -> dict[str, float]:
     return {**figures, "ratio: ray, uncached / raw by reference": statistics.median(ratios)}
 
 
+def side_by_side(rounds: int) -> dict[str, float]:
+    """Three steps of 200 ms at once, on warm workers, in milliseconds for all three."""
+    naps = {f"s{i}": {"use": "Nap", "with": {"place": i}, "in": {"text": "text"}} for i in range(3)}
+    graph = studio.load(
+        {"graph": "naps", "inputs": {"text": "text"}, "nodes": naps, "outputs": {f"s{i}": f"s{i}" for i in range(3)}},
+        nodes=[Nap],
+    )
+    options = {"executor": "ray", "cache": False}
+    graph.run(text="warm", options=options)
+    times = [timed(lambda: graph.run(text="x", options=options)) for _ in range(rounds)]
+    return {"three steps of 200 ms side by side": statistics.median(times) * 1000}
+
+
+def heavy(rounds: int) -> dict[str, float]:
+    """50 MB through three steps, beside the same by references of raw Ray."""
+    nodes = {"a": {"use": "Source", "in": {"number": "number"}}}
+    nodes |= {
+        name: {"use": "Sound", "with": {"place": place}, "in": {"audio": before}}
+        for place, (name, before) in enumerate(("ba", "cb", "dc"))
+    }
+    nodes |= {"e": {"use": "Last", "in": {"audio": "d"}}}
+    graph = {"graph": "heavy", "inputs": {"number": "number"}, "nodes": nodes, "outputs": {"last": "e"}}
+    loaded = studio.load(graph, nodes=[Source, Sound, Last])
+    options = {"executor": "ray", "cache": False}
+    loaded.run(number=1, options=options)
+    import ray
+
+    @ray.remote
+    class Raw:
+        def make(self, number: int) -> np.ndarray:
+            return np.full(_FLOATS, number, np.float32)
+
+        def add(self, samples: np.ndarray) -> np.ndarray:
+            return samples + 1
+
+        def last(self, samples: np.ndarray) -> float:
+            return float(samples[-1])
+
+    first, second, third, fourth, fifth = (Raw.options(num_cpus=0).remote() for _ in range(5))
+
+    def raw() -> None:
+        made = first.make.remote(1)
+        for actor in (second, third, fourth):
+            made = actor.add.remote(made)
+        ray.get(fifth.last.remote(made))
+
+    raw()
+    times: dict[str, list[float]] = {"raw": [], "ours": []}
+    for number in range(rounds):
+        times["raw"].append(timed(raw))
+        times["ours"].append(timed(lambda n=number: loaded.run(number=n, options=options)))
+    return {
+        "50 MB through three steps": statistics.median(times["ours"]) * 1000,
+        "50 MB through three steps, raw Ray": statistics.median(times["raw"]) * 1000,
+        "ratio: 50 MB, ours / raw": statistics.median(
+            ours / raw_ for ours, raw_ in zip(times["ours"], times["raw"], strict=True)
+        ),
+    }
+
+
+def _unit(name: str) -> str:
+    return "" if name.startswith("ratio") else " ms" if name.startswith(("three", "50 MB")) else " ms a step"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=10)
@@ -105,13 +212,14 @@ def main() -> None:
     given = parser.parse_args()
     graph = chain(given.steps)
     figures = local(graph, given.steps, given.rounds) | on_ray(graph, given.steps, given.rounds)
+    figures |= side_by_side(given.rounds) | heavy(given.rounds)
     close_all()
     if given.json:
         print(json.dumps({"cpus": os.cpu_count(), "load": os.getloadavg()[0], "figures": figures}))
         return
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, chain of {given.steps}, median of {given.rounds}")
     for name, figure in figures.items():
-        print(f"  {name:<42} {figure:8.3f}{'' if name.startswith('ratio') else ' ms a step'}")
+        print(f"  {name:<42} {figure:8.3f}{_unit(name)}")
 
 
 if __name__ == "__main__":

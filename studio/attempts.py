@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from studio.cache import Parts
 from studio.plan import Step
 from studio.store import Artifact
-from studio.worker import Failed, Outcome, Recipe
+from studio.worker import Failed, Outcome
 
 __all__ = ["Attempt", "Elements"]
 
@@ -27,7 +27,6 @@ class Attempt:
     config: BaseModel
     element: int | None = None
     inputs: dict[str, Artifact] = field(default_factory=dict)
-    recipe: Recipe | None = None
     parts: Parts | None = None
     key: str = ""
     uncached: str = ""  # why it has no key

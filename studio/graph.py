@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from studio.document import Document
 from studio.draw import draw
 from studio.errors import Problem, UsageError, did_you_mean
 from studio.events import Event
-from studio.executors import shared
+from studio.executors import executor_for, shared
 from studio.executors.base import Executor
 from studio.home import find_graph, graph_names
 from studio.node import Node
@@ -52,7 +52,7 @@ class Graph:
         self._spec = spec
         self._registry = registry
 
-    @cached_property
+    @functools.cached_property
     def plan(self) -> Plan:
         """The graph with its nodes found, wired and typed; GraphError holds all that is wrong."""
         return bind(self._spec, self._registry)
@@ -88,15 +88,15 @@ class Graph:
     def stream(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> Iterator[Event]:
         """Runs the graph and yields what happens, as events; closing the iterator cancels the run.
 
-        options: executor ("ray", "local", or an Executor), cache (a folder, a Cache, or False for none),
-        refresh (steps to run again), outputs (those wanted; steps that none of them needs do not run).
+        options: executor ("auto", "ray", "local", "warm", or an Executor), cache (a folder, a Cache, or False
+        for none), refresh (steps to run again), outputs (those wanted; steps that none of them needs do not run).
         """
         run, _ = self.start(inputs, options)
         return run.events()
 
     def start(self, inputs: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> tuple[Run, Result]:
         """A run that has not begun, and the result that is to hear its events: for those who watch and collect."""
-        chosen = {"executor": "ray", "cache": None, "refresh": (), "outputs": ()} | dict(options or {})
+        chosen = {"executor": "auto", "cache": None, "refresh": (), "outputs": ()} | dict(options or {})
         if unknown := chosen.keys() - {"executor", "cache", "refresh", "outputs"}:
             raise UsageError(f"unknown option '{min(unknown)}'; there are: executor, cache, refresh, outputs")
         self._must_have("step", chosen["refresh"], self.plan.steps)
@@ -106,7 +106,7 @@ class Graph:
             self.plan,
             inputs,
             cache=cache,
-            executor=lambda: executor if isinstance(executor, Executor) else shared(executor),
+            executor=functools.cache(lambda: executor if isinstance(executor, Executor) else executor_for(executor)),
             inline=lambda: shared("local"),
             outputs=set(chosen["outputs"]),
             refresh=frozenset(chosen["refresh"]),

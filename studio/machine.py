@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 from studio.resources import Machine
@@ -16,7 +18,8 @@ def this_machine() -> Machine:
     `STUDIO_GPUS` declares a number of GPUs, for placement tests and for machines
     where the device files cannot be seen.
     """
-    return Machine(cpus=_cpus(), gpus=_gpus(), memory=_memory())
+    gpus = _gpus()
+    return Machine(cpus=_cpus(), gpus=gpus, memory=_memory(), gpu_memory=_gpu_memory() if gpus else 0)
 
 
 def _cpus() -> float:
@@ -39,6 +42,19 @@ def _gpus() -> int:
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def _gpu_memory() -> int:
+    """Of the GPU that has least; 0 where nobody can say."""
+    asked = shutil.which("nvidia-smi")
+    if asked is None:
+        return 0
+    words = [asked, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603  our words
+        return min(int(mebibytes) for mebibytes in told.stdout.split()) << 20
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return 0
 
 
 def _memory() -> int:

@@ -77,6 +77,7 @@ class Machine(BaseModel):
     cpus: float = 1
     gpus: int = 0
     memory: int = 1 << 30
+    gpu_memory: int = 0  # bytes of the smallest GPU; 0 where that is not known
 
     def fits(self, need: Resources) -> bool:
         """Whether a worker of this need could ever run here, alone."""

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import os
 import queue
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import cached_property
 from typing import Any
+
+from pydantic import BaseModel
 
 from studio.attempts import Attempt, Elements
 from studio.cache import Cache, Record
@@ -42,7 +45,7 @@ from studio.executors.base import Executor
 from studio.executors.live import Promised
 from studio.flow import Consequence, Flow
 from studio.plan import Plan, Source, Step
-from studio.resources import Resources
+from studio.recipe import recipe_of
 from studio.store import ABSENT, Artifact, Damaged
 from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
@@ -67,11 +70,13 @@ class Run:
         refresh: frozenset[str] = frozenset(),
     ) -> None:
         self._plan = plan
+        self._name = secrets.token_hex(8)  # by which executors tell runs apart
         self.cache = cache
         self._executors = {False: executor, True: inline}
         self._refresh = refresh
         self._flow = Flow(plan, outputs or set(plan.outputs), inputs, cache, self._promised)
         self._configs = {id: step.config() for id, step in self._flow.steps.items()}
+        self._recipes: dict[str, Recipe] = {}
         self._attempts: dict[str, Attempt] = {}
         self._elements: dict[str, Elements] = {}
         self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
@@ -167,9 +172,7 @@ class Run:
             self._elements_ended(elements)
 
     def _attempt(self, step: Step, element: int | None, inputs: dict[str, Artifact]) -> Attempt:
-        if step.id not in self._configs:
-            self._configs[step.id] = step.config()
-        attempt = Attempt(step, self._configs[step.id], element, inputs)
+        attempt = Attempt(step, self._config(step), element, inputs)
         self._attempts[attempt.id] = attempt
         return attempt
 
@@ -280,7 +283,7 @@ class Run:
             self._twins.setdefault(attempt.key, [])
         store = self.cache.store if self.cache else None
         work = Work(attempt.inputs, store, self._keeping)
-        task = Task(attempt.id, self._recipe(attempt), work, step.timeout)
+        task = Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
         if not self._is_ahead(attempt):
             self._news.append(StepWaiting(step.id, element=attempt.element))
         attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, attempt.id, detail)))
@@ -341,45 +344,30 @@ class Run:
             return
         fresh = [id for id in self._flow.steps if id in self._flow.open - self._admitted]
         for id in fresh:
-            self._executor(self._flow.steps[id]).require(id, self._recipe(self._any_attempt(id)))
+            self._executor(self._flow.steps[id]).require(id, self._recipe(self._flow.steps[id]))
         if not self._admitted:
             self._flow.supply.admit()
         self._admitted |= set(fresh)
         if not all(self._flow.steps[id].definition.node.inline for id in fresh):
             self._executors[False]().wake()
 
-    def _any_attempt(self, id: str) -> Attempt:
-        """An attempt of a step, for what all of them have in common."""
-        step = self._flow.steps[id]
-        return self._attempts.get(id) or Attempt(step, self._configs.get(id) or step.config())
-
     def _executor(self, step: Step) -> Executor:
         return self._executors[step.definition.node.inline]()
 
-    def _recipe(self, attempt: Attempt) -> Recipe:
-        if attempt.recipe is None:
-            attempt.recipe = self._recipes.get(attempt.step.id) or self._new_recipe(attempt)
-            self._recipes[attempt.step.id] = attempt.recipe
-        return attempt.recipe
+    def _recipe(self, step: Step) -> Recipe:
+        if step.id not in self._recipes:
+            machine = self._executor(step).machine
+            self._recipes[step.id] = recipe_of(step, self._config(step), machine, self._files)
+        return self._recipes[step.id]
 
-    def _new_recipe(self, attempt: Attempt) -> Recipe:
-        definition, config = attempt.step.definition, attempt.config
-        resources = _within_reach(attempt.step, self._executor(attempt.step))
-        model = self._model(attempt)  # other weights are another worker's
-        key = f"{definition.name} {id(definition.node)} {config.model_dump_json()} {model} {resources}"
-        return Recipe(key, definition.name, definition.node, config, resources, definition.portable)
+    def _config(self, step: Step) -> BaseModel:
+        if step.id not in self._configs:  # it was not needed when the run began
+            self._configs[step.id] = step.config()
+        return self._configs[step.id]
 
-    @cached_property
-    def _recipes(self) -> dict[str, Recipe]:
-        return {}
-
-    def _model(self, attempt: Attempt) -> str:
-        """What tells the weights apart; nothing while they are not here."""
-        files = self.cache.files if self.cache else FileDigests.of_process()
-        try:
-            return str(attempt.step.definition.node.identity(attempt.config, files))
-        except Exception:  # the worker will meet the same, and say so
-            return ""
+    @property
+    def _files(self) -> FileDigests:
+        return self.cache.files if self.cache else FileDigests.of_process()
 
     # Messages ----------------------------------------------------------------
 
@@ -549,10 +537,3 @@ class Run:
         """The values of the environment variables that the steps name."""
         named = {name for step in self._plan.steps.values() for names in step.variables.values() for name in names}
         return {value for name in named if len(value := os.environ.get(name, "")) >= 4}
-
-
-def _within_reach(step: Step, executor: Executor) -> Resources:
-    """What the step asks for. A GPU that only its node's default asks for is not missed where there is none."""
-    if step.resources.gpus and not step.gpus_asked and not executor.machine.gpus:
-        return step.resources.model_copy(update={"gpus": 0.0})
-    return step.resources

@@ -7,21 +7,22 @@ inputs come to it as artifacts, outputs leave it as artifacts, and what goes wro
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
 
 from studio.errors import StudioError
-from studio.node import Node, ports_of
+from studio.node import Node, Ports, ports_of
 from studio.resources import Resources
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store
 from studio.values import KINDS, PortType
 
-__all__ = ["Done", "Failed", "Outcome", "Recipe", "Task", "Work", "Worker", "pack", "unpack"]
+__all__ = ["Done", "Ended", "Failed", "Outcome", "Recipe", "Task", "Work", "Worker", "pack", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Recipe:
     config: BaseModel
     resources: Resources
     portable: bool = True  # whether another process can import the class by its name
+    replicas: int = 1  # most workers at a time
+    batch: int = 1  # most tasks that a worker is given at once
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Task:
     recipe: Recipe
     work: Work
     timeout: float | None = None  # seconds
+    run: str = ""  # whose task it is: runs take turns
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,11 @@ class Failed:
     retryable: bool = True
     log: str = ""
     upstream: bool = False  # it never ran: something it needs was not made
+    lost: bool = False  # it never ran: something it needs was made, and is gone since
 
 
 Outcome = Done | Failed
+Ended = tuple[Outcome, list[object]]  # an outcome, and the live values that its artifacts refer to by their index
 Fetch = Callable[[object], object]  # a live value, from what stands for it
 
 
@@ -101,14 +107,15 @@ class BadOutput(Exception):
 class Worker:
     """One node, set up. Tasks run one at a time."""
 
-    def __init__(self, recipe: Recipe, device: str, threads: int) -> None:
+    def __init__(self, recipe: Recipe, device: str, threads: int, ports: Ports | None = None) -> None:
+        """The ports, if they were read elsewhere: a class that came with its code has left behind what they name."""
         self.recipe = recipe
-        self._ports = ports_of(recipe.node)
+        self._ports = ports or ports_of(recipe.node)
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._node.setup()
 
-    def run(self, work: Work, fetch: Fetch) -> tuple[Outcome, list[object]]:
+    def run(self, work: Work, fetch: Fetch) -> Ended:
         """The outcome, and the live values that its artifacts refer to by their index."""
         began, started = time.time(), time.perf_counter()
         try:
@@ -121,6 +128,43 @@ class Worker:
             return failure(error), []
         packed.spans.update(read=read - started, compute=computed - read, encode=time.perf_counter() - computed)
         return packed.done(computed - read, began), packed.live
+
+    def run_many(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
+        """The outcome of each: together where the node knows how, else (or if that fails) one after the other."""
+        if len(works) > 1 and self.batches:
+            with contextlib.suppress(Exception):  # one of them, or the batch as such: each for itself will tell
+                return self._together(works, fetch)
+        return [self.run(work, fetch) for work in works]
+
+    @property
+    def batches(self) -> bool:
+        """Whether the node computes several tasks together."""
+        return self._node.run_batch is not None
+
+    def _together(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
+        """One `run_batch` for all; each is told an equal share of the time it took."""
+        assert self._node.run_batch is not None
+        began, started = time.time(), time.perf_counter()
+        arguments = [{name: unpack(a, fetch, work.store) for name, a in work.inputs.items()} for work in works]
+        read = time.perf_counter()
+        results = self._node.run_batch(arguments)
+        computed = time.perf_counter()
+        if len(results) != len(works):
+            raise BadOutput(f"run_batch returned {len(results)} results for {len(works)} tasks")
+        share = {"read": (read - started) / len(works), "compute": (computed - read) / len(works)}
+        return [self._ended(result, work, began, share) for result, work in zip(results, works, strict=True)]
+
+    def _ended(self, result: object, work: Work, began: float, share: Mapping[str, float]) -> Ended:
+        """What became of one task of several."""
+        if isinstance(result, Exception):
+            return failure(result), []
+        encoding = time.perf_counter()
+        try:
+            packed = self._packed(self._named(result), work)
+        except Exception as error:
+            return failure(error), []
+        packed.spans.update(share, encode=time.perf_counter() - encoding)
+        return packed.done(share["compute"], began), packed.live
 
     def _named(self, result: object) -> dict[str, object]:
         names = list(self._ports.outputs)

@@ -34,6 +34,14 @@ def cache_folder(tmp_path_factory, monkeypatch) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory) -> Path:
+    """The state folder of all tests: what is up outside of them is none of theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STUDIO_STATE", str(tmp_path_factory.mktemp("state")))
+        yield Path(os.environ["STUDIO_STATE"])
+
+
 @pytest.fixture
 def tally(tmp_path) -> Path:
     """The file in which a Counter counts."""
@@ -48,6 +56,19 @@ def ray_executor():
     executor = RayExecutor(studio.Machine(cpus=2, gpus=2, memory=8 << 30))
     yield executor
     executor.close()
+
+
+@pytest.fixture(scope="session")
+def warm_executor(state_folder):
+    """A Studio that is up, for all tests that ask for it, on a machine like that of `ray_executor`."""
+    from studio import standby
+    from studio.executors.warm import WarmExecutor
+
+    assert standby.up(idle_minutes=5, machine=studio.Machine(cpus=2, gpus=2, memory=8 << 30))
+    executor = WarmExecutor()
+    yield executor
+    executor.close()
+    standby.down()
 
 
 @pytest.fixture

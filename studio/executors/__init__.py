@@ -3,48 +3,82 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import importlib
+import os
+import sys
+import threading
+import warnings
 from typing import TYPE_CHECKING
 
-from studio.errors import UsageError, did_you_mean
+from studio.errors import EnvironmentMissing, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from studio.executors.base import Executor
 
-__all__ = ["NAMES", "abandon_all", "close_all", "executor_class", "shared"]
+__all__ = ["NAMES", "abandon_all", "close_all", "executor_class", "executor_for", "shared"]
 
-NAMES = {"ray": "RayExecutor", "local": "LocalExecutor"}
+NAMES = {"ray": "RayExecutor", "local": "LocalExecutor", "warm": "WarmExecutor"}
+
+
+def executor_for(name: str) -> Executor:
+    """The shared executor of a name. `auto` is the Studio that is up, if there is one for us; else a Ray of our own."""
+    if name != "auto":
+        return shared(name)
+    if _has_ray():
+        return shared("ray")
+    return _warm() or shared("ray")
 
 
 def executor_class(name: str) -> type[Executor]:
     """The executor of a name; UsageError lists those there are."""
     if name not in NAMES:
-        raise UsageError(f"there is no executor '{name}'. {did_you_mean(name, NAMES)} Executors: {', '.join(NAMES)}")
+        known = ["auto", *NAMES]
+        raise UsageError(f"there is no executor '{name}'. {did_you_mean(name, known)} Executors: {', '.join(known)}")
     found: type[Executor] = getattr(importlib.import_module(f"studio.executors.{name}"), NAMES[name])
     return found
 
 
-@functools.cache
 def shared(name: str) -> Executor:
     """The one executor of this name in this process: graphs and threads that share it share its workers."""
-    executor = executor_class(name)()  # type: ignore[call-arg]
-    atexit.register(executor.close)
-    _shared.append(executor)
-    return executor
+    with _mutex:
+        executor = _shared.get(name)
+        if executor is None or not getattr(executor, "lives", True):
+            executor = _shared[name] = executor_class(name)()
+            atexit.register(executor.close)
+        return executor
 
 
 def close_all() -> None:
     """Ends every shared executor, with its workers; the next one asked for begins anew."""
-    shared.cache_clear()
     while _shared:
-        _shared.pop().close()
+        _shared.popitem()[1].close()
 
 
 def abandon_all() -> None:
     """Ends every shared executor without ado, for a process that is about to end itself."""
-    for executor in _shared:
+    for executor in list(_shared.values()):
         executor.abandon()
 
 
-_shared: list[Executor] = []
+def _has_ray() -> bool:
+    """Whether this process has a Ray already, or is told of one."""
+    begun = getattr(sys.modules.get("ray"), "is_initialized", bool)
+    return bool(os.environ.get("RAY_ADDRESS")) or "ray" in _shared or bool(begun())
+
+
+def _warm() -> Executor | None:
+    """The Studio that is up; None if there is none, or one that is of no use here, which is told."""
+    from studio.executors.standing import Standing, StandingApart
+
+    if Standing.found() is None:
+        return None
+    try:
+        return shared("warm")
+    except EnvironmentMissing as error:
+        why = str(error).partition(";")[0]
+        warnings.warn(StandingApart(f"{why}: this run starts a Ray of its own"), stacklevel=2)
+        return None
+
+
+_shared: dict[str, Executor] = {}
+_mutex = threading.RLock()

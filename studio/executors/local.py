@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from studio.executors.base import Executor, Started
 from studio.executors.live import Held, fetched, with_live
+from studio.executors.pooled import PooledExecutor, Started
 from studio.machine import this_machine
 from studio.resources import Machine
 from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
@@ -21,7 +22,7 @@ T = TypeVar("T")
 _MOST_THREADS = 64
 
 
-class LocalExecutor(Executor):
+class LocalExecutor(PooledExecutor):
     """Threads: nothing to start, exceptions where a debugger sees them, no process to lose."""
 
     name = "local"
@@ -35,9 +36,9 @@ class LocalExecutor(Executor):
     def _start(self, worker: int, recipe: Recipe) -> Future[Started | Failed]:
         return self._threads.submit(lambda: self._made(worker, recipe))
 
-    def _call(self, worker: int, task: Task) -> Future[Outcome]:
+    def _call(self, worker: int, tasks: list[Task]) -> Future[list[Outcome]]:
         made = self._workers[worker]
-        return self._threads.submit(lambda: _ran(made, task))
+        return self._threads.submit(lambda: _ran(made, tasks))
 
     def _stop(self, worker: int) -> None:
         self._workers.pop(worker, None)  # a thread cannot be stopped: what it still does is forgotten
@@ -51,7 +52,7 @@ class LocalExecutor(Executor):
         except Exception as error:
             return failure(error)
         self._workers[worker] = made
-        return Started()
+        return Started(os.getpid())
 
 
 def _device(devices: tuple[int, ...]) -> str:
@@ -62,8 +63,12 @@ def _threads_for(recipe: Recipe, machine: Machine) -> int:
     return max(1, int(recipe.resources.cpus or machine.cpus))
 
 
-def _ran(worker: Worker, task: Task) -> Outcome:
-    outcome, live = worker.run(task.work, fetched)
+def _ran(worker: Worker, tasks: list[Task]) -> list[Outcome]:
+    ended = worker.run_many([task.work for task in tasks], fetched)
+    return [_held(outcome, live) for outcome, live in ended]
+
+
+def _held(outcome: Outcome, live: list[object]) -> Outcome:
     return with_live(outcome, lambda index: Held(live[index]))
 
 

@@ -20,37 +20,39 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studio.executors.base import Executor, Started, WorkerDied
 from studio.executors.cluster import PATIENCE, begin_private, end_private, join, new_session, processes_of
 from studio.executors.live import Held, Promised
+from studio.executors.parcel import Parcel, opened, send_by_value
+from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied, WorkerUnreachable
 from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
-from studio.node import ports_of
+from studio.node import Ports, ports_of
 from studio.resources import Machine
 from studio.store import Artifact, Store
 from studio.values import KINDS
-from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
+from studio.worker import Ended, Failed, Outcome, Recipe, Task, Worker, failure
 
 __all__ = ["RayExecutor"]
 
 _SOON = 0.05  # seconds that the result of a quick task is waited for before others' turn
 
 
-class RayExecutor(Executor):
+class RayExecutor(PooledExecutor):
     """Actors: one process a worker, a GPU that only it sees, and a life of its own to lose."""
 
     name = "ray"
     sends_ahead = True
 
-    def __init__(self, machine: Machine | None = None) -> None:
-        super().__init__(machine or this_machine())
+    def __init__(self, machine: Machine | None = None, footprints: Path | None = None) -> None:
+        super().__init__(machine or this_machine(), footprints)
         self._ready: Future[None] | None = None
         self._waking = threading.Lock()
         self._actors: dict[int, Any] = {}
-        self._runs: dict[int, Callable[..., Any]] = {}
+        self._sends: dict[int, Callable[[list[Wire], list[Any]], list[Any]]] = {}
         self._calls: dict[int, list[Any]] = {}  # by worker: the references to what its call now running returns
         self._session: Path | None = None  # of a private cluster
         self._end = threading.Event()
@@ -58,6 +60,10 @@ class RayExecutor(Executor):
 
     def wake(self) -> None:
         self._woken()
+
+    def ready(self) -> None:
+        """Waits until Ray has begun; raises what kept it from it."""
+        self._woken().result()
 
     @property
     def machine(self) -> Machine:
@@ -132,44 +138,51 @@ class RayExecutor(Executor):
     def _begin_actor(self, worker: int, recipe: Recipe, started: Future[Started | Failed]) -> None:
         import ray
 
-        _send_by_value(recipe)
         host: Any = ray.remote(_Host)
         gpus = recipe.resources.gpus
         actor = host.options(num_cpus=0, num_gpus=gpus, max_restarts=0, max_task_retries=0).remote()
         self._actors[worker] = actor
-        heavy = any(not KINDS[port.type.kind].plain for port in ports_of(recipe.node).outputs.values())
-        self._runs[worker] = actor.run.options(num_returns=2).remote if heavy else _alone(actor.run_plain.remote)
+        if isinstance(recipe, Parcel):
+            ports, heavy = Ports(), recipe.heavy
+        else:
+            ports = ports_of(recipe.node)
+            heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
+            if not recipe.portable:
+                send_by_value(recipe.node)
+        self._sends[worker] = _calls_with_values(actor) if heavy else _calls_plain(actor)
         threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
-        self._listener.settle(actor.start.remote(recipe, threads), started, lambda ready: ready)
+        self._listener.settle(actor.start.remote(recipe, threads, ports), started, lambda ready: ready)
 
-    def _call(self, worker: int, task: Task) -> Future[Outcome]:
-        return self._sent(worker, task, {})
+    def _call(self, worker: int, tasks: list[Task]) -> Future[list[Outcome]]:
+        return self._sent(worker, tasks, {})
 
-    def _call_ahead(self, worker: int, task: Task, makers: Mapping[int, int]) -> Future[Outcome] | None:
-        ready = all(maker in self._calls for maker in makers.values())
-        return self._sent(worker, task, makers) if ready else None
+    def _call_ahead(
+        self, worker: int, task: Task, makers: Mapping[int, tuple[int, int]]
+    ) -> Future[list[Outcome]] | None:
+        ready = all(maker in self._calls for maker, _ in makers.values())
+        return self._sent(worker, [task], makers) if ready else None
 
-    def _sent(self, worker: int, task: Task, makers: Mapping[int, int]) -> Future[Outcome]:
-        ended: Future[Outcome] = Future()
-        beside = _Beside({future: self._calls[maker] for future, maker in makers.items()})
+    def _sent(self, worker: int, tasks: list[Task], makers: Mapping[int, tuple[int, int]]) -> Future[list[Outcome]]:
+        ended: Future[list[Outcome]] = Future()
+        beside = _Beside({future: (self._calls[maker], index) for future, (maker, index) in makers.items()})
         try:
-            refs = self._runs[worker](work_to(task.work, beside.place), *beside.arguments)
+            refs = self._sends[worker]([work_to(task.work, beside.place) for task in tasks], beside.arguments)
         except Exception as error:
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
-        soon = self.quick(task.recipe)
+        soon = self.quick(tasks[0].recipe)
         self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 
-    def _returned(self, worker: int, refs: list[Any], sent: Wire) -> Outcome:
+    def _returned(self, worker: int, refs: list[Any], sent: list[Wire]) -> list[Outcome]:
         if self._calls.get(worker) is refs:
             del self._calls[worker]  # a reference kept is a value kept
-        return outcome_from(sent, lambda index: _Remote(refs[1], index))
+        return [outcome_from(wire, partial(_Remote, ref)) for wire, ref in zip(sent, refs[1:], strict=True)]
 
     def _stop(self, worker: int) -> None:
         actor = self._actors.pop(worker, None)
-        self._runs.pop(worker, None)
+        self._sends.pop(worker, None)
         self._calls.pop(worker, None)
         if actor is None:
             return
@@ -180,9 +193,22 @@ class RayExecutor(Executor):
                 ray.kill(actor)
 
 
-def _alone(call: Callable[..., Any]) -> Callable[..., list[Any]]:
-    """A call that returns one reference, as one that returns it and an empty list."""
-    return lambda *arguments: [call(*arguments), []]
+def _calls_plain(actor: Any) -> Callable[[list[Wire], list[Any]], list[Any]]:
+    """Calls that return one reference: nothing goes beside the outcomes."""
+    run = actor.run_plain.remote
+    return lambda sent, beside: [run(sent, *beside), *([] for _ in sent)]
+
+
+def _calls_with_values(actor: Any) -> Callable[[list[Wire], list[Any]], list[Any]]:
+    """Calls that return a reference to all outcomes, and one to the live values of each."""
+    single = actor.run.options(num_returns=2).remote
+
+    def call(sent: list[Wire], beside: list[Any]) -> list[Any]:
+        run = single if len(sent) == 1 else actor.run.options(num_returns=1 + len(sent)).remote
+        refs: list[Any] = run(sent, *beside)
+        return refs
+
+    return call
 
 
 class _Host:
@@ -193,7 +219,7 @@ class _Host:
         self._stores: dict[Path, Store] = {}
         self._said = ""  # while it was set up; told with its first task
 
-    def start(self, recipe: Recipe, threads: int) -> Started | Failed:
+    def start(self, recipe: Recipe, threads: int, ports: Ports) -> Started | Failed:
         """Sets the worker up."""
         import ray
 
@@ -201,32 +227,61 @@ class _Host:
         devices = tuple(int(device) for device in ray.get_gpu_ids())
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             try:
-                self._worker = Worker(recipe, "cuda" if devices else "cpu", threads)
+                if isinstance(recipe, Parcel):
+                    recipe, ports = opened(recipe)
+                self._worker = Worker(recipe, "cuda" if devices else "cpu", threads, ports)
             except Exception as error:
                 return replace(failure(error), log=out.getvalue())
         self._said = out.getvalue()
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return Started(os.getpid(), devices, memory)
+        return Started(os.getpid(), devices, memory, _settle_torch(threads))
 
-    def run(self, sent: Wire, *arguments: Any) -> tuple[Wire, list[object]]:
+    def run(self, sent: list[Wire], *arguments: Any) -> Any:
+        """Runs tasks; returns what became of all of them, and the live values of each."""
+        ended = self._ended(sent, arguments)
+        return [outcome_to(outcome) for outcome, _ in ended], *(live for _, live in ended)
+
+    def run_plain(self, sent: list[Wire], *arguments: Any) -> list[Wire]:
+        """Runs tasks of a node whose outputs are all plain: there is nothing to go beside the outcomes."""
+        return [outcome_to(outcome) for outcome, _ in self._ended(sent, arguments)]
+
+    def _ended(self, sent: list[Wire], arguments: tuple[Any, ...]) -> list[Ended]:
+        assert self._worker is not None
+        if len(sent) == 1 or not self._worker.batches:
+            return [self._one(wire, arguments) for wire in sent]
+        works = [work_from(wire, lambda each: _arrived(each, arguments), self._store) for wire in sent]
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+            ended = self._worker.run_many(works, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
+        (first, live), *others = ended
+        return [(self._with_log(first, out.getvalue()), live), *others]  # whose it is, nobody can tell
+
+    def _one(self, sent: Wire, arguments: tuple[Any, ...]) -> Ended:
         """Runs one task; what it prints goes with its outcome."""
         assert self._worker is not None
         try:
             work = work_from(sent, lambda wire: _arrived(wire, arguments), self._store)
         except _NotMade:
-            return outcome_to(Failed("what it needs was not made", upstream=True)), []
+            return Failed("what it needs was not made", upstream=True), []
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             outcome, live = self._worker.run(work, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
-        said, self._said = self._said + out.getvalue(), ""
-        return outcome_to(replace(outcome, log=said)), live
+        return self._with_log(outcome, out.getvalue()), live
 
-    def run_plain(self, sent: Wire, *arguments: Any) -> Wire:
-        """Runs one task of a node whose outputs are all plain: there is nothing to go beside the outcome."""
-        return self.run(sent, *arguments)[0]
+    def _with_log(self, outcome: Outcome, log: str) -> Outcome:
+        said, self._said = self._said + log, ""
+        return replace(outcome, log=said) if said else outcome
 
     def _store(self, folder: Path) -> Store:
         """One store a folder, so that what was verified once need not be again."""
         return self._stores.setdefault(folder, Store(folder))
+
+
+def _settle_torch(threads: int) -> int:
+    """Tells torch its threads, where a node has loaded it; what it holds of a GPU. Other libraries do not tell."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return 0
+    torch.set_num_threads(threads)
+    return int(torch.cuda.max_memory_reserved()) if torch.cuda.is_initialized() else 0
 
 
 @dataclass(frozen=True)
@@ -250,10 +305,10 @@ class _Beside:
     """What goes beside a task's work, so that Ray delivers it: live values, and references to them.
 
     On the wire a live value is its place: [argument, index]; one that a call now running will
-    return is [outcome's argument, values' argument, port].
+    return is [outcomes' argument, values' argument, port, place in the batch].
     """
 
-    def __init__(self, calls: Mapping[int, list[Any]]) -> None:
+    def __init__(self, calls: Mapping[int, tuple[list[Any], int]]) -> None:
         self._calls = calls  # by the id of the future that is promised
         self._places: dict[int, int] = {}
         self.arguments: list[Any] = []
@@ -263,8 +318,8 @@ class _Beside:
         if isinstance(live, _Remote):
             return [self._argument(live.ref), live.index]
         if isinstance(live, Promised):
-            outcome, values = self._calls[id(live.future)]
-            return [self._argument(outcome), self._argument(values), live.port]
+            refs, index = self._calls[id(live.future)]
+            return [self._argument(refs[0]), self._argument(refs[1 + index]), live.port, index]
         assert isinstance(live, Held)
         self.arguments.append([live.value])
         return [len(self.arguments) - 1, 0]
@@ -285,8 +340,8 @@ def _arrived(wire: Wire, arguments: tuple[Any, ...]) -> Artifact:
         return replace(artifact_from([*wire[:4], None, *wire[5:]], _as_it_is), items=inner)
     if place is None or len(place) < 3:
         return artifact_from(wire, _as_it_is)
-    outcome, values, port = place
-    made, *rest = arguments[outcome]
+    outcomes, values, port, index = place
+    made, *rest = arguments[outcomes][index]
     if not made:
         raise _NotMade
     return artifact_from(rest[0][port], lambda index: [values, index])
@@ -340,34 +395,24 @@ def _hand_on(get: Callable[[], Any], future: Future[Any], convert: Callable[[Any
     try:
         result = convert(get())
     except Exception as error:
-        future.set_exception(WorkerDied(_how_it_died(error)) if _is_death(error) else error)
+        future.set_exception(_as_ours(error))
     else:
         future.set_result(result)
 
 
-def _is_death(error: Exception) -> bool:
+def _as_ours(error: Exception) -> Exception:
+    """What an error of Ray's means here."""
     import ray.exceptions
 
-    return isinstance(error, ray.exceptions.RayActorError | ray.exceptions.ObjectLostError)
+    if isinstance(error, ray.exceptions.ObjectLostError):  # raised by the task itself, it means an input
+        is_input = isinstance(error, ray.exceptions.RayTaskError)
+        return InputLost(str(error)) if is_input else WorkerDied("its process and what it had made were lost")
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return WorkerUnreachable("its process could not be reached")
+    return WorkerDied(_how_it_died(error)) if isinstance(error, ray.exceptions.RayActorError) else error
 
 
 def _how_it_died(error: Exception) -> str:
     if "running low on memory" in str(error):
         return "ended by Ray because the machine ran low on memory"
     return "its process was killed, crashed or ran out of memory"
-
-
-def _send_by_value(recipe: Recipe) -> None:
-    """Makes a class that no other process can import travel with its code."""
-    if recipe.portable:
-        return
-    import ray.cloudpickle
-
-    for cls in recipe.node.__mro__:
-        module = sys.modules.get(cls.__module__)
-        if module is not None and module.__name__ not in ("__main__", "builtins") and not _shipped(module.__name__):
-            ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
-
-
-def _shipped(module: str) -> bool:
-    return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")

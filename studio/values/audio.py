@@ -114,10 +114,11 @@ class AudioKind(MediaKind[Audio]):
 
 
 def _restored(source: bytes | None, samples: Any, rate: int) -> Audio:
-    if samples is not None:
-        return Audio(samples, rate)
     sound = Audio.__new__(Audio)
     sound.rate, sound._source = rate, source
+    if samples is not None:  # they were checked when the sound was made
+        samples.flags.writeable = False
+        sound.__dict__["samples"] = samples
     return sound
 
 

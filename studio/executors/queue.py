@@ -1,0 +1,195 @@
+"""Queue: tasks that wait, in one line for each kind of worker, and whose turn it is. It knows no worker and no pool.
+
+Within a line the runs take turns, so that a run of thousands of tasks does not hold up one of three.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio.worker import Outcome, Recipe, Task
+
+__all__ = ["Job", "Line", "Notify", "Queue"]
+
+Notify = Callable[[str, str], None]
+
+
+@dataclass(eq=False)
+class Job:
+    """A task on its way through an executor."""
+
+    task: Task
+    notify: Notify
+    future: Future[Outcome] = field(default_factory=Future)
+    deaths: int = 0  # of workers, while this task was all they had
+    ahead: bool = False  # sent to its worker before its inputs were made
+    since: float = 0.0  # when it joined the queue
+    clock: threading.Timer | None = None
+
+    def end(self, outcome: Outcome) -> None:
+        """Gives the outcome to whoever waits; one that was cancelled has ended already."""
+        if self.clock:
+            self.clock.cancel()
+        if not self.future.done():
+            with suppress(InvalidStateError):  # cancelled at this very moment
+                self.future.set_result(outcome)
+
+
+class Line:
+    """The tasks that wait for one kind of worker."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.served = 0.0  # when a worker last took something from it
+        self._groups: deque[list[Job]] = deque()  # each to be given as it is, before all others
+        self._runs: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Job]:
+        for group in self._groups:
+            yield from group
+        for jobs in self._runs.values():
+            yield from jobs
+
+    def heads(self) -> list[Job]:
+        """The first of each run."""
+        return [*(group[0] for group in self._groups), *(jobs[0] for jobs in self._runs.values())]
+
+    @property
+    def since(self) -> float:
+        """When the one that waits longest came."""
+        return min(job.since for job in self.heads())
+
+    def add(self, job: Job) -> None:
+        """Puts a task behind the others of its run."""
+        jobs = self._runs.get(job.task.run)
+        if jobs is None:
+            jobs = self._runs[job.task.run] = deque()
+        jobs.append(job)
+        self._count += 1
+
+    def put_back(self, group: list[Job]) -> None:
+        """Puts tasks before all others, to be given together and with nobody else."""
+        self._groups.appendleft(group)
+        self._count += len(group)
+
+    def take(self, share: int) -> list[Job]:
+        """The next tasks for one worker: at most `share`, and as many as all of them bear in a batch.
+
+        One with a time limit is given alone: the limit is its own.
+        """
+        if self._groups:
+            group = self._groups.popleft()
+            self._count -= len(group)
+            return group
+        taken = [self._next(next(iter(self._runs)))]
+        most = 1 if taken[0].task.timeout else min(share, taken[0].task.recipe.batch)
+        while len(taken) < most and (run := self._run_that_bears(len(taken) + 1)) is not None:
+            taken.append(self._next(run))
+        return taken
+
+    def remove(self, future: Future[Outcome]) -> Job | None:
+        """Takes one task out of the line."""
+        for jobs in (*self._groups, *self._runs.values()):
+            for job in jobs:
+                if job.future is future:
+                    jobs.remove(job)
+                    self._count -= 1
+                    self._tidy()
+                    return job
+        return None
+
+    def _next(self, run: str) -> Job:
+        """The next task of a run, whose turn then comes after that of all other runs."""
+        jobs = self._runs[run]
+        job = jobs.popleft()
+        if jobs:
+            self._runs.move_to_end(run)
+        else:
+            del self._runs[run]
+        self._count -= 1
+        return job
+
+    def _run_that_bears(self, size: int) -> str | None:
+        for run, jobs in self._runs.items():
+            if not jobs[0].task.timeout and jobs[0].task.recipe.batch >= size:
+                return run
+        return None
+
+    def _tidy(self) -> None:
+        self._groups = deque(group for group in self._groups if group)
+        for run in [run for run, jobs in self._runs.items() if not jobs]:
+            del self._runs[run]
+
+
+class Queue:
+    """All lines that have somebody in them."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, Line] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._lines
+
+    def lines(self) -> list[Line]:
+        """The lines, as they are now."""
+        return list(self._lines.values())
+
+    def line(self, key: str) -> Line | None:
+        """The line of one kind of worker, if anybody waits for it."""
+        return self._lines.get(key)
+
+    def add(self, job: Job) -> None:
+        """Queues a task."""
+        self._line_of(job).add(job)
+
+    def put_back(self, group: list[Job]) -> None:
+        """Queues tasks again, before all others of their kind."""
+        if group:
+            self._line_of(group[0]).put_back(group)
+
+    def take(self, line: Line, share: int) -> list[Job]:
+        """The next tasks of a line for one worker."""
+        taken = line.take(share)
+        self._forget(line)
+        return taken
+
+    def remove(self, future: Future[Outcome]) -> Job | None:
+        """Takes one task out, wherever it waits."""
+        for line in self._lines.values():
+            if (job := line.remove(future)) is not None:
+                self._forget(line)
+                return job
+        return None
+
+    def drain(self, key: str | None = None) -> list[Job]:
+        """Takes out all tasks, or all of one kind."""
+        keys = list(self._lines) if key is None else [key]
+        lines: list[Any] = [self._lines.pop(each, ()) for each in keys]
+        return [job for line in lines for job in line]
+
+    def _line_of(self, job: Job) -> Line:
+        recipe = job.task.recipe
+        line = self._lines.get(recipe.key)
+        if line is None:
+            line = self._lines[recipe.key] = Line(recipe)
+        return line
+
+    def _forget(self, line: Line) -> None:
+        if not line:
+            self._lines.pop(line.recipe.key, None)

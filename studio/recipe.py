@@ -1,0 +1,64 @@
+"""Recipe of a step: what kind of worker it needs, told apart by content alone, so that every process says the same."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from pydantic import BaseModel
+
+from studio.digest import FileDigests, Uncacheable, of_data
+from studio.node import Node
+from studio.plan import Step
+from studio.registry import Definition
+from studio.resources import Machine, Resources
+from studio.source import source_digest
+from studio.worker import Recipe
+
+__all__ = ["recipe_of", "recipe_of_node"]
+
+_TOGETHER = 8  # tasks at once for nodes that know how, where the graph says nothing
+
+
+def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigests) -> Recipe:
+    """The worker that a step needs on this machine."""
+    resources = step.resources
+    if not step.gpus_asked:
+        resources = _within_reach(resources, machine)
+    node = step.definition.node
+    batch = step.batch or (_TOGETHER if node.run_batch else 1)
+    return replace(_recipe(step.definition, config, resources, files), replicas=step.replicas or 1, batch=batch)
+
+
+def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests) -> Recipe:
+    """The worker that a node needs with its own defaults; ValueError if its config has none."""
+    return _recipe(definition, definition.node.Config(), _within_reach(definition.node.resources, machine), files)
+
+
+def _recipe(definition: Definition, config: BaseModel, resources: Resources, files: FileDigests) -> Recipe:
+    """Other code, config, weights or resources are another worker's."""
+    node = definition.node
+    parts = [_source(definition, files), config.model_dump_json(), _model(node, config, files), str(resources)]
+    key = f"{definition.name} {of_data(parts)[:24]}"
+    return Recipe(key, definition.name, node, config, resources, definition.portable)
+
+
+def _source(definition: Definition, files: FileDigests) -> str:
+    """What tells the code of a node apart; where only this process can tell, something of its own."""
+    try:
+        return source_digest(definition.node, files.view)
+    except Uncacheable:
+        return f"{os.getpid()} {id(definition.node)}"
+
+
+def _model(node: type[Node], config: BaseModel, files: FileDigests) -> str:
+    """What tells the weights apart; nothing while they are not here."""
+    try:
+        return str(node.identity(config, files))
+    except Exception:  # the worker will meet the same, and say so
+        return ""
+
+
+def _within_reach(asked: Resources, machine: Machine) -> Resources:
+    """What is asked for. A GPU that only the node's default asks for is not missed where there is none."""
+    return asked.model_copy(update={"gpus": 0.0}) if asked.gpus and not machine.gpus else asked
