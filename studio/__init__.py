@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from studio.executors import executor_class
     from studio.graph import Graph, load
     from studio.node import Node
+    from studio.page import Page
     from studio.prompt import Prompt
     from studio.resources import Machine, Resources
     from studio.result import Result
+    from studio.trace import Trace
     from studio.values import Audio, Boxes, File, Image, Segments, Vector, Video
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "MissingVariable",
     "ModelUnavailable",
     "Node",
+    "Page",
     "Problem",
     "Prompt",
     "Resources",
@@ -92,6 +95,7 @@ __all__ = [
     "StepWaiting",
     "StoreError",
     "StudioError",
+    "Trace",
     "UsageError",
     "Vector",
     "Video",
@@ -137,9 +141,11 @@ _HOMES = {
     "studio.executors": ("executor_class",),
     "studio.graph": ("Graph", "load"),
     "studio.node": ("Node",),
+    "studio.page": ("Page",),
     "studio.prompt": ("Prompt",),
     "studio.resources": ("Machine", "Resources"),
     "studio.result": ("Result",),
+    "studio.trace": ("Trace",),
     "studio.values": ("Audio", "Boxes", "File", "Image", "Segments", "Vector", "Video"),
 }
 

@@ -41,13 +41,17 @@ def test_a_step_that_loads():
 
 
 def test_a_step_that_finds_its_worker_ready():
-    timeline = heard(studio.StepWaiting("s", at=10), studio.StepStarted("s", at=11), finished(20, began=12, spans=SPANS))
+    timeline = heard(
+        studio.StepWaiting("s", at=10), studio.StepStarted("s", at=11), finished(20, began=12, spans=SPANS)
+    )
     assert parts(timeline)[:2] == [("queue", 10, 11), ("transfer", 12, 13)]
 
 
 @pytest.mark.parametrize("began", [0.0, 3.0, 99.0])
 def test_another_clock_puts_nothing_outside_the_step(began):
-    timeline = heard(studio.StepWaiting("s", at=10), studio.StepStarted("s", at=11), finished(20, began=began, spans=SPANS))
+    timeline = heard(
+        studio.StepWaiting("s", at=10), studio.StepStarted("s", at=11), finished(20, began=began, spans=SPANS)
+    )
     assert all(10 <= start < end <= 20 for _, start, end in parts(timeline))
 
 

@@ -1,0 +1,104 @@
+"""Reasons: why each step of a run ran, found while it runs, before its own result is on record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from studio.cache import Cache
+from studio.digest import Uncacheable
+from studio.events import Event, StepCached, StepFinished, StepWaiting
+from studio.inputs import Supply
+from studio.plan import Edge, Plan, Step
+from studio.store import Artifact
+
+__all__ = ["Given", "Reasons"]
+
+_INPUT = re.compile(r"input '(\w+)': ")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run was started with."""
+
+    inputs: Mapping[str, object]
+    cache: Cache | None
+    refresh: frozenset[str] = frozenset()
+    outputs: frozenset[str] = frozenset()
+
+
+class Reasons:
+    """Hears the events of a run; knows what each step was given, and why it ran."""
+
+    def __init__(self, plan: Plan, given: Given) -> None:
+        self._plan, self._given = plan, given
+        wanted = set(given.outputs or plan.outputs)
+        self.needed = plan.needed(wanted) if plan.outputs else set(plan.steps)
+        edges = [edge for id in self.needed for edge in plan.steps[id].edges.values()]
+        edges += [plan.outputs[name] for name in wanted]
+        self.read = sorted({source.name for edge in edges for source in edge.sources if not source.port})
+        self.made: dict[str, Mapping[str, Artifact]] = {}  # what each step gave
+        self.why: dict[str, list[str]] = {}
+        made = lambda source: self.made[source.name][source.port]  # noqa: E731
+        self._supply = Supply(plan, edges, given.inputs, given.cache, made)
+
+    def hear(self, event: Event) -> None:
+        """Takes in one event."""
+        match event:
+            case StepWaiting(step=step) if step not in self.why:
+                self.why[step] = self._reasons(self._plan.steps[step])
+            case StepCached(step=step, outputs=outputs, element=None):
+                self.made[step] = outputs
+                self.why[step] = []
+            case StepFinished(step=step, outputs=outputs, element=None):
+                self.made[step] = {name: _light(artifact) for name, artifact in outputs.items()}
+
+    def input(self, edge: Edge) -> Artifact:
+        """What an input of the run is, opened and checked."""
+        self._supply.admit(_given_names(edge))
+        return self._supply.artifact(edge)
+
+    def inputs_of(self, step: Step) -> dict[str, Artifact]:
+        """What a step was given, by port; empty where what it needs was not made."""
+        if not step.needs <= self.made.keys():
+            return {}
+        self._supply.admit({name for edge in step.edges.values() for name in _given_names(edge)})
+        return self._supply.inputs_of(step, admit=True)
+
+    def _reasons(self, step: Step) -> list[str]:
+        cache = self._given.cache
+        if cache is None:
+            return ["no cache was in use"]
+        if step.id in self._given.refresh:
+            return ["it was asked to run again"]
+        if step.cache != "auto":
+            return [f"the graph says cache: {step.cache}"]
+        try:
+            parts = cache.parts(step, step.config())
+            parts = cache.with_inputs(parts, self._supply.inputs_of(step, admit=False))
+        except Uncacheable as error:
+            return [f"it cannot be cached: {error}"]
+        except Exception as error:  # a page stops no run
+            return [f"what is new could not be told: {error}"]
+        return self._in_words(step, cache.changes(parts)) or [f"nothing was on record for {step.definition.name}"]
+
+    def _in_words(self, step: Step, changes: list[str]) -> list[str]:
+        """Changes, each of an input with where that came from."""
+        return [_INPUT.sub(lambda found: self._origin(step, found[1]), change) for change in changes]
+
+    def _origin(self, step: Step, port: str) -> str:
+        edge: Any = step.edges.get(port)
+        origin = f" from {', '.join(map(str, edge.sources))}" if edge else ""
+        return f"input '{port}'{origin}: "
+
+
+def _given_names(edge: Edge) -> set[str]:
+    return {source.name for source in edge.sources if not source.port}
+
+
+def _light(artifact: Artifact) -> Artifact:
+    """The artifact without what is live, where it is also at rest: so that memory is free again."""
+    kept = all(leaf.stored or leaf.inline is not None for leaf in artifact.leaves)
+    return artifact.at_rest() if kept else artifact
