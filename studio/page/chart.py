@@ -43,11 +43,14 @@ def by_step(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
 
 def by_worker(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
     """A row a worker, with the steps it ran."""
-    found: dict[str, list[Spell]] = {}
+    found: dict[tuple[bool, int], list[Spell]] = {}
     here = set(inline)
     for spell in timeline.spells():
-        found.setdefault(_worker(spell.worker, inline=spell.step in here), []).append(spell)
-    return [Row(name, tuple(_whole(timeline, lane) for lane in in_lanes(found[name]))) for name in sorted(found)]
+        found.setdefault((spell.step not in here, spell.worker), []).append(spell)
+    return [
+        Row(_worker(number, inline=not elsewhere), tuple(_whole(timeline, lane) for lane in in_lanes(spells)))
+        for (elsewhere, number), spells in sorted(found.items(), key=lambda each: each[0])
+    ]
 
 
 def ticks(seconds: float) -> list[tuple[float, str]]:

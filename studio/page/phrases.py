@@ -10,7 +10,7 @@ __all__ = ["count_of", "moment_of", "seconds_of"]
 def seconds_of(seconds: float) -> str:
     """Seconds with what counts of them: 3 ms, 0.25 s, 12.3 s, 4 min 5 s."""
     if seconds < 0.0005:
-        return "0 s"
+        return "0 s" if not seconds else "< 1 ms"
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:

@@ -14,7 +14,7 @@ from studio.plan import Plan
 __all__ = ["Label", "picture"]
 
 _SVG = "http://www.w3.org/2000/svg"
-_SMALLEST = 0.75  # of its size, so that its letters can be read
+_SMALLEST = 0.65  # of its size, so that its letters can be read
 _STEP_ROUND = "6"  # the corners of a step's box in the drawing; those of inputs and outputs are rounder
 
 

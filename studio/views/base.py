@@ -21,6 +21,7 @@ __all__ = ["ABSENT", "MOST_CHARACTERS", "Scene", "View", "bars", "facts", "figur
 MOST_CHARACTERS = 100_000  # of one text on a page
 MOST_ITEMS = 200  # of one list on a page
 _FIRST_ITEMS = 12  # of a list, before the fold
+_SHORT = 6  # characters of a label that takes little room
 _LONG = 700  # characters, beyond which a text is folded
 _TALL = 14  # lines, likewise
 
@@ -112,14 +113,17 @@ def figure(number: float) -> str:
 def bars(pairs: Sequence[tuple[str, float]], first: int = 20) -> Markup:
     """Labels with numbers as bars, all on one scale."""
     top = max((abs(number) for _, number in pairs), default=0) or 1.0
+    short = all(len(label) <= _SHORT for label, _ in pairs)
     rows = [_bar(label, number, top) for label, number in pairs[:MOST_ITEMS]]
-    shown = Markup('<table class="bars"><tbody>{}</tbody></table>').format(joined(rows[:first]))
+    shown = _bar_table(rows[:first], short)
     if rows[first:]:
-        more = Markup('<table class="bars"><tbody>{}</tbody></table>').format(joined(rows[first:]))
-        shown += Markup('<details class="more"><summary>{:,} more</summary>{}</details>').format(
-            len(rows) - first, more
-        )
+        more = Markup('<details class="more"><summary>{:,} more</summary>{}</details>')
+        shown += more.format(len(rows) - first, _bar_table(rows[first:], short))
     return shown + _left_out(len(pairs) - MOST_ITEMS)
+
+
+def _bar_table(rows: Sequence[Markup], short: bool) -> Markup:
+    return Markup('<table class="bars{}"><tbody>{}</tbody></table>').format(" short" * short, joined(rows))
 
 
 def _bar(label: str, number: float, top: float) -> Markup:

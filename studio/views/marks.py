@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from studio.values import Boxes, Image, Segments
-from studio.views.base import Scene, View, facts, figure, joined, listing
+from studio.views.base import MOST_ITEMS, Scene, View, facts, figure, joined
 from studio.views.media import preview
 
 __all__ = ["BoxesView", "SegmentsView"]
@@ -27,9 +28,13 @@ class BoxesView(View):
 
     def show_list(self, values: Sequence[Any], scene: Scene) -> Markup:
         pictures = scene.pictures()
-        beside: Sequence[Image | None] = pictures if len(pictures) == len(values) else [None] * len(values)
-        pairs = zip(values, beside, strict=True)
-        return listing(list(pairs), lambda pair: _boxes(*pair, scene))
+        if len(pictures) != len(values) or not values:
+            return super().show_list(values, scene)
+        pairs = zip(values[:MOST_ITEMS], pictures, strict=False)
+        frames = [_frame(number, boxes, image, scene) for number, (boxes, image) in enumerate(pairs)]
+        return Markup('<div class="strip" tabindex="0" role="group" aria-label="boxes">{}</div>{}').format(
+            joined(frames), facts(f"boxes on {len(values):,} pictures", _not_all(len(values), MOST_ITEMS))
+        )
 
     def brief(self, value: Any) -> str:
         return f"{len(value)} boxes" if len(value) != 1 else "1 box"
@@ -68,6 +73,15 @@ def _boxes(boxes: Boxes, image: Image | None, scene: Scene) -> Markup:
         table = Markup('<details class="more"><summary>{:,} boxes</summary>{}</details>').format(len(boxes), table)
     overlay = Markup("") if image is None else _overlay(boxes, image, scene)
     return Markup('<div class="boxes">{}{}</div>{}').format(overlay, table, _not_all_note(len(boxes)))
+
+
+def _frame(number: int, boxes: Boxes, image: Image, scene: Scene) -> Markup:
+    """One of several pictures, with its boxes."""
+    found = Counter(boxes.labels)
+    told = ", ".join(f"{count} {label}" if count > 1 else label for label, count in found.most_common(4))
+    return Markup("<figure>{}<figcaption>{} · {}</figcaption></figure>").format(
+        _overlay(boxes, image, scene), number, told or "no boxes"
+    )
 
 
 def _overlay(boxes: Boxes, image: Image, scene: Scene) -> Markup:

@@ -77,7 +77,7 @@ class VideoView(View):
         mime, suffix = _container(film.path)
         url = scene.shelf.place(film.path, mime, suffix)
         played = "" if mime != "application/octet-stream" else "not every browser plays its format"
-        return Markup('<video controls preload="metadata" src="{}" aria-label="a film"></video>{}').format(
+        return Markup('<video controls preload="auto" src="{}" aria-label="a film"></video>{}').format(
             url, facts(show_bytes(film.nbytes), played)
         )
 
