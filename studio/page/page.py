@@ -56,7 +56,8 @@ class _Sheet:
     loaded: str
     why: list[str]
     marks: list[str]
-    settings: list[tuple[str, Markup, bool]]
+    settings: list[tuple[str, Markup]]
+    defaults: list[tuple[str, Markup]]
     inputs: list[tuple[str, str, str, str]]
     prompts: list[tuple[str, Markup]] = field(default_factory=list)
     outputs: list[_Value] = field(default_factory=list)
@@ -207,7 +208,8 @@ class Page:
             loaded=seconds_of(parts["load"]) if parts["load"] > _NOTABLE else "",
             why=self._why(step, course),
             marks=self._marks(step.id),
-            settings=list(_settings(step)),
+            settings=[(name, _written(value)) for name, value in step.settings.items()],  # variables unread
+            defaults=list(_defaults(step)),
             inputs=[_wire(step, port, gallery.brief(artifact)) for port, artifact in given.items()],
             prompts=list(
                 _prompts(step, {port: gallery.load(artifact) for port, artifact in given.items() if _plain(artifact)})
@@ -240,13 +242,11 @@ class Page:
         return f", made on {moment_of(record.made)}" if record else ""
 
 
-def _settings(step: Step) -> Iterator[tuple[str, Markup, bool]]:
-    """The config as the graph writes it, variables unread; then what is left at its default."""
-    for name, value in step.settings.items():
-        yield name, _written(value), False
+def _defaults(step: Step) -> Iterator[tuple[str, Markup]]:
+    """The config that the graph leaves as the node has it."""
     for name, info in step.definition.node.Config.model_fields.items():
         if name not in step.settings:
-            yield name, _written(info.get_default(call_default_factory=True, validated_data={})), True
+            yield name, _written(info.get_default(call_default_factory=True, validated_data={}))
 
 
 def _written(value: object) -> Markup:

@@ -24,7 +24,8 @@ class BoxesView(View):
     """Detections: on the picture that the step read, if there is one, and in a table."""
 
     def show(self, value: Any, scene: Scene) -> Markup:
-        return _boxes(value, next(iter(scene.pictures()), None), scene)
+        pictures = scene.pictures()
+        return _boxes(value, pictures[0] if len(pictures) == 1 else None, scene)  # of several, which one is not said
 
     def show_list(self, values: Sequence[Any], scene: Scene) -> Markup:
         pictures = scene.pictures()
