@@ -29,6 +29,7 @@ from studio.events import (
 __all__ = ["PARTS", "Course", "Spell", "Stretch", "Timeline", "in_lanes"]
 
 PARTS = ("queue", "load", "transfer", "compute", "encode")  # what a task's time goes to, in order
+_NOTABLE = 0.001  # seconds
 _SPANS = (("read", "transfer"), ("compute", "compute"), ("encode", "encode"))  # a worker's word, and ours
 
 
@@ -205,10 +206,10 @@ class Timeline:
         return sum(stretch.seconds for stretch in self.stretches(step) if stretch.part != "queue")
 
     def slowest(self) -> str:
-        """The step that took most of the workers' time; nothing if none took any."""
+        """The step that took most of the workers' time; nothing if none took any to speak of."""
         spent = {id: self.spent(id) for id in self.steps}
         slowest = max(spent, key=spent.__getitem__, default="")
-        return slowest if spent.get(slowest) else ""
+        return slowest if spent.get(slowest, 0.0) > _NOTABLE else ""
 
     def critical(self, needs: Mapping[str, Iterable[str]]) -> list[str]:
         """The chain of steps that the end of the run waited for, given what each step needs."""

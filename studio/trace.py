@@ -97,7 +97,7 @@ class Trace:
             found.setdefault((spell.step not in self._inline, spell.worker), []).append(spell)
         named: dict[str, list[list[Spell]]] = {}
         for (elsewhere, worker), spells in sorted(found.items(), key=lambda each: each[0]):
-            name = _HERE if not elsewhere else "some worker" if worker < 0 else f"worker {worker}"
+            name = _HERE if not elsewhere else "unknown worker" if worker < 0 else f"worker {worker}"
             named.setdefault(name, []).extend(in_lanes(spells))
         return named
 

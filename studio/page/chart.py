@@ -60,7 +60,9 @@ def ticks(seconds: float) -> list[tuple[float, str]]:
     raw = seconds / 5
     base = 10.0 ** math.floor(math.log10(raw))
     step = next(base * each for each in (1, 2, 5, 10) if base * each >= raw)
-    return [(100 * number * step / seconds, f"{number * step:g} s") for number in range(int(seconds / step) + 1)]
+    scale, unit = (1000, "ms") if step < 0.1 else (1, "s")
+    times = [number * step for number in range(int(seconds / step) + 1)]
+    return [(100 * time / seconds, f"{time * scale:.4g} {unit}") for time in times]
 
 
 def _step(timeline: Timeline, step: str, inline: bool) -> Row:
@@ -102,4 +104,4 @@ def _share(timeline: Timeline, seconds: float) -> float:
 
 
 def _worker(number: int, inline: bool) -> str:
-    return "this process" if inline else f"worker {number}" if number >= 0 else "some worker"
+    return "this process" if inline else f"worker {number}" if number >= 0 else "unknown worker"

@@ -37,9 +37,10 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if (button.dataset.copy) copy(button);
+  const open = button.getAttribute("aria-pressed") !== "true";
+  if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", String(open));
+  if (button.dataset.full) byId(button.dataset.full).classList.toggle("full", open);
   if (button.dataset.folds) {
-    const open = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(open));
     for (const details of document.querySelectorAll("main details")) details.open = open;
   }
 });

@@ -14,7 +14,6 @@ from studio.plan import Plan
 __all__ = ["Label", "picture"]
 
 _SVG = "http://www.w3.org/2000/svg"
-_SMALLEST = 0.65  # of its size, so that its letters can be read
 _STEP_ROUND = "6"  # the corners of a step's box in the drawing; those of inputs and outputs are rounder
 
 
@@ -30,8 +29,8 @@ class Label:
 def picture(plan: Plan, labels: Mapping[str, Label]) -> Markup:
     """The graph as SVG to stand in a page; its colours are the page's."""
     root = ET.fromstring(draw(plan, "svg"))  # noqa: S314 - our own drawing
-    narrowest = f"min-width:{_SMALLEST * float(root.get('width', '0')):.0f}px"  # below that it is scrolled, not shrunk
-    root.attrib.update({"style": narrowest, "class": "graph", "role": "group", "aria-label": f"the graph {plan.name}"})
+    wide = f"--wide:{float(root.get('width', '0')):.0f}px"  # so that the page can say how far it may shrink
+    root.attrib.update({"style": wide, "class": "graph", "role": "group", "aria-label": f"the graph {plan.name}"})
     for part in root.findall(f"{{{_SVG}}}rect"):
         root.remove(part)  # the white ground: the page has its own
     for group in list(root.findall(f"{{{_SVG}}}g")):
