@@ -154,6 +154,14 @@ def test_why_without_a_cache_or_on_request():
     assert "Known already" in text
 
 
+def test_steps_of_the_same_run_explain_nothing():
+    graph = """
+    nodes: {a: {use: Upper, with: {text: x}}, b: {use: Upper, with: {end: "!"}, in: {text: a}}}
+    outputs: {x: b}
+    """
+    assert Tags(page_of(graph)).text.count("nothing was on record for Upper") == 4  # twice a step: table and step
+
+
 def test_the_slowest_step_is_named():
     text = Tags(page_of(CHAIN % 0.1, text="a")).text
     assert "The slowest step was first" in text
@@ -262,8 +270,8 @@ def test_in_a_browser(browser, everything, tmp_path):
     assert browser.execute_script("return document.querySelectorAll('svg.overlay rect.box').length") >= 2
     assert browser.execute_script("return [...document.images].every((i) => !i.complete || i.naturalWidth > 0)")
     browser.execute_script("document.getElementById('step-find').querySelector('details').open = false")
-    box = browser.find_element("css selector", "svg.graph a[href='#step-find'] rect")
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", box)
+    box = browser.find_element("css selector", "svg.graph a[href='#step-find']")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'})", box)
     box.click()
     assert browser.current_url.endswith("#step-find")
     time.sleep(0.2)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from studio.cache import Cache
+from studio.cache import Cache, Record
 from studio.digest import Uncacheable
 from studio.events import Event, StepCached, StepFinished, StepWaiting
 from studio.inputs import Supply
@@ -29,11 +30,31 @@ class Given:
     outputs: frozenset[str] = frozenset()
 
 
+class _Past(Cache):
+    """A cache as it was when first asked: what a run itself makes explains nothing, and no record is read twice."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._listed: dict[str | None, list[Path]] = {}
+        self._records: dict[Path, Record | None] = {}
+
+    def all_records(self, node: str | None = None) -> list[Path]:
+        if node not in self._listed:
+            self._listed[node] = super().all_records(node)
+        return self._listed[node]
+
+    def read(self, path: Path) -> Record | None:
+        if path not in self._records:
+            self._records[path] = super().read(path)
+        return self._records[path]
+
+
 class Reasons:
     """Hears the events of a run; knows what each step was given, and why it ran."""
 
     def __init__(self, plan: Plan, given: Given) -> None:
         self._plan, self._given = plan, given
+        self._past = _Past(given.cache.folder) if given.cache else None
         wanted = set(given.outputs or plan.outputs)
         self.needed = plan.needed(wanted) if plan.outputs else set(plan.steps)
         edges = [edge for id in self.needed for edge in plan.steps[id].edges.values()]
@@ -68,8 +89,8 @@ class Reasons:
         return self._supply.inputs_of(step, admit=True)
 
     def _reasons(self, step: Step) -> list[str]:
-        cache = self._given.cache
-        if cache is None:
+        cache, past = self._given.cache, self._past
+        if cache is None or past is None:
             return ["no cache was in use"]
         if step.id in self._given.refresh:
             return ["it was asked to run again"]
@@ -82,7 +103,7 @@ class Reasons:
             return [f"it cannot be cached: {error}"]
         except Exception as error:  # a page stops no run
             return [f"what is new could not be told: {error}"]
-        return self._in_words(step, cache.changes(parts)) or [f"nothing was on record for {step.definition.name}"]
+        return self._in_words(step, past.changes(parts)) or [f"nothing was on record for {step.definition.name}"]
 
     def _in_words(self, step: Step, changes: list[str]) -> list[str]:
         """Changes, each of an input with where that came from."""
