@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from studio import Result
+    from studio import Graph, Result
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
 CACHE = click.option("--cache", "cache", type=click.Path(path_type=Path), help="The cache folder [$STUDIO_CACHE].")
@@ -73,6 +73,14 @@ def cli() -> None:
 @click.option("--no-cache", is_flag=True, help="Look nothing up and keep nothing.")
 @click.option("--refresh", multiple=True, metavar="STEP", help="Run this step again, whatever is cached.")
 @click.option("--only", multiple=True, metavar="OUTPUT", help="Make only this output, with the steps it needs.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a page about the run: an HTML file."
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a trace: JSON for Perfetto or chrome://tracing.",
+)
 @JSON
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--debug", is_flag=True, help="Show the traces of failed steps.")
@@ -96,18 +104,22 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     _show_warnings_plainly()
     options = {"executor": given["executor"], "cache": cache, "refresh": given["refresh"], "outputs": given["only"]}
     run_, result = loaded.start(inputs, options)
+    writers = _writers(loaded, inputs, options, given)
     with Report(quiet=given["quiet"], debug=given["debug"]) as report:
         for event in run_.events():
-            result.hear(event)
-            report.hear(event)
+            for listener in (result, report, *writers):
+                listener.hear(event)
     saved = _save(result, given["out"])
+    unwritten = [why for writer, path in writers.items() if (why := _unwritten(writer, path))]
     if isinstance(cache, studio.Cache):
         prune_at_times(cache)
     told = json.dumps(result.as_json(saved), ensure_ascii=False) if given["as_json"] else result.summary(saved)
     click.echo(told, file=stdout)
     for step, why in result.failures.items():
         _tell_error(f"step '{step}' failed: {why}")
-    return result.exit_code
+    for why in unwritten:
+        _tell_error(why)
+    return max(result.exit_code, 1 if unwritten else 0)
 
 
 @cli.command()
@@ -354,6 +366,22 @@ def _save(result: Result, out: Path | None) -> dict[str, Any]:
     """Saves outputs: all of them into a folder that was named, media alone into the default one."""
     folder = out or Path("out") / result.graph
     return result.save(folder) if out else result.save(folder, media_only=True)
+
+
+def _writers(graph: Graph, inputs: dict[str, Any], options: dict[str, Any], given: dict[str, Any]) -> dict[Any, Path]:
+    """What hears the run beside its result, and where each of them is to be written."""
+    page = {graph.page(inputs, options): given["report"]} if given["report"] else {}
+    trace = {graph.trace(): given["trace"]} if given["trace"] else {}
+    return {**page, **trace}
+
+
+def _unwritten(writer: Any, path: Path) -> str:
+    """Writes a page or a trace; if it cannot be written, why: what the run gave is not lost for that."""
+    try:
+        writer.save(path)
+    except OSError as error:
+        return f"cannot write '{path}': {(error.strerror or str(error)).lower()}"
+    return ""
 
 
 def _print_checked(name: str, fatal: bool, problems: Any) -> None:

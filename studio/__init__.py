@@ -50,9 +50,11 @@ if TYPE_CHECKING:
     from studio.executors import executor_class
     from studio.graph import Graph, load
     from studio.node import Node
+    from studio.page import Page
     from studio.prompt import Prompt
     from studio.resources import Machine, Resources
     from studio.result import Result
+    from studio.trace import Trace
     from studio.values import Audio, Boxes, File, Image, Segments, Vector, Video
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "MissingVariable",
     "ModelUnavailable",
     "Node",
+    "Page",
     "Problem",
     "Prompt",
     "Resources",
@@ -94,6 +97,7 @@ __all__ = [
     "StepWaiting",
     "StoreError",
     "StudioError",
+    "Trace",
     "UsageError",
     "Vector",
     "Video",
@@ -140,9 +144,11 @@ _HOMES = {
     "studio.executors": ("executor_class",),
     "studio.graph": ("Graph", "load"),
     "studio.node": ("Node",),
+    "studio.page": ("Page",),
     "studio.prompt": ("Prompt",),
     "studio.resources": ("Machine", "Resources"),
     "studio.result": ("Result",),
+    "studio.trace": ("Trace",),
     "studio.values": ("Audio", "Boxes", "File", "Image", "Segments", "Vector", "Video"),
 }
 

@@ -209,7 +209,8 @@ def _box(plan: Plan, name: str, x: float, y: float) -> str:
         lines.append(f'<text {middle} y="{y + 53}" fill="#845" font-size="10.5">{whole}{shown}</text>')
     rect = f'width="{_WIDTH}" height="{_HEIGHT}" rx="{round_}" fill="{fill}" stroke="#99a"'
     behind = f'<rect x="{x + 5:.1f}" y="{y + 5}" {rect}/>' if step and step.each else ""  # a pile of them
-    return f'<g>{behind}<rect x="{x:.1f}" y="{y}" {rect}/>{"".join(lines)}</g>'
+    mark = f' data-step="{escape(step.id)}"' if step else ""
+    return f'<g{mark}>{behind}<rect x="{x:.1f}" y="{y}" {rect}/>{"".join(lines)}</g>'
 
 
 def _short(text: str, most: int) -> str:

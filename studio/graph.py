@@ -17,11 +17,14 @@ from studio.executors import executor_for, shared
 from studio.executors.base import Executor
 from studio.home import find_graph, graph_names
 from studio.node import Node
+from studio.page import Page
+from studio.page.reasons import Given
 from studio.plan import Plan
 from studio.registry import Registry
 from studio.result import Result
 from studio.run import Run
 from studio.spec import GraphSpec
+from studio.trace import Trace
 from studio.upkeep import prune_at_times
 from studio.why import Verdict, why
 from studio.wiring import bind
@@ -119,6 +122,16 @@ class Graph:
         if cache is None:
             raise UsageError("without a cache every step runs: there is nothing to explain")
         return why(self.plan, inputs, cache)
+
+    def page(self, inputs: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> Page:
+        """A page that is to hear the events of a run on these inputs, with these options; made before the run."""
+        chosen = {"cache": None, "refresh": (), "outputs": ()} | dict(options or {})
+        cache, refresh, outputs = _cache(chosen["cache"]), frozenset(chosen["refresh"]), frozenset(chosen["outputs"])
+        return Page(self.plan, Given(inputs, cache, refresh, outputs))
+
+    def trace(self) -> Trace:
+        """A trace that is to hear the events of a run."""
+        return Trace(id for id, step in self.plan.steps.items() if step.definition.node.inline)
 
     def draw(self, form: str = "text") -> str:
         """The graph as `text`, `mermaid` or `svg`."""

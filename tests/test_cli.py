@@ -282,3 +282,22 @@ def test_ctrl_c(folder, tally, cache_folder, sign, executor):
         [sys.executable, str(ROOT / "cli.py"), "cache", "verify"], capture_output=True, text=True, env=env, cwd=folder
     )
     assert verified.returncode == 0, verified.stdout
+
+
+def test_a_page_and_a_trace(studio, folder):
+    words = ("--report", "pages/run.html", "--trace", "pages/run.json")
+    assert run(studio, "text=ab", *words)["outputs"]["said"] == "ABAB"
+    assert "<title>talk · done" in (folder / "pages" / "run.html").read_text()
+    assert json.loads((folder / "pages" / "run.json").read_text())["otherData"]["graph"] == "talk"
+
+
+def test_a_page_of_a_run_that_failed(studio, folder):
+    studio("run", "bad.yaml", "--executor", "local", "--report", "run.html", code=1)
+    assert "boom" in (folder / "run.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_costs_no_result(studio, folder):
+    (folder / "file").write_text("")
+    done = studio("run", "g.yaml", "--executor", "local", "text=ab", "--report", "file/run.html", code=1)
+    assert "ABAB" in done.stdout
+    assert "cannot write 'file/run.html'" in done.stderr
