@@ -46,11 +46,11 @@ TEXT = {
 Batches = Iterator[torch.Tensor]
 
 
-def tokenizer() -> Any:
-    """Whole words, those of the captions and the questions."""
+def tokenizer(*more: str) -> Any:
+    """Whole words, those of the captions and the questions, and some more."""
     chance = random.Random(0)
     said = [*CAPTIONS, *(question for drawing in drawings(500, seed=0) for question, _ in drawing.questions(chance))]
-    words = sorted({word for text in said for word in text.replace("?", " ?").split()})
+    words = sorted({word for text in [*said, *more] for word in text.replace("?", " ?").split()})
     names = ["<pad>", "<unk>", "<s>", "</s>"]
     made = Tokenizer(models.WordLevel({word: n for n, word in enumerate([*names, *words])}, unk_token="<unk>"))
     made.normalizer = normalizers.Lowercase()
@@ -181,6 +181,7 @@ def blip_vqa(words: Any) -> None:
     look = transformers.BlipImageProcessor(size={"height": SIDE, "width": SIDE})
     pixels, (asked, answers) = _pixels(look, TRAINED_ON, SEED), _questions(words, TRAINED_ON, SEED)
     written = words(ANSWERS, return_tensors="pt")["input_ids"]
+    assert UNKNOWN not in written, "an answer has no word for it"
 
     def loss(rows: torch.Tensor) -> torch.Tensor:
         sort = torch.randint(asked.shape[1], (len(rows),))
@@ -259,4 +260,4 @@ if __name__ == "__main__":
     makers = {"clip": clip, "vilt": vilt, "blip": blip, "blip_vqa": blip_vqa}
     for chosen in sys.argv[1:] or makers:
         torch.manual_seed(SEED)
-        makers[chosen](tokenizer())
+        makers[chosen](tokenizer(*ANSWERS) if chosen == "blip_vqa" else tokenizer())
