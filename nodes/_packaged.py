@@ -7,11 +7,14 @@ distribution's record, its bytes must have the SHA-256 written here, and what a 
 import hashlib
 import os
 import shutil
+import tarfile
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import IO
 
 import platformdirs
 
@@ -41,20 +44,53 @@ class Part:
             )
         return found
 
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Its bytes."""
+        with self.locate().open("rb") as source:
+            yield source
+
+
+@dataclass(frozen=True)
+class NpmPart:
+    """A file in a package of npm, whose tarball `npm pack` puts into the models' home; none of its code is run."""
+
+    package: str  # as npm knows it, pinned: "@scope/name@1.0.0"
+    path: str  # inside the tarball
+
+    def locate(self) -> Path:
+        """Where the tarball lies on this machine."""
+        tarball = models_home() / (self.package.lstrip("@").replace("/", "-").replace("@", "-") + ".tgz")
+        if not tarball.is_file():
+            raise ModelUnavailable(f"'{self.path}' was looked for in {tarball}, which is not there")
+        return tarball
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """Its bytes."""
+        with tarfile.open(self.locate()) as archive:
+            try:
+                source = archive.extractfile(self.path)
+            except KeyError:
+                source = None
+            if source is None:
+                raise ModelUnavailable(f"'{self.path}' is not in {self.locate()}")
+            yield source
+
 
 @dataclass(frozen=True)
 class File:
     """A weight file: its parts in order, and the SHA-256 of the whole."""
 
     sha256: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part | NpmPart, ...]
 
     def write(self, target: Path) -> None:
         """Join the parts into `target`, which then has the recorded digest or is refused."""
         digest = hashlib.sha256()
         with target.open("wb") as out:
             for part in self.parts:
-                with part.locate().open("rb") as source:
+                with part.open() as source:
                     while block := source.read(BLOCK):
                         digest.update(block)
                         out.write(block)
@@ -73,6 +109,7 @@ class Packaged:
     name: str
     extra: str  # the extra of icode-studio that brings the packages
     files: Mapping[str, File]
+    install: str = ""  # the command, where the extra alone cannot bring the packages
 
     @property
     def digest(self) -> str:
@@ -85,9 +122,8 @@ class Packaged:
         try:
             return derived(f"{self.name}-{self.digest[:12]}", self._fill)
         except ModelUnavailable as error:
-            raise ModelUnavailable(
-                f"model '{self.name}': {error}. The way out: pip install 'icode-studio[{self.extra}]'"
-            ) from None
+            install = self.install or f"pip install 'icode-studio[{self.extra}]'"
+            raise ModelUnavailable(f"model '{self.name}': {error}. The way out: {install}") from None
 
     def _fill(self, folder: Path) -> None:
         for name, file in self.files.items():

@@ -17,6 +17,7 @@ __all__ = [
     "StepFailed",
     "StepFinished",
     "StepLoading",
+    "StepReplaced",
     "StepRestarted",
     "StepSkipped",
     "StepStarted",
@@ -105,8 +106,18 @@ class StepFailed(StepEvent):
 
 
 @dataclass(frozen=True)
+class StepReplaced(StepEvent):
+    """A step failed, and its graph says what then: `outputs` stand in for its own; empty if it is skipped."""
+
+    message: str
+    trace: str = ""
+    log: str = ""
+    outputs: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StepSkipped(StepEvent):
-    """A step did not run, because something before it failed."""
+    """A step did not run: its condition does not hold, an input is absent, or something before it failed."""
 
     reason: str
 

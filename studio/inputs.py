@@ -6,7 +6,7 @@ checked and copied into the store. So a cached run decodes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,15 +39,26 @@ class Supply:
     ) -> None:
         self._plan, self._cache, self._made = plan, cache, made
         self._folder = Path(plan.file).parent  # that paths in the graph start from
-        read = {source.name for edge in edges for source in edge.sources if not source.port}
-        _check_names(plan, values, read)
+        read = set(_ends(plan, edges))
+        _check_names(plan, values, read & plan.inputs.keys())
         self._given = {name: self._input(name, values.get(name)) for name in sorted(read)}
         self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
 
     def artifact(self, edge: Edge) -> Artifact:
-        """What comes along an edge."""
-        found = [self._made(source) if source.port else self._given[source.name].artifact for source in edge.sources]
-        return Artifact.of_items(found[0].kind if found else "data", tuple(found)) if edge.many else found[0]
+        """What comes along an edge: ABSENT where that is not there, or a part of a gathered list is not."""
+        found = [self.of(source) for source in edge.sources]
+        if edge.form == "first":
+            return next((artifact for artifact in found if not artifact.absent), ABSENT)
+        if edge.form == "one" or any(artifact.absent for artifact in found):
+            return found[0] if edge.form == "one" else ABSENT
+        return Artifact.of_items(found[0].kind if found else "data", tuple(found))
+
+    def of(self, source: Source) -> Artifact:
+        """What a source gives."""
+        if source.port:
+            return self._made(source)
+        relay = self._plan.relays.get(source.name)
+        return self.artifact(relay.edge) if relay and relay.edge else self._given[source.name].artifact
 
     def inputs_of(self, step: Step, admit: bool) -> dict[str, Artifact]:
         """What a step is given, by port; `admit` if it is to run."""
@@ -59,17 +70,20 @@ class Supply:
         for name, port in step.ports.inputs.items():
             if name not in found and port.type.optional and port.default is None:
                 found[name] = ABSENT
+            elif name in found and found[name].absent and not port.required and not port.type.optional:
+                del found[name]  # as if it were not wired: the port has a default of its own
         return found
 
-    def admit(self, names: Iterable[str] | None = None) -> None:
-        """Opens and checks what was given (all of it, or these inputs); InputError says what is wrong."""
-        for name in self._given if names is None else names:
+    def admit(self, edges: Iterable[Edge] | None = None) -> None:
+        """Opens and checks what was given (all of it, or what these edges read); InputError says what is wrong."""
+        for name in self._given if edges is None else set(_ends(self._plan, edges)):
             self._given[name].admit()
 
     def _constants_of(self, step: Step) -> dict[str, _Given]:
         """The constants of a step, read once however often the step is tried."""
         if step.id not in self._constants:
-            types = {name: port.type for name, port in step.ports.inputs.items()}
+            ports = step.ports.inputs.items()
+            types = {name: port.type.listed() if name in step.each else port.type for name, port in ports}
             self._constants[step.id] = {
                 name: _Given(f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._folder)
                 for name, raw in step.constants.items()
@@ -77,10 +91,23 @@ class Supply:
         return self._constants[step.id]
 
     def _input(self, name: str, value: object) -> _Given:
+        if relay := self._plan.relays.get(name):
+            return _Given(f"'{name}'", relay.type, relay.constant, self._cache, relay.folder)
         given = self._plan.inputs[name]
         if value is not None:
             return _Given(f"input '{name}'", given.type, value, self._cache)
         return _Given(f"input '{name}'", given.type, given.default, self._cache, self._folder)
+
+
+def _ends(plan: Plan, edges: Iterable[Edge]) -> Iterator[str]:
+    """The names of what edges read that no step makes: inputs, and relays that hold a constant."""
+    for edge in edges:
+        for source in edge.sources:
+            relay = plan.relays.get(source.name)
+            if relay is not None and relay.edge is not None and not source.port:
+                yield from _ends(plan, [relay.edge])
+            elif not source.port:
+                yield source.name
 
 
 def _check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> None:
@@ -110,17 +137,24 @@ class _Given:
         self._kind = type_.kind
         self._cache = cache
         self._folder = folder  # that relative paths start from; None for the current one
-        self._raws = self._as_list(type_, raw)
-        self._many = type_.many and raw is not None
+        self._type = type_
+        self._raws = self._leaves(type_, raw)
+        self._shape = raw
         self._artifacts = [self._checked(self._known, item) for item in self._raws]
         self._live = False
 
     @property
     def artifact(self) -> Artifact:
         """The value as it enters keys; once `admit` was called, as a worker can take it."""
-        if not self._raws and not self._many:
+        if self._shape is None and not self._raws:
             return ABSENT
-        return Artifact.of_items(self._kind, tuple(self._artifacts)) if self._many else self._artifacts[0]
+        return self._formed(self._shape, self._type, iter(self._artifacts))
+
+    def _formed(self, shape: Any, type_: PortType, leaves: Iterator[Artifact]) -> Artifact:
+        """The artifacts in lists as deep as those that were given."""
+        if not type_.many:
+            return next(leaves)
+        return Artifact.of_items(type_.kind, tuple(self._formed(part, type_.item(), leaves) for part in shape))
 
     def admit(self) -> None:
         """Opens and checks what is given, and puts it where workers find it; InputError says what is wrong."""
@@ -129,14 +163,13 @@ class _Given:
             self._artifacts = [self._checked(self._opened, raw, artifact) for raw, artifact in pairs]
             self._live = True
 
-    def _as_list(self, type_: PortType, raw: object) -> list[object]:
+    def _leaves(self, type_: PortType, raw: object) -> list[object]:
         if raw is None and type_.optional:
             return []
-        if not type_.many:
-            return [raw]
-        if not isinstance(raw, list | tuple):
-            raise InputError(f"{self._name} takes {type_}, not a single {type(raw).__name__}")
-        return list(raw)
+        try:
+            return type_.leaves(raw)
+        except ValueError:
+            raise InputError(f"{self._name} takes {type_}, not a single {type(raw).__name__}") from None
 
     def _checked(self, make: Callable[..., Artifact], *arguments: Any) -> Artifact:
         try:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from studio.condition import Condition
 from studio.errors import InputError, MissingVariable, Problem
 from studio.node import Ports, ports_of
 from studio.registry import Definition
 from studio.resources import Resources
 from studio.values import PortType
 
-__all__ = ["Edge", "GraphInput", "Plan", "Source", "Step", "filled", "variables_in"]
+__all__ = ["Edge", "GraphInput", "Guard", "Plan", "Relay", "Source", "Step", "filled", "variables_in"]
 
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -35,10 +37,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Edge:
-    """Where an input comes from: one source, or several gathered into a list."""
+    """Where an input comes from: one source, several gathered into a list, or the first that is there."""
 
     sources: tuple[Source, ...]
-    many: bool = False
+    form: Literal["one", "many", "first"] = "one"
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.sources))
+        return {"one": shown, "many": f"[{shown}]", "first": f"first of {shown}"}[self.form]
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,24 @@ class GraphInput:
     required: bool
     default: object = None
     description: str = ""
+
+
+@dataclass(frozen=True)
+class Relay:
+    """An input or output of a graph inside the graph: another name for what comes along an edge, or a constant."""
+
+    type: PortType
+    edge: Edge | None = None
+    constant: object = None
+    folder: Path = Path()  # that a constant's path starts from
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition, and where the wires that it reads come from."""
+
+    condition: Condition
+    edges: Mapping[str, Edge]  # by the wire as it is written
 
 
 @dataclass(frozen=True)
@@ -67,15 +91,30 @@ class Step:
     timeout: float | None = None
     retries: int = 0
     cache: str = "auto"
+    each: tuple[str, ...] = ()  # ports whose lists it runs over, once per element
+    when: tuple[Guard, ...] = ()  # all must hold
+    on_error: Literal["fail", "skip", "use"] = "fail"
+    instead: Mapping[str, Edge] = field(default_factory=dict)  # what its outputs are, if it fails and says `use`
+    replicas: int | None = None
+    batch: int | None = None
 
     @property
     def ports(self) -> Ports:
+        """The ports of its node: of one element, where it runs over a list."""
         return ports_of(self.definition.node)
 
     @cached_property
-    def needs(self) -> set[str]:
-        """The steps that must be done before."""
-        return {source.name for edge in self.edges.values() for source in edge.sources if source.port}
+    def outputs(self) -> dict[str, PortType]:
+        """The types of its outputs, as others read them."""
+        found = {name: port.type for name, port in self.ports.outputs.items()}
+        return {name: type_.required().listed() for name, type_ in found.items()} if self.each else found
+
+    @property
+    def wires(self) -> Iterator[Edge]:
+        """All edges that it cannot do without: those of its inputs and of its conditions."""
+        yield from self.edges.values()
+        for guard in self.when:
+            yield from guard.edges.values()
 
     @cached_property
     def variables(self) -> dict[str, set[str]]:
@@ -105,17 +144,41 @@ class Plan:
     steps: Mapping[str, Step]
     outputs: Mapping[str, Edge]
     output_types: Mapping[str, PortType]
+    relays: Mapping[str, Relay] = field(default_factory=dict)  # by the name that sources have
     warnings: tuple[Problem, ...] = field(default=())
 
-    def needed(self, outputs: set[str]) -> set[str]:
-        """The steps that some outputs need."""
-        pending = [source.name for name in outputs for source in self.outputs[name].sources if source.port]
+    @cached_property
+    def needs(self) -> dict[str, set[str]]:
+        """For each step, those that must be done before."""
+        return {id: self.makers(step.wires) for id, step in self.steps.items()}
+
+    @cached_property
+    def spares(self) -> dict[str, set[str]]:
+        """For each step, those that are needed only if it fails."""
+        return {id: self.makers(step.instead.values()) for id, step in self.steps.items()}
+
+    def origins(self, edge: Edge) -> Iterator[Source]:
+        """The inputs of the graph and the outputs of steps that an edge comes from, through all relays."""
+        for source in edge.sources:
+            relay = self.relays.get(source.name) if not source.port else None
+            if relay is None:
+                yield source
+            elif relay.edge is not None:
+                yield from self.origins(relay.edge)
+
+    def makers(self, edges: Iterable[Edge]) -> set[str]:
+        """The steps that edges come from."""
+        return {source.name for edge in edges for source in self.origins(edge) if source.port}
+
+    def needed(self, outputs: Iterable[str], spares: bool = False) -> set[str]:
+        """The steps that some outputs need; with `spares`, also those that would be needed if others failed."""
+        pending = list(self.makers(self.outputs[name] for name in outputs))
         needed: set[str] = set()
         while pending:
             step = pending.pop()
             if step not in needed:
                 needed.add(step)
-                pending += self.steps[step].needs
+                pending += self.needs[step] | (self.spares[step] if spares else set())
         return needed
 
 

@@ -2,7 +2,8 @@
 
 `asr.whisper` is the node in the module `asr/whisper.py` of the shipped nodes, `pkg.module:Class` a
 class that Python can import, `./file.py:Class` one in a file beside the graph, and a bare class name
-one that the caller passed in.
+one that the caller passed in. A path that ends in .yaml, and the bare name of a shipped graph, mean a
+graph inside the graph.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from types import ModuleType
 
 from studio.digest import of_bytes
 from studio.errors import did_you_mean
-from studio.home import NODES
+from studio.home import NODES, find_graph, graph_names
 from studio.node import Node, NodeDefinitionError, ports_of
 
 __all__ = ["Definition", "NoSuchNode", "Registry"]
@@ -58,6 +59,19 @@ class Registry:
             raise NoSuchNode(f"'{use}' is not a usable node: {error}") from None
         return definition
 
+    def graph(self, use: str) -> Path | None:
+        """The file of the graph that is meant, if one is; NoSuchNode if it is not there."""
+        if use in self._own:
+            return None
+        path = find_graph(use) if use in graph_names() else self._folder / use
+        if use.endswith((".yaml", ".yml")) and not path.is_file():
+            raise NoSuchNode(f"there is no file '{use}'", f"Looked for {path.absolute()}.")
+        return path if path.suffix in (".yaml", ".yml") else None
+
+    def within(self, folder: Path) -> Registry:
+        """The same, for a graph in another folder."""
+        return Registry(self._own.values(), folder, self._package)
+
     def names(self) -> list[str]:
         """The names of the shipped nodes and of the caller's own, without importing any."""
         return sorted(self._shipped) + sorted(self._own)
@@ -66,8 +80,6 @@ class Registry:
         if use in self._own:
             node = self._own[use]
             return Definition(node.__qualname__, node, portable=False)
-        if use.endswith((".yaml", ".yml")):
-            raise NoSuchNode(f"'{use}' is a graph; graphs inside graphs are not run by this version")
         place, colon, name = use.partition(":")
         if colon and place.endswith(".py"):
             return Definition(name, _class_in(self._file_module(place), name, use), portable=False)
@@ -86,13 +98,13 @@ class Registry:
         return {".".join(parts) for parts in relative if not any(part.startswith("_") for part in parts)}
 
     def _nearest(self, use: str) -> str:
-        names = self.names()
+        names = [*self.names(), *graph_names()]
         last = use.rpartition(".")[2].lower()
         inside = [name for name in names if last and last in name.lower()]
         return (
             did_you_mean(use, names)
             or (f"Did you mean '{inside[0]}'?" if inside else "")
-            or (f"Nodes: {', '.join(names)}. A node of your own: ./file.py:Class")
+            or (f"Nodes: {', '.join(self.names())}. A node of your own: ./file.py:Class")
         )
 
     def _file_module(self, place: str) -> ModuleType:

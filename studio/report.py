@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -12,9 +13,11 @@ from studio.events import (
     RunFinished,
     RunStarted,
     StepCached,
+    StepEvent,
     StepFailed,
     StepFinished,
     StepLoading,
+    StepReplaced,
     StepRestarted,
     StepSkipped,
     StepStarted,
@@ -33,6 +36,7 @@ _STYLES = {
     "running": "bold cyan",
     "cached": "green",
     "done": "bold green",
+    "replaced": "yellow",
     "failed": "bold red",
     "skipped": "dim",
 }
@@ -46,6 +50,7 @@ class Report:
         self._quiet = quiet
         self._debug = debug
         self._states: dict[str, tuple[str, float, float | None]] = {}  # state, since when, seconds
+        self._counts: Counter[str] = Counter()  # elements that have ended, by step
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -61,6 +66,9 @@ class Report:
 
     def hear(self, event: Event) -> None:
         """Takes in one event, and shows it."""
+        if isinstance(event, StepEvent) and event.element is not None:
+            self._hear_element(event)
+            return
         match event:
             case RunStarted(steps=steps):
                 self._states = dict.fromkeys(steps, ("", 0.0, None))
@@ -83,6 +91,10 @@ class Report:
                 self._show_log(step, log)
                 if self._debug and trace:
                     self._say(trace, "")
+            case StepReplaced(step=step, message=message, log=log, outputs=instead):
+                self._ended(step, "replaced" if instead else "skipped", None)
+                self._show_log(step, log)
+                self._say(f"{step}: it failed, and its graph goes on without it: {message}", "yellow")
             case StepSkipped(step=step):
                 self._ended(step, "skipped", None)
             case Warned(message=message):
@@ -92,14 +104,36 @@ class Report:
         if self._live:
             self._live.update(self._table())
 
+    def _hear_element(self, event: StepEvent) -> None:
+        """Counts the elements of a step that runs once per element, and tells what goes wrong with them."""
+        step, who = event.step, f"{event.step}[{event.element}]"
+        match event:
+            case StepLoading():
+                self._set(step, "loading")
+            case StepStarted():
+                self._set(step, "running")
+            case StepRestarted(reason=reason):
+                self._say(f"{who}: {reason}", "yellow")
+            case StepFinished(log=log) | StepFailed(log=log):
+                self._counts[step] += 1
+                self._show_log(who, log)
+            case StepCached():
+                self._counts[step] += 1
+        if self._live:
+            self._live.update(self._table())
+
     def _set(self, step: str, state: str) -> None:
-        self._states[step] = (state, time.monotonic(), None)
+        before, since, _ = self._states.get(step, ("", 0.0, None))
+        self._states[step] = (state, since if since and before == state else time.monotonic(), None)
 
     def _ended(self, step: str, state: str, seconds: float | None) -> None:
         self._states[step] = (state, 0.0, seconds)
         if not self._live and not self._quiet:
             shown = "" if seconds is None else f"  {seconds:.2f} s"
-            print(f"{step:<16} {state}{shown}", file=self._stream, flush=True)
+            print(f"{step:<16} {state}{self._counted(step)}{shown}", file=self._stream, flush=True)
+
+    def _counted(self, step: str) -> str:
+        return f" ({self._counts[step]} elements)" if self._counts[step] else ""
 
     def _show_log(self, step: str, log: str) -> None:
         for line in log.splitlines():
@@ -128,5 +162,7 @@ class Report:
         for step, (state, since, seconds) in self._states.items():
             spent = seconds if seconds is not None else (now - since if since else None)
             clock = "" if spent is None or state in ("", "cached") else f"{spent:6.1f} s"
-            table.add_row(Text(step), Text(state, style=_STYLES.get(state, "")), Text(clock, style="dim"))
+            table.add_row(
+                Text(step), Text(state + self._counted(step), style=_STYLES.get(state, "")), Text(clock, style="dim")
+            )
         return table

@@ -10,7 +10,17 @@ from typing import Any
 
 from studio.digest import of_bytes, of_file
 from studio.errors import StepError
-from studio.events import Event, RunFinished, RunStarted, StepCached, StepFailed, StepFinished, StepSkipped
+from studio.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StepCached,
+    StepEvent,
+    StepFailed,
+    StepFinished,
+    StepReplaced,
+    StepSkipped,
+)
 from studio.executors.live import fetched
 from studio.store import Artifact, Store
 from studio.values import KINDS, JsonKind
@@ -21,7 +31,7 @@ __all__ = ["Result", "StepResult"]
 
 @dataclass(frozen=True)
 class StepResult:
-    """How one step ended: done, cached, failed or skipped."""
+    """How one step ended: done, cached, replaced (it failed, and something stands in for it), failed or skipped."""
 
     status: str
     seconds: float = 0.0
@@ -50,6 +60,8 @@ class Result(Mapping[str, Any]):
 
     def hear(self, event: Event) -> None:
         """Takes in one event of the run."""
+        if isinstance(event, StepEvent) and event.element is not None:
+            return  # what became of the step as a whole is told, too
         match event:
             case RunStarted(graph=graph):
                 self.graph = graph
@@ -61,6 +73,8 @@ class Result(Mapping[str, Any]):
                 self.steps[step] = StepResult("failed", message=message)
                 self.failures[step] = message
                 self.exit_code = max(self.exit_code, code)
+            case StepReplaced(step=step, message=message, outputs=instead):
+                self.steps[step] = StepResult("replaced" if instead else "skipped", message=message)
             case StepSkipped(step=step, reason=reason):
                 self.steps[step] = StepResult("skipped", message=reason)
             case RunFinished(outputs=outputs, seconds=seconds):
@@ -104,7 +118,9 @@ class Result(Mapping[str, Any]):
         lines = [f"{name}: {_places(saved[name]) if name in saved else self._shown(name)}" for name in self]
         ends = [step.status for step in self.steps.values()]
         counts = [
-            f"{ends.count(status)} {status}" for status in ("done", "cached", "failed", "skipped") if status in ends
+            f"{ends.count(status)} {status}"
+            for status in ("done", "cached", "replaced", "failed", "skipped")
+            if status in ends
         ]
         steps = "1 step" if len(ends) == 1 else f"{len(ends)} steps"
         return "\n".join([*lines, f"{steps}: {', '.join(counts)}, in {self.seconds:.2f} s"])

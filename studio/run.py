@@ -3,6 +3,9 @@
 The loop owns all state and runs in the thread that iterates `events()`; workers, timers and other
 threads only put messages into its queue. So no step is ever handled by two threads, and cancelling
 is one more message.
+
+A step is attempted once, or once per element where it has `each`: an attempt is what has a key, a
+lease, a task and a record.
 """
 
 from __future__ import annotations
@@ -14,13 +17,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel
-
-from studio.cache import Cache, Parts, Record
+from studio.attempts import Attempt, Elements
+from studio.cache import Cache, Record
 from studio.digest import FileDigests, Uncacheable
 from studio.errors import Cancelled, ModelUnavailable
 from studio.events import (
@@ -31,6 +32,7 @@ from studio.events import (
     StepFailed,
     StepFinished,
     StepLoading,
+    StepReplaced,
     StepRestarted,
     StepSkipped,
     StepStarted,
@@ -39,33 +41,16 @@ from studio.events import (
 )
 from studio.executors.base import Executor
 from studio.executors.live import Promised
-from studio.inputs import Supply
+from studio.flow import Consequence, Flow
 from studio.plan import Plan, Source, Step
 from studio.recipe import recipe_of
-from studio.store import Artifact
+from studio.store import ABSENT, Artifact, Damaged
 from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
 __all__ = ["Run"]
 
 _POLL = 0.05  # seconds between looks at what another process computes
-
-
-@dataclass
-class _Attempt:
-    """One step of the run, from the moment its inputs are there."""
-
-    step: Step
-    config: BaseModel
-    inputs: dict[str, Artifact] = field(default_factory=dict)
-    recipe: Recipe | None = None
-    parts: Parts | None = None
-    key: str = ""
-    uncached: str = ""  # why it has no key
-    leased: bool = False
-    tries: int = 0
-    future: Future[Outcome] | None = None
-    announced: bool = False  # told as started, before its worker said so
-    early: list[tuple[str, Any]] = field(default_factory=list)  # heard before what it needs was done
+_WINDOW = 128  # elements of one step that are on their way at a time
 
 
 class Run:
@@ -84,30 +69,22 @@ class Run:
     ) -> None:
         self._plan = plan
         self._name = secrets.token_hex(8)  # by which executors tell runs apart
-        self._wanted = outputs or set(plan.outputs)
-        needed = plan.needed(self._wanted) if plan.outputs else set(plan.steps)
-        self._steps = {id: step for id, step in plan.steps.items() if id in needed}
         self.cache = cache
         self._executors = {False: executor, True: inline}
         self._refresh = refresh
-        edges = [edge for step in self._steps.values() for edge in step.edges.values()]
-        edges += [plan.outputs[name] for name in self._wanted]
-        self._supply = Supply(plan, edges, inputs, cache, self._made)
-        self._attempts = {id: _Attempt(step, step.config()) for id, step in self._steps.items()}
-        self._outputs: dict[str, Mapping[str, Artifact]] = {}
-        self._waits_for = {id: set(step.needs) for id, step in self._steps.items()}
-        self._followers: dict[str, list[str]] = {id: [] for id in self._steps}
-        for id, step in self._steps.items():
-            for need in step.needs:
-                self._followers[need].append(id)
-        self._unrecorded: deque[tuple[_Attempt, Done]] = deque()
+        self._flow = Flow(plan, outputs or set(plan.outputs), inputs, cache, self._promised)
+        self._configs = {id: step.config() for id, step in self._flow.steps.items()}
+        self._attempts: dict[str, Attempt] = {}
+        self._elements: dict[str, Elements] = {}
+        self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
+        self._due: deque[Attempt] = deque()  # attempts whose turn has come
+        self._unrecorded: deque[tuple[Attempt, Done]] = deque()
         self._quick: set[str] = set()  # steps on their way that will soon be done
-        self._ready = deque(id for id, needs in self._waits_for.items() if not needs)
-        self._open = set(self._steps)  # steps that have not come to an end
-        self._awaited: set[str] = set()  # steps that another run is computing
+        self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
+        self._awaited: dict[str, Attempt] = {}  # what another run is computing
         self._messages: queue.SimpleQueue[tuple[str, str, Any]] = queue.SimpleQueue()
         self._news: deque[Event] = deque()
-        self._admitted = False
+        self._admitted: set[str] = set()  # steps whose workers are known to fit
         self._keeping = cache is not None
         self._damaged = 0
 
@@ -115,16 +92,20 @@ class Run:
         """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
         started = time.perf_counter()
         try:
-            yield RunStarted(self._plan.name, tuple(self._steps))
-            while self._open or self._unrecorded:
-                if self._ready:
-                    self._reach(self._ready.popleft())
+            yield RunStarted(self._plan.name, tuple(self._flow.steps))
+            self._skip(self._flow.first_skipped)
+            while self._flow.open or self._unrecorded or self._due:
+                if self._due:
+                    self._consider(self._due.popleft())
+                elif self._flow.ready:
+                    self._reach(self._flow.ready.popleft())
                 elif self._unrecorded:
                     self._record(*self._unrecorded.popleft())
                 else:
                     self._listen()
                 yield from self._told()
-            yield RunFinished(self._given_outputs(), time.perf_counter() - started)
+            yield from self._told()
+            yield RunFinished(self._flow.outputs(), time.perf_counter() - started)
         finally:
             self._let_go()
 
@@ -132,36 +113,136 @@ class Run:
         """Stops the run, from any thread; its iterator raises Cancelled."""
         self._messages.put(("cancel", "", None))
 
-    # One step ----------------------------------------------------------------
+    # Steps -------------------------------------------------------------------
 
     def _reach(self, id: str) -> None:
-        """A step's inputs are there: is its result known, being made, or to be made?"""
-        attempt = self._attempts[id]
-        if attempt.future is not None:
-            self._catch_up(attempt)
+        """What a step waited for is there."""
+        if id not in self._flow.open:
             return
-        attempt.inputs = self._supply.inputs_of(attempt.step, admit=False)
+        step = self._flow.steps[id]
+        if self._flow.fell(id):
+            self._replace(step)
+        elif id in self._attempts and self._attempts[id].future is not None:
+            self._catch_up(self._attempts[id])
+        elif self._goes(step):
+            self._begin(step)
+
+    def _goes(self, step: Step) -> bool:
+        """Whether the conditions of a step hold; if not, it is skipped."""
+        if not step.when:
+            return True
+        try:
+            obstacle = self._flow.obstacle(step)
+        except (ValueError, Damaged) as error:
+            self._step_failed(step, Failed(str(error), retryable=False))
+            return False
+        if obstacle:
+            self._news.append(StepSkipped(step.id, f"its condition does not hold: {obstacle}"))
+            self._skip(self._flow.skip(step.id))
+        return not obstacle
+
+    def _begin(self, step: Step) -> None:
+        inputs = self._flow.supply.inputs_of(step, admit=False)
+        if not step.each:
+            self._due.append(self._attempt(step, None, inputs))
+            return
+        try:
+            given = self._flow.elements(step, inputs)
+        except ValueError as error:
+            self._step_failed(step, Failed(str(error), retryable=False))
+            return
+        self._elements[step.id] = Elements(step, given)
+        self._news.append(StepWaiting(step.id))
+        self._next_elements(self._elements[step.id])
+
+    def _next_elements(self, elements: Elements) -> None:
+        """Takes up elements, as many as may be on their way."""
+        while elements.running < _WINDOW and elements.next < len(elements.given):
+            inputs = elements.given[elements.next]
+            if any(inputs[name].absent and elements.step.ports.inputs[name].required for name in elements.step.each):
+                elements.made[elements.next] = dict.fromkeys(elements.step.outputs, ABSENT)
+            else:
+                elements.running += 1
+                self._due.append(self._attempt(elements.step, elements.next, inputs))
+            elements.next += 1
+        if elements.ended:
+            self._elements_ended(elements)
+
+    def _attempt(self, step: Step, element: int | None, inputs: dict[str, Artifact]) -> Attempt:
+        if step.id not in self._configs:
+            self._configs[step.id] = step.config()
+        attempt = Attempt(step, self._configs[step.id], element, inputs)
+        self._attempts[attempt.id] = attempt
+        return attempt
+
+    def _elements_ended(self, elements: Elements) -> None:
+        step = elements.step
+        if elements.failed:
+            self._step_failed(step, elements.failure())
+            return
+        outputs = elements.outputs()
+        if elements.cached == len(elements.given):
+            self._news.append(StepCached(step.id, "", outputs, elements.seconds))
+        else:
+            self._news.append(StepFinished(step.id, "", outputs, elements.seconds))
+        self._skip(self._flow.end(step.id, outputs))
+
+    def _step_failed(self, step: Step, failed: Failed) -> None:
+        """A step has failed: what does its graph say to that?"""
+        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
+        if step.on_error == "skip":
+            self._news.append(StepReplaced(step.id, message, trace, log, {}))
+            self._skip(self._flow.skip(step.id))
+        elif step.on_error == "use":
+            self._failures[step.id] = failed
+            self._skip(self._flow.fall(step.id))
+        else:
+            self._news.append(StepFailed(step.id, message, trace, failed.exit_code, log))
+            self._skip(self._flow.lose(step.id))
+
+    def _replace(self, step: Step) -> None:
+        """What was to stand in for the outputs of a failed step has come to an end."""
+        failed, outputs = self._failures[step.id], self._flow.instead(step.id)
+        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
+        if outputs is None:
+            self._news.append(StepFailed(step.id, message, trace, failed.exit_code, log))
+            self._skip(self._flow.lose(step.id))
+        else:
+            self._news.append(StepReplaced(step.id, message, trace, log, outputs))
+            self._skip(self._flow.end(step.id, outputs))
+
+    def _skip(self, consequences: list[Consequence]) -> None:
+        self._news += [StepSkipped(id, reason) for id, reason in consequences]
+
+    # Attempts ----------------------------------------------------------------
+
+    def _consider(self, attempt: Attempt) -> None:
+        """Is the result known, being made, or to be made?"""
+        if attempt.step.id not in self._flow.open:
+            return
         self._set_key(attempt)
         if attempt.key and self._known(attempt):
             return
+        if attempt.key in self._twins:
+            self._twins[attempt.key].append(attempt)
+            return
         if attempt.key and self.cache is not None and not self.cache.leases.take(attempt.key):
-            self._awaited.add(id)
-            self._news.append(StepWaiting(id, "the same is being computed already"))
+            self._awaited[attempt.id] = attempt
+            reason = "the same is being computed already"
+            self._news.append(StepWaiting(attempt.step.id, reason, element=attempt.element))
             return
         attempt.leased = bool(attempt.key)
         if attempt.leased and self._known(attempt):  # made while the lease was sought
             return
         self._submit(attempt)
 
-    def _made(self, source: Source) -> Artifact:
-        """What a step has made, or while it is on its way the promise of it."""
-        if source.name in self._outputs:
-            return self._outputs[source.name][source.port]
+    def _promised(self, source: Source) -> Artifact:
+        """The promise of what a step is on its way to make."""
         maker = self._attempts[source.name]
         assert maker.future is not None  # only steps that are on their way are promised
-        return Artifact(maker.step.ports.outputs[source.port].type.kind, live=Promised(maker.future, source.port))
+        return Artifact(maker.step.outputs[source.port].kind, live=Promised(maker.future, source.port))
 
-    def _set_key(self, attempt: _Attempt) -> None:
+    def _set_key(self, attempt: Attempt) -> None:
         attempt.key = attempt.uncached = ""
         if self.cache is None or attempt.step.cache == "never":
             return
@@ -173,81 +254,123 @@ class Run:
         except (Uncacheable, ModelUnavailable) as error:
             attempt.uncached = str(error)
 
-    def _known(self, attempt: _Attempt) -> bool:
-        """Whether the cache knows the outputs; then the step is done."""
-        id = attempt.step.id
-        if self.cache is None or id in self._refresh or attempt.step.cache == "refresh":
+    def _known(self, attempt: Attempt) -> bool:
+        """Whether the cache knows the outputs; then the attempt is done."""
+        if self.cache is None or self._refreshes(attempt.step):
             return False
         record = self.cache.lookup(attempt.key, attempt.step.definition.name)
         self._tell_damage()
-        if record is None or record.outputs.keys() != attempt.step.ports.outputs.keys():
+        if record is None or record.outputs.keys() != attempt.step.outputs.keys():
             return False
         self.cache.touch(record)
         self._give(attempt)
-        self._news.append(StepCached(id, attempt.key, record.outputs, record.seconds))
-        self._end(id, record.outputs)
+        cached = StepCached(attempt.step.id, attempt.key, record.outputs, record.seconds, element=attempt.element)
+        self._news.append(cached)
+        self._end(attempt, record.outputs, record.seconds, cached=True)
         return True
 
-    def _submit(self, attempt: _Attempt) -> None:
+    def _refreshes(self, step: Step) -> bool:
+        return step.id in self._refresh or step.cache == "refresh"
+
+    def _submit(self, attempt: Attempt) -> None:
         step = attempt.step
         self._admit()
-        executor = self._executors[step.definition.node.inline]()
-        attempt.inputs = self._supply.inputs_of(step, admit=True)
+        executor = self._executor(step)
+        attempt.inputs = self._admitted_inputs(attempt)
         attempt.tries += 1
+        if attempt.key:
+            self._twins.setdefault(attempt.key, [])
         store = self.cache.store if self.cache else None
         work = Work(attempt.inputs, store, self._keeping)
-        task = Task(step.id, self._recipe(attempt), work, step.timeout, self._name)
-        if not self._waits_for[step.id]:
-            self._news.append(StepWaiting(step.id))
-        attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, step.id, detail)))
-        attempt.future.add_done_callback(lambda future: self._messages.put(("ended", step.id, future)))
-        if self.cache is None and executor.quick(task.recipe):
+        task = Task(attempt.id, self._recipe(attempt), work, step.timeout, self._name)
+        if not self._is_ahead(attempt):
+            self._news.append(StepWaiting(step.id, element=attempt.element))
+        attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, attempt.id, detail)))
+        attempt.future.add_done_callback(lambda future: self._messages.put(("ended", attempt.id, future)))
+        if self.cache is None and attempt.element is None and executor.quick(task.recipe):
             self._prepare_after(step)
+
+    def _admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
+        """The inputs, as a worker can take them."""
+        inputs = self._flow.supply.inputs_of
+        if attempt.element is None:
+            return inputs(attempt.step, admit=True)
+        elements = self._elements[attempt.step.id]
+        if not elements.admitted:  # once for all of them
+            elements.admitted = self._flow.elements(attempt.step, inputs(attempt.step, admit=True))
+        return elements.admitted[attempt.element]
+
+    def _is_ahead(self, attempt: Attempt) -> bool:
+        """Whether it was sent on its way before what it needs is done."""
+        return attempt.element is None and bool(self._flow.waits_for[attempt.step.id])
 
     def _prepare_after(self, step: Step) -> None:
         """Without keys to wait for, what follows a quick step is sent to its worker while that one still runs."""
         self._quick.add(step.id)
-        for id in self._followers[step.id]:
-            attempt = self._attempts[id]
-            inline = attempt.step.definition.node.inline
-            if not inline and attempt.future is None and self._waits_for[id] <= self._quick:
-                self._ready.append(id)
+        for id in self._flow.followers[step.id]:
+            if id in self._flow.open and id not in self._attempts and self._can_go_ahead(self._flow.steps[id]):
+                follower = self._flow.steps[id]
+                inputs = self._flow.supply.inputs_of(follower, admit=False)
+                self._due.append(self._attempt(follower, None, inputs))
 
-    def _catch_up(self, attempt: _Attempt) -> None:
+    def _can_go_ahead(self, step: Step) -> bool:
+        """Whether nothing but the values of quick steps is missing, and nothing depends on what these are."""
+        plain = not (step.each or step.when or step.definition.node.inline)
+        edges = list(step.edges.values())
+        certain = all(
+            edge.form != "first" and not self._may_be_absent(source) for edge in edges for source in edge.sources
+        )
+        return plain and certain and self._flow.waits_for[step.id] <= self._quick
+
+    def _may_be_absent(self, source: Source) -> bool:
+        if not source.port:
+            return source.name in self._plan.relays
+        step = self._flow.steps[source.name]
+        return step.outputs[source.port].optional or bool(step.each) or step.on_error != "fail"
+
+    def _catch_up(self, attempt: Attempt) -> None:
         """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
         self._news += [StepWaiting(attempt.step.id), StepStarted(attempt.step.id)]
         attempt.announced = True
         heard, attempt.early = [each for each in attempt.early if each[0] != "running"], []
         for what, detail in heard:
-            if attempt.step.id in self._open:
-                self._heard(what, attempt.step.id, detail)
+            if not attempt.ended:
+                self._heard(what, attempt, detail)
 
     def _admit(self) -> None:
         """Before anything runs: can everything that may have to, and is everything given sound?"""
-        if self._admitted:
+        if self._admitted >= self._flow.open:
             return
-        self._admitted = True
-        for id in self._steps:
-            attempt = self._attempts[id]
-            if id in self._open:
-                executor = self._executors[attempt.step.definition.node.inline]()
-                executor.require(id, self._recipe(attempt))
-        self._supply.admit()
-        for id in self._open:
-            if not self._attempts[id].step.definition.node.inline:
-                self._executors[False]().wake()
-                break
+        fresh = [id for id in self._flow.steps if id in self._flow.open - self._admitted]
+        for id in fresh:
+            self._executor(self._flow.steps[id]).require(id, self._recipe(self._any_attempt(id)))
+        if not self._admitted:
+            self._flow.supply.admit()
+        self._admitted |= set(fresh)
+        if not all(self._flow.steps[id].definition.node.inline for id in fresh):
+            self._executors[False]().wake()
 
-    def _recipe(self, attempt: _Attempt) -> Recipe:
+    def _any_attempt(self, id: str) -> Attempt:
+        """An attempt of a step, for what all of them have in common."""
+        step = self._flow.steps[id]
+        return self._attempts.get(id) or Attempt(step, self._configs.get(id) or step.config())
+
+    def _executor(self, step: Step) -> Executor:
+        return self._executors[step.definition.node.inline]()
+
+    def _recipe(self, attempt: Attempt) -> Recipe:
         if attempt.recipe is None:
-            step = attempt.step
-            machine = self._executors[step.definition.node.inline]().machine
-            attempt.recipe = recipe_of(step, attempt.config, machine, self._files)
+            attempt.recipe = self._recipes.get(attempt.step.id) or self._new_recipe(attempt)
+            self._recipes[attempt.step.id] = attempt.recipe
         return attempt.recipe
 
-    @property
-    def _files(self) -> FileDigests:
-        return self.cache.files if self.cache else FileDigests.of_process()
+    def _new_recipe(self, attempt: Attempt) -> Recipe:
+        files = self.cache.files if self.cache else FileDigests.of_process()
+        return recipe_of(attempt.step, attempt.config, self._executor(attempt.step).machine, files)
+
+    @cached_property
+    def _recipes(self) -> dict[str, Recipe]:
+        return {}
 
     # Messages ----------------------------------------------------------------
 
@@ -256,41 +379,51 @@ class Run:
         try:
             what, id, detail = self._messages.get(timeout=_POLL if self._awaited else None)
         except queue.Empty:
-            for id in sorted(self._awaited):
-                self._awaited.discard(id)
-                self._look_again(id)
+            for awaited in list(self._awaited.values()):
+                self._look_again(awaited)
             return
         if what == "cancel":
             raise Cancelled("the run was cancelled")
-        if id in self._open and self._waits_for[id]:
-            self._attempts[id].early.append((what, detail))
-        elif id in self._open:
-            self._heard(what, id, detail)
+        attempt = self._attempts.get(id)
+        if attempt is None or attempt.step.id not in self._flow.open:
+            return  # it has ended, or was skipped meanwhile
+        if self._is_ahead(attempt):
+            attempt.early.append((what, detail))
+        elif not attempt.ended:
+            self._heard(what, attempt, detail)
 
-    def _heard(self, what: str, id: str, detail: Any) -> None:
+    def _heard(self, what: str, attempt: Attempt, detail: Any) -> None:
+        step, element = attempt.step.id, attempt.element
         if what == "ended":
-            self._ended(self._attempts[id], detail)
+            self._ended(attempt, detail)
         elif what == "loading":
-            self._news.append(StepLoading(id))
-        elif what == "running" and not self._attempts[id].announced:
-            self._news.append(StepStarted(id))
+            self._news.append(StepLoading(step, element=element))
+        elif what == "running" and not attempt.announced:
+            self._start(attempt)
         elif what == "restarting":
-            self._attempts[id].announced = False
-            self._news.append(StepRestarted(id, f"its worker died: {detail}; starting another"))
+            attempt.announced = False
+            self._news.append(StepRestarted(step, f"its worker died: {detail}; starting another", element=element))
 
-    def _look_again(self, id: str) -> None:
-        attempt = self._attempts[id]
+    def _start(self, attempt: Attempt) -> None:
+        elements = self._elements.get(attempt.step.id)
+        if elements and not elements.started:
+            elements.started = True
+            self._news.append(StepStarted(attempt.step.id))
+        self._news.append(StepStarted(attempt.step.id, element=attempt.element))
+
+    def _look_again(self, attempt: Attempt) -> None:
+        del self._awaited[attempt.id]
         assert self.cache is not None
         if self._known(attempt):
             return
         if not self.cache.leases.take(attempt.key):
-            self._awaited.add(id)
+            self._awaited[attempt.id] = attempt
             return
         attempt.leased = True
         if not self._known(attempt):
             self._submit(attempt)
 
-    def _ended(self, attempt: _Attempt, future: Future[Outcome]) -> None:
+    def _ended(self, attempt: Attempt, future: Future[Outcome]) -> None:
         if future.cancelled():
             return
         outcome = future.result()
@@ -298,65 +431,73 @@ class Run:
             self._succeeded(attempt, outcome)
         elif outcome.upstream:
             attempt.future, attempt.tries = None, attempt.tries - 1  # sent ahead of something that was tried again
-            self._ready.append(attempt.step.id)
+            attempt.inputs = self._flow.supply.inputs_of(attempt.step, admit=False)
+            self._due.append(attempt)
         elif outcome.retryable and attempt.tries <= attempt.step.retries:
-            self._news.append(StepRestarted(attempt.step.id, f"{self._clean(outcome.message)}; trying again"))
+            reason = f"{self._clean(outcome.message)}; trying again"
+            self._news.append(StepRestarted(attempt.step.id, reason, element=attempt.element))
             self._submit(attempt)
         else:
             self._failed(attempt, outcome)
 
-    def _succeeded(self, attempt: _Attempt, done: Done) -> None:
+    def _succeeded(self, attempt: Attempt, done: Done) -> None:
         if done.unkept and self._keeping:
             self._stop_keeping(done.unkept)
         if attempt.parts is None and attempt.uncached:
             self._set_key(attempt)  # the weights have come meanwhile
         self._unrecorded.append((attempt, done))
-        log = self._clean(done.log)
-        ending = (done.outputs, done.seconds, done.spans, log, done.began, done.worker)
-        self._news.append(StepFinished(attempt.step.id, attempt.key, *ending))
-        self._end(attempt.step.id, done.outputs)
+        ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
+        self._news.append(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
+        self._end(attempt, done.outputs, done.seconds, cached=False)
+        for twin in self._twins.pop(attempt.key, ()):
+            cached = StepCached(twin.step.id, twin.key, done.outputs, done.seconds, element=twin.element)
+            self._news.append(cached)
+            self._end(twin, done.outputs, done.seconds, cached=True)
 
-    def _record(self, attempt: _Attempt, done: Done) -> None:
+    def _record(self, attempt: Attempt, done: Done) -> None:
         """Puts a result on record: what follows it has been sent on its way before.
 
         Nobody else computes this key meanwhile: the lease is given back only now. Where leases do not
         hold, the record that was there first stays, and both are right.
         """
         if self.cache and self._keeping and attempt.key and attempt.parts and not done.unkept:
-            replace = attempt.step.id in self._refresh or attempt.step.cache == "refresh"
             at_rest = {name: artifact.at_rest() for name, artifact in done.outputs.items()}
+            record = Record(attempt.key, attempt.parts, at_rest, done.seconds, time.time())
             try:
-                self.cache.save(Record(attempt.key, attempt.parts, at_rest, done.seconds, time.time()), replace)
+                self.cache.save(record, replace=self._refreshes(attempt.step))
             except OSError as error:
                 self._stop_keeping(str(error))
         self._give(attempt)
 
-    def _failed(self, attempt: _Attempt, failed: Failed) -> None:
-        id = attempt.step.id
+    def _failed(self, attempt: Attempt, failed: Failed) -> None:
+        attempt.ended = True
         self._give(attempt)
+        self._due += self._twins.pop(attempt.key, ())
+        if attempt.element is None:
+            self._step_failed(attempt.step, failed)
+            return
         message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
-        self._news.append(StepFailed(id, message, trace, failed.exit_code, log))
-        self._open.discard(id)
-        for other in self._after({id}):
-            self._open.discard(other)
-            self._news.append(StepSkipped(other, f"step '{id}' failed"))
+        self._news.append(StepFailed(attempt.step.id, message, trace, failed.exit_code, log, element=attempt.element))
+        elements = self._elements[attempt.step.id]
+        elements.failed[attempt.element] = failed
+        self._element_ended(elements, attempt)
 
-    def _after(self, ids: set[str]) -> list[str]:
-        """The open steps that need any of these, directly or not, in order."""
-        reached = set(ids)
-        for id, step in self._steps.items():
-            if step.needs & reached:
-                reached.add(id)
-        return [id for id in self._steps if id in reached - ids and id in self._open]
+    def _end(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float, *, cached: bool) -> None:
+        """An attempt has its outputs."""
+        attempt.ended = True
+        if attempt.element is None:
+            self._skip(self._flow.end(attempt.step.id, outputs))
+            return
+        elements = self._elements[attempt.step.id]
+        elements.made[attempt.element] = outputs
+        elements.seconds += seconds
+        elements.cached += cached
+        self._element_ended(elements, attempt)
 
-    def _end(self, id: str, outputs: Mapping[str, Artifact]) -> None:
-        """A step is done: which ones can go now?"""
-        self._outputs[id] = outputs
-        self._open.discard(id)
-        for other in self._followers[id]:
-            self._waits_for[other].discard(id)
-            if not self._waits_for[other] and other in self._open:
-                self._ready.append(other)
+    def _element_ended(self, elements: Elements, attempt: Attempt) -> None:
+        del self._attempts[attempt.id]
+        elements.running -= 1
+        self._next_elements(elements)
 
     # Ends --------------------------------------------------------------------
 
@@ -364,17 +505,7 @@ class Run:
         while self._news:
             yield self._news.popleft()
 
-    def _given_outputs(self) -> dict[str, Artifact]:
-        edges = {name: self._plan.outputs[name] for name in self._plan.outputs if name in self._wanted}
-        ready = {
-            name: edge
-            for name, edge in edges.items()
-            if all(s.name in self._outputs or not s.port for s in edge.sources)
-        }
-        self._supply.admit({source.name for edge in ready.values() for source in edge.sources if not source.port})
-        return {name: self._supply.artifact(edge) for name, edge in ready.items()}
-
-    def _give(self, attempt: _Attempt) -> None:
+    def _give(self, attempt: Attempt) -> None:
         if attempt.leased and self.cache is not None:
             self.cache.leases.give(attempt.key)
             attempt.leased = False
@@ -383,11 +514,9 @@ class Run:
         """Stops what still runs, and gives back every lease; what is done is put on record."""
         while self._unrecorded:
             self._record(*self._unrecorded.popleft())
-        for id in self._open:
-            attempt = self._attempts[id]
-            if attempt.future is not None and not attempt.future.done():
-                self._executors[attempt.step.definition.node.inline]().cancel(attempt.future)
         for attempt in self._attempts.values():
+            if attempt.future is not None and not attempt.future.done():
+                self._executor(attempt.step).cancel(attempt.future)
             self._give(attempt)
 
     def _stop_keeping(self, why: str) -> None:
@@ -409,5 +538,5 @@ class Run:
     @cached_property
     def _secrets(self) -> set[str]:
         """The values of the environment variables that the steps name."""
-        named = {name for step in self._steps.values() for names in step.variables.values() for name in names}
+        named = {name for step in self._plan.steps.values() for names in step.variables.values() for name in names}
         return {value for name in named if len(value := os.environ.get(name, "")) >= 4}

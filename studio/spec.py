@@ -7,19 +7,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from studio.condition import Condition
 from studio.document import Document, Path
 from studio.errors import GraphError, Problem, did_you_mean
 from studio.resources import Resources
 from studio.values import KINDS, PortType
 
-__all__ = ["GraphSpec", "InputSpec", "StepSpec", "Wire"]
+__all__ = ["GraphSpec", "InputSpec", "Remedy", "StepSpec", "Wire"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
@@ -41,31 +51,91 @@ _SAYS = {  # pydantic's error types, in our words
 
 @dataclass(frozen=True)
 class Wire:
-    """Where an input comes from: one reference, or several gathered into a list."""
+    """Where an input comes from: one reference, several gathered into a list, or the first that is there."""
 
     refs: tuple[str, ...]
-    many: bool = False
+    form: Literal["one", "many", "first"] = "one"
+
+    def path(self, path: Path, index: int) -> Path:
+        """Where a reference stands in the document, if the wire stands at `path`."""
+        return {"one": path, "many": (*path, index), "first": (*path, "first_of", index)}[self.form]
 
 
 def _wire(raw: Any) -> Wire:
     if isinstance(raw, Wire):
         return raw
-    refs = raw if isinstance(raw, list) else [raw]
+    if isinstance(raw, dict) and raw.keys() == {"first_of"} and isinstance(raw["first_of"], list) and raw["first_of"]:
+        return Wire(_refs(raw["first_of"]), "first")
+    return Wire(_refs(raw), "many") if isinstance(raw, list) else Wire(_refs([raw]))
+
+
+def _refs(refs: list[Any]) -> tuple[str, ...]:
     for ref in refs:
         if not isinstance(ref, str) or not _REFERENCE.fullmatch(ref):
             raise PydanticCustomError(
                 "wire",
-                "a wire is the name of an input, 'step.port', 'step', or a list of these, not {shown}",
+                "a wire is the name of an input, 'step.port', 'step', a list of these, "
+                "or {first_of: [...]}, not {shown}",
                 {"shown": _shown(ref)},
             )
-    return Wire(tuple(refs), isinstance(raw, list))
+    return tuple(refs)
 
 
 def _input(raw: Any) -> Any:
     return {"type": raw} if isinstance(raw, str) else raw
 
 
-_WIRE_SCHEMA: Any = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+def _ports(raw: Any) -> tuple[str, ...]:
+    names = raw if isinstance(raw, list | tuple) else [raw]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise PydanticCustomError("ports", "should be a port or a list of ports, not {shown}", {"shown": _shown(raw)})
+    return tuple(names)
+
+
+def _condition(raw: Any) -> Condition:
+    if not isinstance(raw, str):
+        message = "should be a comparison as text, not {shown}"
+        raise PydanticCustomError("condition", message, {"shown": _shown(raw)})
+    return Condition(raw)
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What is done when a step fails: `fail`, `skip`, or `use` of a wire for each output (or for the only one)."""
+
+    does: Literal["fail", "skip", "use"] = "fail"
+    wires: Mapping[str, Wire] | Wire = field(default_factory=dict)
+
+
+def _remedy(raw: Any) -> Any:
+    if raw in ("fail", "skip"):
+        return Remedy(raw)
+    if not isinstance(raw, dict) or raw.keys() != {"use"}:
+        raise PydanticCustomError("remedy", "should be fail, skip or {use: WIRE}, not {shown}", {"shown": _shown(raw)})
+    used = raw["use"]
+    if isinstance(used, dict) and used.keys() != {"first_of"}:
+        return Remedy("use", {str(port): _wire(wire) for port, wire in used.items()})
+    return Remedy("use", _wire(used))
+
+
+_WIRE_SCHEMA: Any = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}},
+        {
+            "type": "object",
+            "properties": {"first_of": {"type": "array", "items": {"type": "string"}, "minItems": 1}},
+            "required": ["first_of"],
+            "additionalProperties": False,
+        },
+    ]
+}
+_REMEDY_SCHEMA: Any = {
+    "anyOf": [
+        {"enum": ["fail", "skip"]},
+        {"type": "object", "properties": {"use": {}}, "required": ["use"], "additionalProperties": False},
+    ]
+}
 
 
 class _Strict(BaseModel):
@@ -95,7 +165,7 @@ class InputSpec(_Strict):
 class StepSpec(_Strict):
     """One entry of `nodes:`: a node to use, its constants and its wires."""
 
-    use: str = Field(description="a node's name (asr.whisper), pkg.module:Class, or ./file.py:Class")
+    use: str = Field(description="a node (asr.whisper, pkg.module:Class, ./file.py:Class) or a graph (./x.yaml, dub)")
     with_: dict[str, Any] = Field({}, alias="with", description="constants: config fields, and constants for ports")
     in_: dict[str, Annotated[Wire, BeforeValidator(_wire)]] = Field(
         {},
@@ -107,11 +177,19 @@ class StepSpec(_Strict):
     timeout: float | None = Field(None, gt=0, le=1e9, description="seconds one task may run")
     retries: int = Field(0, ge=0, le=100, description="how often a failed task is tried again")
     cache: Literal["auto", "never", "refresh"] = Field("auto", description="whether results are kept and used")
-    each: str | list[str] | None = Field(None, description="a port to run once per element (not run by this version)")
-    when: str | None = Field(None, description="a condition (not run by this version)")
-    on_error: Any = Field(None, description="fail, skip or {use: WIRE} (not run by this version)")
-    replicas: Any = Field(None, description="how many workers (not run by this version)")
-    batch: Any = Field(None, description="how many tasks at once (not run by this version)")
+    each: Annotated[tuple[str, ...], BeforeValidator(_ports)] = Field(
+        (),
+        description="the port (or ports, side by side) whose list the step runs over, once per element",
+        json_schema_extra={"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    )
+    when: Annotated[Condition | None, BeforeValidator(_condition), WithJsonSchema({"type": "string"})] = Field(
+        None, description="a comparison over wires; where it does not hold, the step is skipped"
+    )
+    on_error: Annotated[Remedy, BeforeValidator(_remedy), WithJsonSchema(_REMEDY_SCHEMA)] = Field(
+        Remedy(), description="what a failure means: fail, skip, or {use: WIRE} for that value instead"
+    )
+    replicas: int | None = Field(None, ge=1, le=1000, description="how many workers may run it side by side")
+    batch: int | None = Field(None, ge=1, le=100_000, description="how many tasks a worker takes at once")
 
 
 class GraphSpec(_Strict):
@@ -230,7 +308,7 @@ def _pruned(data: Any, left_out: set[Path], path: Path = ()) -> Any:
 
 
 def _check_form(spec: GraphSpec) -> None:
-    """Tells what pydantic does not see: names, types, defaults, and words that this version does not run."""
+    """Tells what pydantic does not see: names, types, defaults."""
     tell = spec._problems.append
     for section, names in (("inputs", spec.inputs), ("nodes", spec.nodes), ("outputs", spec.outputs)):
         for name in names:
@@ -245,10 +323,8 @@ def _check_form(spec: GraphSpec) -> None:
     if not spec.nodes and not spec._left_out:
         tell(spec.problem(("nodes",), "a graph has at least one step under 'nodes'"))
     for name, step in spec.nodes.items():
-        for word in ("each", "when", "on_error", "replicas", "batch"):
-            if getattr(step, word) is not None:
-                message = f"'{word}' is part of the language, but this version does not run it yet"
-                tell(spec.problem(("nodes", name, word), message, key=True))
+        if len(set(step.each)) < len(step.each):
+            tell(spec.problem(("nodes", name, "each"), f"step '{name}': 'each' names a port twice"))
 
 
 def _input_problems(spec: GraphSpec, name: str, given: InputSpec) -> list[Problem]:
@@ -261,14 +337,14 @@ def _input_problems(spec: GraphSpec, name: str, given: InputSpec) -> list[Proble
         return [spec.problem(path, f"input '{name}' has the unknown type '{given.type}'", hint)]
     if not given.has_default or given.default is None:
         return []
-    if found.many != isinstance(given.default, list) and found.kind != "data":
+    if found.many != isinstance(given.default, list) and (found.kind != "data" or found.many):
         wanted = f"{found} wants {'a list' if found.many else 'one value'}"
         return [spec.problem(("inputs", name, "default"), f"the default of '{name}' does not fit: {wanted}")]
     kind = KINDS[found.kind]
     if kind.from_path and not isinstance(given.default, list):
         return []  # the path of a file: looked at when it is used
     try:
-        for item in given.default if found.many else [given.default]:
+        for item in found.leaves(given.default):
             kind.coerce(item)
     except (ValueError, OSError) as error:
         return [spec.problem(("inputs", name, "default"), f"the default of '{name}' does not fit: {error}")]
@@ -291,9 +367,9 @@ def _problem(document: Document, error: Any) -> Problem:
     says = _SAYS.get(kind) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if kind.startswith("model") and path[:1] == ("inputs",):
         says = "should be the name of a type, or a mapping with one"
-    if says.startswith("should"):
+    if says.startswith("should") and ", not " not in says:
         return document.problem(path, f"{_named(path)} {says}, not {_shown(error['input'])}")
-    return document.problem(path, f"{_named(path)}: {says}")
+    return document.problem(path, f"{_named(path)}{'' if says.startswith('should') else ':'} {says}")
 
 
 def _known_keys(path: Path) -> list[str]:

@@ -56,9 +56,14 @@ class Artifact:
         return cls(kind, digest, sum(item.size for item in items), items=items)
 
     @property
+    def absent(self) -> bool:
+        """Whether it stands for nothing."""
+        return self.kind == "absent"
+
+    @property
     def leaves(self) -> tuple[Artifact, ...]:
-        """The artifact itself, or the items of a list."""
-        return (self,) if self.items is None else self.items
+        """The artifact itself, or all that is in a list."""
+        return (self,) if self.items is None else tuple(leaf for item in self.items for leaf in item.leaves)
 
     def at_rest(self) -> Artifact:
         """The same without its live value."""

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from studio.cache import Cache
+from studio.cache import Cache, Record
 from studio.digest import Uncacheable
 from studio.errors import ModelUnavailable
-from studio.inputs import Supply
+from studio.flow import Flow
 from studio.plan import Plan, Step
 from studio.store import Artifact
 
 __all__ = ["Verdict", "why"]
 
+_MOST_TOLD = 3  # elements of a step whose reasons are told
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What would happen to one step: cached, or it runs, for these reasons."""
+    """What would happen to one step: cached, skipped, or it runs, for these reasons."""
 
     step: str
     cached: bool
     reasons: tuple[str, ...] = ()
     key: str = ""
+    skipped: bool = False
+
+    def __str__(self) -> str:
+        reasons = "; ".join(self.reasons)
+        return "cached" if self.cached else f"skipped: {reasons}" if self.skipped else f"runs: {reasons}"
 
 
 def why(plan: Plan, inputs: Mapping[str, object], cache: Cache) -> list[Verdict]:
@@ -33,30 +40,72 @@ def why(plan: Plan, inputs: Mapping[str, object], cache: Cache) -> list[Verdict]
 class _Inquiry:
     def __init__(self, plan: Plan, inputs: Mapping[str, object], cache: Cache) -> None:
         self._cache = cache
-        self._outputs: dict[str, Mapping[str, Artifact]] = {}
-        needed = plan.needed(set(plan.outputs)) if plan.outputs else set(plan.steps)
-        self._steps = [step for id, step in plan.steps.items() if id in needed]
-        edges = [edge for step in self._steps for edge in step.edges.values()]
-        self._supply = Supply(plan, edges, inputs, cache, lambda source: self._outputs[source.name][source.port])
+        self._plan = plan
+        self._flow = Flow(plan, set(plan.outputs), inputs, cache)
+        self._found: dict[str, Verdict] = {}
 
     def verdicts(self) -> list[Verdict]:
-        return [self._verdict(step) for step in self._steps]
+        self._skipped(self._flow.first_skipped)
+        while self._flow.ready:
+            self._look_at(self._flow.steps[self._flow.ready.popleft()])
+        for id in self._flow.open - self._found.keys():
+            unknown = min(self._flow.waits_for[id])
+            self._found[id] = Verdict(id, cached=False, reasons=(f"waits for '{unknown}', which runs first",))
+        return [self._found[id] for id in self._flow.steps]
 
-    def _verdict(self, step: Step) -> Verdict:
-        unknown = sorted(step.needs - self._outputs.keys())
-        if unknown:
-            return Verdict(step.id, cached=False, reasons=(f"waits for '{unknown[0]}', which runs first",))
-        if step.cache != "auto":
-            return Verdict(step.id, cached=False, reasons=(f"the graph says cache: {step.cache}",))
+    def _skipped(self, consequences: list[tuple[str, str]]) -> None:
+        for id, reason in consequences:
+            self._found[id] = Verdict(id, cached=False, reasons=(reason,), skipped=True)
+
+    def _look_at(self, step: Step) -> None:
         try:
-            parts = self._cache.parts(step, step.config())
-            parts = self._cache.with_inputs(parts, self._supply.inputs_of(step, admit=False))
+            obstacle = self._flow.obstacle(step)
+        except ValueError as error:
+            self._found[step.id] = Verdict(step.id, cached=False, reasons=(str(error),))
+            return
+        if obstacle:
+            reason = f"its condition does not hold: {obstacle}"
+            self._skipped([(step.id, reason), *self._flow.skip(step.id)])
+            return
+        verdict, outputs = self._whole(step) if step.each else self._one(step, self._inputs(step))
+        self._found[step.id] = verdict
+        if outputs is not None:
+            self._skipped(self._flow.end(step.id, outputs))
+
+    def _inputs(self, step: Step) -> dict[str, Artifact]:
+        return self._flow.supply.inputs_of(step, admit=False)
+
+    def _whole(self, step: Step) -> tuple[Verdict, Mapping[str, Artifact] | None]:
+        """The verdict on a step that runs once per element."""
+        try:
+            each = [self._one(step, inputs) for inputs in self._flow.elements(step, self._inputs(step))]
+        except ValueError as error:
+            return Verdict(step.id, cached=False, reasons=(str(error),)), None
+        missing = [(index, verdict) for index, (verdict, _) in enumerate(each) if not verdict.cached]
+        if missing:
+            head = f"{len(missing)} of {len(each)} elements are not known"
+            told = [f"element {index}: {reason}" for index, verdict in missing for reason in verdict.reasons]
+            return Verdict(step.id, cached=False, reasons=(head, *told[:_MOST_TOLD])), None
+        made = [outputs or {} for _, outputs in each]
+        lists = {
+            name: Artifact.of_items(type_.kind, tuple(outputs[name] for outputs in made))
+            for name, type_ in step.outputs.items()
+        }
+        return Verdict(step.id, cached=True), lists
+
+    def _one(self, step: Step, inputs: Mapping[str, Artifact]) -> tuple[Verdict, Mapping[str, Artifact] | None]:
+        """The verdict on one task."""
+        if step.cache != "auto":
+            return Verdict(step.id, cached=False, reasons=(f"the graph says cache: {step.cache}",)), None
+        try:
+            parts = self._cache.with_inputs(self._cache.parts(step, step.config()), inputs)
             key = self._cache.key(parts)
         except (Uncacheable, ModelUnavailable) as error:
-            return Verdict(step.id, cached=False, reasons=(f"cannot be cached: {error}",))
-        record = self._cache.lookup(key, step.definition.name)
+            return Verdict(step.id, cached=False, reasons=(f"cannot be cached: {error}",)), None
+        record: Record | None = self._cache.lookup(key, step.definition.name)
         if record is None:
-            reasons = self._cache.changes(parts) or [f"{step.definition.name} has nothing on record"]
-            return Verdict(step.id, cached=False, reasons=tuple(reasons), key=key)
-        self._outputs[step.id] = record.outputs
-        return Verdict(step.id, cached=True, key=key)
+            return Verdict(step.id, cached=False, reasons=tuple(self._news_in(step, parts)), key=key), None
+        return Verdict(step.id, cached=True, key=key), record.outputs
+
+    def _news_in(self, step: Step, parts: dict[str, object]) -> Iterator[str]:
+        yield from self._cache.changes(parts) or [f"{step.definition.name} has nothing on record"]

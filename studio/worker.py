@@ -55,7 +55,7 @@ class Work:
 def _exchanged(artifact: Artifact, exchange: Callable[[Artifact], Artifact]) -> Artifact:
     if artifact.items is None:
         return exchange(artifact)
-    return replace(artifact, items=tuple(map(exchange, artifact.items)))
+    return replace(artifact, items=tuple(_exchanged(item, exchange) for item in artifact.items))
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class _Packing:
             return self._one(type_.kind, value)
         if not isinstance(value, list | tuple):
             raise ValueError(f"expected a list, not a {type(value).__name__}")
-        return Artifact.of_items(type_.kind, tuple(self._one(type_.kind, item) for item in value))
+        return Artifact.of_items(type_.kind, tuple(self.of(type_.item(), item) for item in value))
 
     def _one(self, kind: str, value: object) -> Artifact:
         artifact, live = pack(kind, value)
@@ -240,7 +240,7 @@ def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
 
 def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
     """The value of an artifact, wherever it is; each caller gets one of its own."""
-    if artifact is ABSENT or artifact.kind == ABSENT.kind:
+    if artifact.absent:
         return None
     if artifact.items is not None:
         return [unpack(item, fetch, store) for item in artifact.items]

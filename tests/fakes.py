@@ -281,6 +281,35 @@ class Inline(Node):
         return str(os.getpid())
 
 
+class Deed(Node):
+    """Leaves a line for each time it runs; fails on some texts, is silent on others, and takes its time."""
+
+    class Config(Node.Config):
+        name: str
+        tally: str = ""
+        fails_on: str = ""
+        silent_on: str = ""
+        seconds: float = 0.0
+
+    def run(self, text: str, note: str | None = None) -> str | None:
+        if self.config.tally:
+            with Path(self.config.tally).open("a") as file:
+                file.write(f"{self.config.name} {text} {note}\n")
+        time.sleep(self.config.seconds)
+        if self.config.fails_on and self.config.fails_on in text:
+            raise ValueError(f"no {self.config.fails_on}")
+        if self.config.silent_on and self.config.silent_on in text:
+            return None
+        return f"{text}{self.config.name}{note or ''}"[-12:]
+
+
+class Letters(Node):
+    """The first letters of a text."""
+
+    def run(self, text: str) -> list[str]:
+        return list(text[:3])
+
+
 class Secretive(Node):
     """Uses a token: prints it, and raises it if asked to."""
 

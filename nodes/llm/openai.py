@@ -1,0 +1,239 @@
+"""Text from a prompt by a served model: any endpoint that speaks OpenAI's chat completions (vLLM, llama.cpp, Ollama …).
+
+The protocol: https://platform.openai.com/docs/api-reference/chat.
+"""
+
+import base64
+import hashlib
+import io
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, field_serializer, field_validator
+
+from studio import Field, Image, InputError, MissingExtra, ModelUnavailable, Node
+
+from .._pictures import rgb
+
+CONNECT, BACKOFF, LONGEST_WAIT = 10.0, 0.5, 60.0  # seconds
+TOGETHER = 8  # requests at once
+SHOWN = 300  # characters of what a server says
+
+
+class ServerFailed(Exception):
+    """A server that could not answer now, and may later."""
+
+
+class OpenAI(Node):
+    """Text from a prompt, and from a picture where the model sees, by an OpenAI-compatible endpoint.
+
+    Errors: a server that cannot be reached, refuses the key or has no such model ends the step (exit code 5); one that
+    is busy or broken is asked again, as long as it says itself or with growing pauses, at most `tries` times.
+    A picture is sent as PNG at its own size.
+    """
+
+    version = "1"
+    extra = "openai"
+    licence = "of the model that is served, and the terms of who serves it"
+
+    class Config(Node.Config):
+        """Which server and model, and how it writes."""
+
+        url: str = Field(description="base of the API, such as http://localhost:8000/v1")
+        model: str = Field(description="the model, as the server calls it")
+        key: SecretStr = Field(
+            SecretStr(""), description="the API key, written ${env:OPENAI_API_KEY}; never shown or kept"
+        )
+        system: str = Field("", description="what the model is told before the prompt")
+        max_tokens: int | None = Field(
+            None, ge=1, description="longest answer, in tokens; null: the server's own limit"
+        )
+        temperature: float | None = Field(
+            0.0, ge=0, le=2, description="0: the likeliest words; more: samples; null: the server's own"
+        )
+        seed: int | None = Field(None, description="makes sampling repeatable, where the server can")
+        timeout: float = Field(120.0, gt=0, description="seconds to wait for an answer")
+        tries: int = Field(4, ge=1, le=20, description="how often a busy or broken server is asked")
+
+        @field_validator("url")
+        @classmethod
+        def _http(cls, url: str) -> str:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError("an address that starts with http:// or https://")
+            return url.rstrip("/")
+
+        @field_serializer("key")
+        def _digest(self, key: SecretStr) -> str:
+            """So that other keys are other workers, and no key is ever written."""
+            return hashlib.sha256(key.get_secret_value().encode()).hexdigest()
+
+    config: Config
+
+    @classmethod
+    def identity(cls, config: Config, fingerprint: Callable[[Path], str]) -> object:
+        """Its name: a server does not tell what its weights are."""
+        return {"served": config.model}
+
+    @classmethod
+    def repeatable(cls, config: Config) -> bool:
+        """With temperature 0 or a seed."""
+        return config.temperature == 0 or config.seed is not None
+
+    def setup(self) -> None:
+        """Make the client; nothing is sent yet."""
+        try:
+            import httpx
+        except ImportError as error:
+            raise MissingExtra("httpx", "openai") from error
+        key = self.config.key.get_secret_value()
+        if not (key.isascii() and key.isprintable()) or " " in key:  # a library's own error would show it
+            raise InputError(
+                "the API key holds a blank, a line break or a letter that no key has: set its variable anew"
+            )
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.client = httpx.Client(headers=headers, timeout=httpx.Timeout(self.config.timeout, connect=CONNECT))
+        try:
+            address = httpx.URL(self.config.url)
+        except httpx.InvalidURL as error:
+            raise InputError(f"'url' is not an address: {self._clean(str(error))}") from None
+        self.address = address.copy_with(path=f"{address.path.rstrip('/')}/chat/completions")
+        self.place = str(address.copy_with(username=None, password=None, query=None))  # what messages may show
+
+    def run(self, prompt: str, image: Image | None = None) -> str:
+        """Ask once; again while the server is busy."""
+        asked = self._asked(prompt, image)
+        for left in reversed(range(self.config.tries)):
+            try:
+                return self._answer(self._sent(asked))
+            except _Busy as busy:
+                if not left:
+                    raise busy.error from None
+                time.sleep(busy.pause(self.config.tries - left))
+        raise AssertionError("there is at least one try")
+
+    def run_batch(self, calls: Sequence[Mapping[str, Any]]) -> list[str | Exception]:
+        """Ask several at once, each for itself."""
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            return list(pool.map(self._tried, calls))
+
+    def _tried(self, call: Mapping[str, Any]) -> str | Exception:
+        try:
+            return self.run(**call)
+        except Exception as error:
+            return error
+
+    def _asked(self, prompt: str, image: Image | None) -> dict[str, Any]:
+        content: Any = prompt
+        if image is not None:
+            picture = {"type": "image_url", "image_url": {"url": _data_url(image)}}
+            content = [{"type": "text", "text": prompt}, picture]
+        system = [{"role": "system", "content": self.config.system}] if self.config.system else []
+        wanted = {name: getattr(self.config, name) for name in ("max_tokens", "temperature", "seed")}
+        return {
+            "model": self.config.model,
+            "messages": [*system, {"role": "user", "content": content}],
+            **{name: value for name, value in wanted.items() if value is not None},
+        }
+
+    def _sent(self, asked: dict[str, Any]) -> Any:
+        """The server's response, whatever it says."""
+        import httpx
+
+        try:
+            return self.client.post(self.address, json=asked)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            absent = f"{self.place} cannot be reached ({self._clean(str(error))}): is the server up, and 'url' right?"
+            raise _Busy(ModelUnavailable(absent)) from None
+        except httpx.TimeoutException:
+            late = f"{self.place} did not answer within {self.config.timeout:g} s: give it a longer 'timeout'"
+            raise ServerFailed(late) from None
+        except httpx.RequestError as error:
+            raise _Busy(ServerFailed(f"{self.place} broke off: {self._clean(str(error))}")) from None
+
+    def _answer(self, response: Any) -> str:
+        """The text of a response, or what is wrong with it."""
+        if response.status_code != 200:
+            raise self._refusal(response)
+        try:
+            choice = response.json()["choices"][0]
+            message = choice["message"]
+            text, refusal = message.get("content"), message.get("refusal")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            told = self._clean(response.text)
+            raise ServerFailed(
+                f"{self.place} sent no chat completion (is 'url' the base of the API?): {told}"
+            ) from None
+        if not isinstance(text, str):
+            raise ServerFailed(f"{self.place} sent a message without text: {self._clean(str(refusal or message))}")
+        if choice.get("finish_reason") == "length":
+            print("the answer was cut off: its limit of tokens was reached")
+        return text.strip()
+
+    def _refusal(self, response: Any) -> Exception:
+        """The error that a status means."""
+        status, model = response.status_code, self.config.model
+        told = f"{self.place} (status {status}"
+        if status in (401, 403):  # what it says may hold a part of the key
+            return ModelUnavailable(
+                f"{told}) refused the key: set OPENAI_API_KEY and write key: ${{env:OPENAI_API_KEY}}"
+            )
+        told = f"{told}: {self._clean(_said(response))})"
+        if status == 404:
+            return ModelUnavailable(f"{told} does not know model '{model}', or 'url' is not the base of the API")
+        if status in (408, 409, 429) or status >= 500:
+            return _Busy(
+                ServerFailed(f"{told} could not answer, asked {self.config.tries} times"), _retry_after(response)
+            )
+        return InputError(f"{told} did not accept what it was asked")
+
+    def _clean(self, text: str) -> str:
+        """A server's words, short, on one line and without the key."""
+        key = self.config.key.get_secret_value()
+        text = " ".join(text.replace(key, "***").split() if key else text.split())
+        return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+class _Busy(Exception):
+    """A try that failed, and may succeed later: the error if none is left, and how long the server wants to rest."""
+
+    def __init__(self, error: Exception, rest: float | None = None) -> None:
+        self.error, self.rest = error, rest
+
+    def pause(self, tries: int) -> float:
+        """Seconds to wait after so many tries: what the server says, or twice as long each time, with some chance."""
+        wait = BACKOFF * 2 ** (tries - 1) * random.uniform(0.75, 1.25) if self.rest is None else self.rest
+        return min(wait, LONGEST_WAIT)
+
+
+def _retry_after(response: Any) -> float | None:
+    """Seconds that the server asks to wait, written as a number or as a date."""
+    told = response.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(told))
+    except ValueError:
+        pass
+    try:
+        when = parsedate_to_datetime(told)
+        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _said(response: Any) -> str:
+    """The message of an error: `{"error": {"message": …}}`, or whatever else there is."""
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return str(response.text)
+
+
+def _data_url(image: Image) -> str:
+    target = io.BytesIO()
+    rgb(image).save(target, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"

@@ -1,0 +1,1 @@
+"""Reading: the words on a picture, and where they stand."""

@@ -1,0 +1,1 @@
+"""How well texts go with pictures."""

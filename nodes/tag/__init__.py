@@ -1,0 +1,1 @@
+"""Tags: what a picture shows, in words of a fixed list."""

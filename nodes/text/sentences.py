@@ -1,0 +1,16 @@
+"""A text cut into sentences."""
+
+from studio import Node
+
+from .._sentences import sentences
+
+
+class Sentences(Node):
+    """The sentences of a text in order; a blank line ends one too, and abbreviations do not."""
+
+    version = "1"
+    inline = True
+
+    def run(self, text: str) -> list[str]:
+        """Cut it."""
+        return sentences(text)

@@ -1,0 +1,1 @@
+"""Films taken apart: pictures and sound."""

@@ -1,0 +1,1 @@
+"""Tiny trained weights of our own, and what made them: see README.md."""
