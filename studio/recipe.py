@@ -17,7 +17,7 @@ from studio.worker import Recipe
 
 __all__ = ["recipe_of", "recipe_of_node"]
 
-_TOGETHER = 8  # tasks at once for nodes that know how, where the graph says nothing
+_BATCH = 8  # tasks that a node which computes several together is given at once, if nobody says otherwise
 
 
 def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigests) -> Recipe:
@@ -25,9 +25,8 @@ def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigest
     resources = step.resources
     if not step.gpus_asked:
         resources = _within_reach(resources, machine)
-    node = step.definition.node
-    batch = step.batch or (_TOGETHER if node.run_batch else 1)
-    return replace(_recipe(step.definition, config, resources, files), replicas=step.replicas or 1, batch=batch)
+    made = _recipe(step.definition, config, resources, files)
+    return replace(made, replicas=step.replicas or 1, batch=step.batch or made.batch)
 
 
 def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests) -> Recipe:
@@ -40,7 +39,8 @@ def _recipe(definition: Definition, config: BaseModel, resources: Resources, fil
     node = definition.node
     parts = [_source(definition, files), config.model_dump_json(), _model(node, config, files), str(resources)]
     key = f"{definition.name} {of_data(parts)[:24]}"
-    return Recipe(key, definition.name, node, config, resources, definition.portable)
+    batch = _BATCH if node.run_batch is not None else 1
+    return Recipe(key, definition.name, node, config, resources, definition.portable, batch=batch)
 
 
 def _source(definition: Definition, files: FileDigests) -> str:

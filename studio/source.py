@@ -17,7 +17,7 @@ from types import FunctionType
 from studio.digest import Uncacheable, canonical, of_data
 from studio.node import Node
 
-__all__ = ["source_digest"]
+__all__ = ["parsed", "source_digest"]
 
 _VIEW = f"source-1-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 
@@ -57,11 +57,12 @@ def _with_neighbours(file: Path, view: View) -> list[str]:
 
 def _read(file: Path) -> str:
     """The digest of what a file says; below it, the files that it may import relatively."""
-    tree = _parsed(file.read_bytes())
+    tree = parsed(file.read_bytes())
     return "\n".join([_tree_digest(tree), *sorted(set(_beside(tree)))])
 
 
-def _parsed(source: str | bytes) -> ast.Module:
+def parsed(source: str | bytes) -> ast.Module:
+    """The syntax tree of a source, in one thread at a time."""
     with _PARSING:
         return ast.parse(source)
 
@@ -95,7 +96,7 @@ def _class_digest(cls: type[Node]) -> str:
 
 def _function_digest(function: FunctionType) -> str:
     try:
-        return _tree_digest(_parsed(textwrap.dedent(inspect.getsource(function))))
+        return _tree_digest(parsed(textwrap.dedent(inspect.getsource(function))))
     except (OSError, TypeError, SyntaxError):
         raise Uncacheable(f"the source of {function.__qualname__} cannot be found") from None
 

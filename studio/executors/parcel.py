@@ -24,6 +24,7 @@ from studio.digest import of_data
 from studio.home import NODES
 from studio.node import Node, Ports, ports_of
 from studio.resources import Resources
+from studio.source import parsed
 from studio.values import KINDS
 from studio.worker import Recipe
 
@@ -150,7 +151,7 @@ def _file_of(module: str) -> str:
 def _imported_by(file: Path, module: str) -> Iterator[str]:
     """The modules that a file imports, at the top or inside of functions; and perhaps some that are none."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for part in ast.walk(ast.parse(file.read_bytes())):
+    for part in ast.walk(parsed(file.read_bytes())):
         if isinstance(part, ast.Import):
             yield from (alias.name for alias in part.names)
         elif isinstance(part, ast.ImportFrom):
