@@ -32,6 +32,8 @@ class Attempt:
     uncached: str = ""  # why it has no key
     leased: bool = False
     tries: int = 0
+    losses: int = 0  # of what it needs
+    again: bool = False  # its outputs were lost, and then its inputs, too
     future: Future[Outcome] | None = None
     ended: bool = False
     announced: bool = False  # told as started, before its worker said so

@@ -51,6 +51,7 @@ from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
 __all__ = ["Run"]
 
+_MOST_LOSSES = 3  # of what one attempt needs, before it fails
 _POLL = 0.05  # seconds between looks at what another process computes
 _WINDOW = 128  # elements of one step that are on their way at a time
 
@@ -84,6 +85,8 @@ class Run:
         self._unrecorded: deque[tuple[Attempt, Done]] = deque()
         self._quick: set[str] = set()  # steps on their way that will soon be done
         self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
+        self._remade: dict[str, Attempt] = {}  # what is made again because it was lost
+        self._bereft: list[Attempt] = []  # what waits for that
         self._awaited: dict[str, Attempt] = {}  # what another run is computing
         self._messages: queue.SimpleQueue[tuple[str, str, Any]] = queue.SimpleQueue()
         self._news: deque[Event] = deque()
@@ -381,6 +384,10 @@ class Run:
             return
         if what == "cancel":
             raise Cancelled("the run was cancelled")
+        if id in self._remade:
+            if what == "ended":
+                self._made_again(self._remade.pop(id), detail)
+            return
         attempt = self._attempts.get(id)
         if attempt is None or attempt.step.id not in self._flow.open:
             return  # it has ended, or was skipped meanwhile
@@ -430,12 +437,58 @@ class Run:
             attempt.future, attempt.tries = None, attempt.tries - 1  # sent ahead of something that was tried again
             attempt.inputs = self._flow.supply.inputs_of(attempt.step, admit=False)
             self._due.append(attempt)
+        elif outcome.lost and attempt.losses < _MOST_LOSSES:
+            self._make_again(attempt)
         elif outcome.retryable and attempt.tries <= attempt.step.retries:
             reason = f"{self._clean(outcome.message)}; trying again"
             self._news.append(StepRestarted(attempt.step.id, reason, element=attempt.element))
             self._submit(attempt)
         else:
             self._failed(attempt, outcome)
+
+    def _make_again(self, attempt: Attempt) -> None:
+        """What an attempt needs was lost with the process that held it: those that made it make it again."""
+        attempt.losses += 1
+        attempt.tries -= 1
+        self._bereft.append(attempt)
+        for maker in sorted(self._plan.makers(attempt.step.edges.values()) & self._flow.made.keys()):
+            step = self._flow.steps[maker]
+            elements = self._elements.get(maker)
+            made = elements.made if elements else {None: self._flow.made[maker]}
+            for element, outputs in made.items():
+                inputs = elements.given[element] if elements and element is not None else {}
+                again = Attempt(step, self._config(step), element, inputs)
+                if _is_fleeting(outputs) and again.id not in self._remade:
+                    self._remade[again.id] = again
+                    self._news.append(
+                        StepRestarted(maker, "what it had made was lost; making it again", element=element)
+                    )
+        for again in [each for each in self._remade.values() if each.future is None]:
+            self._submit(again)
+
+    def _made_again(self, attempt: Attempt, future: Future[Outcome]) -> None:
+        outcome, id = future.result(), attempt.step.id
+        if isinstance(outcome, Failed) and outcome.lost and attempt.losses < _MOST_LOSSES:
+            attempt.again = True
+            self._make_again(attempt)
+            return
+        if isinstance(outcome, Failed):
+            bereft, self._bereft = self._bereft, []
+            for other in bereft:
+                if not other.again:
+                    self._failed(other, outcome)
+            return
+        elements = self._elements.get(id)
+        if elements and attempt.element is not None:
+            elements.made[attempt.element] = outcome.outputs
+        self._flow.made[id] = elements.outputs() if elements else outcome.outputs
+        for follower in self._elements.values():
+            follower.admitted = []  # they stand for what was lost
+        while self._bereft and not self._remade:  # the last to have lost something goes first
+            other = self._bereft.pop()
+            if other.again:
+                self._remade[other.id] = other
+            self._submit(other)
 
     def _succeeded(self, attempt: Attempt, done: Done) -> None:
         if done.unkept and self._keeping:
@@ -537,3 +590,9 @@ class Run:
         """The values of the environment variables that the steps name."""
         named = {name for step in self._plan.steps.values() for names in step.variables.values() for name in names}
         return {value for name in named if len(value := os.environ.get(name, "")) >= 4}
+
+
+def _is_fleeting(outputs: Mapping[str, Artifact]) -> bool:
+    """Whether some of it lies in the memory of a process alone."""
+    leaves = [leaf for artifact in outputs.values() for leaf in artifact.leaves]
+    return any(leaf.live is not None and not leaf.stored and leaf.inline is None for leaf in leaves)
