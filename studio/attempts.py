@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -52,13 +53,22 @@ class Elements:
     step: Step
     given: list[dict[str, Artifact]]  # by element
     admitted: list[dict[str, Artifact]] = field(default_factory=list)  # the same, as workers can take it
-    next: int = 0
+    waiting: deque[int] = field(default_factory=deque)  # those whose turn has not come
     running: int = 0
     made: dict[int, Mapping[str, Artifact]] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
     cached: int = 0
     seconds: float = 0.0
     started: bool = False
+
+    def __post_init__(self) -> None:
+        """The largest first, where several workers share them: none is then left alone with a long one at the end."""
+        order = range(len(self.given))
+        several = (self.step.replicas or 1) > 1
+        self.waiting.extend(sorted(order, key=self._size, reverse=True) if several else order)
+
+    def _size(self, index: int) -> int:
+        return sum(self.given[index][name].size for name in self.step.each)
 
     @property
     def ended(self) -> bool:

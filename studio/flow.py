@@ -180,8 +180,7 @@ class Flow:
         if self.waits_for[step.id]:
             return ""
         for name, edge in step.edges.items():
-            port = step.ports.input(name)
-            if self._look(edge)[0] == _ABSENT and (name in step.each or (port is not None and port.required)):
+            if self._look(edge)[0] == _ABSENT and (name in step.each or step.requires(name)):
                 self.made[step.id] = dict.fromkeys(step.outputs, ABSENT)
                 return f"its input '{name}' ({edge}) is absent"
         return ""

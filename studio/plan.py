@@ -109,6 +109,11 @@ class Step:
         found = {name: port.type for name, port in self.ports.outputs.items()}
         return {name: type_.required().listed() for name, type_ in found.items()} if self.each else found
 
+    def requires(self, name: str) -> bool:
+        """Whether it cannot run without this input."""
+        port = self.ports.input(name)
+        return port is not None and port.required
+
     @property
     def wires(self) -> Iterator[Edge]:
         """All edges that it cannot do without: those of its inputs and of its conditions."""

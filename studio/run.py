@@ -163,14 +163,14 @@ class Run:
 
     def _next_elements(self, elements: Elements) -> None:
         """Takes up elements, as many as may be on their way."""
-        while elements.running < _WINDOW and elements.next < len(elements.given):
-            inputs = elements.given[elements.next]
-            if any(inputs[name].absent and elements.step.ports.inputs[name].required for name in elements.step.each):
-                elements.made[elements.next] = dict.fromkeys(elements.step.outputs, ABSENT)
+        while elements.running < _WINDOW and elements.waiting:
+            index = elements.waiting.popleft()
+            inputs = elements.given[index]
+            if any(inputs[name].absent and elements.step.requires(name) for name in elements.step.each):
+                elements.made[index] = dict.fromkeys(elements.step.outputs, ABSENT)
             else:
                 elements.running += 1
-                self._due.append(self._attempt(elements.step, elements.next, inputs))
-            elements.next += 1
+                self._due.append(self._attempt(elements.step, index, inputs))
         if elements.ended:
             self._elements_ended(elements)
 

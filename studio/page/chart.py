@@ -46,7 +46,8 @@ def by_worker(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
     found: dict[tuple[bool, int], list[Spell]] = {}
     here = set(inline)
     for spell in timeline.spells():
-        found.setdefault((spell.step not in here, spell.worker), []).append(spell)
+        elsewhere = spell.step not in here
+        found.setdefault((elsewhere, spell.worker if elsewhere else -1), []).append(spell)
     return [
         Row(_worker(number, inline=not elsewhere), tuple(_whole(timeline, lane) for lane in in_lanes(spells)))
         for (elsewhere, number), spells in sorted(found.items(), key=lambda each: each[0])
