@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -435,13 +436,23 @@ def _terminated(*_: object) -> None:
 
 
 def _stop_at_once() -> NoReturn:
-    """Ends workers and the process, whatever threads still do; what is cached is whole at any moment."""
+    """Ends in the middle of things; what is cached is whole at any moment."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     click.echo("interrupted", err=True)
+    end(130)
+
+
+def end(code: int) -> NoReturn:
+    """Ends the process with its workers. A Ray of its own is not asked to end, which would take it seconds."""
+    if "ray" not in sys.modules and code != 130:
+        sys.exit(code)
     if executors := sys.modules.get("studio.executors"):
         executors.abandon_all()
-    os._exit(130)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

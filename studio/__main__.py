@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import sys
 
 from studio.home import CLI
 
 
 def main() -> None:
     """Runs the command and ends with its exit code."""
-    sys.exit(importlib.import_module(CLI).main())
+    command = importlib.import_module(CLI)
+    command.end(command.main())
 
 
 if __name__ == "__main__":

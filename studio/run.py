@@ -83,6 +83,7 @@ class Run:
         self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
         self._due: deque[Attempt] = deque()  # attempts whose turn has come
         self._unrecorded: deque[tuple[Attempt, Done]] = deque()
+        self._prepared: set[str] = set()  # steps whose workers have been asked for
         self._quick: set[str] = set()  # steps on their way that will soon be done
         self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
         self._remade: dict[str, Attempt] = {}  # what is made again because it was lost
@@ -294,6 +295,25 @@ class Run:
         if self.cache is None and attempt.element is None and executor.quick(task.recipe):
             self._prepare_after(step)
 
+    def _prepare_workers(self, id: str) -> None:
+        """While a step runs, workers for what will follow it are set up, where there is room."""
+        pending = deque(self._flow.followers[id])
+        while pending:
+            follower = pending.popleft()
+            if follower not in self._flow.open or follower in self._prepared or not self._will_run(follower):
+                continue
+            self._prepared.add(follower)
+            step = self._flow.steps[follower]
+            if not step.definition.node.inline:
+                self._executor(step).prepare(self._recipe(step))
+            pending.extend(self._flow.followers[follower])
+
+    def _will_run(self, id: str) -> bool:
+        """Whether nothing but a failure or the cache can keep a step from running."""
+        step = self._flow.steps[id]
+        sources = [source for edge in step.edges.values() for source in edge.sources]
+        return not step.when and not any(self._may_be_absent(source) for source in sources)
+
     def _admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
         """The inputs, as a worker can take them."""
         inputs = self._flow.supply.inputs_of
@@ -320,6 +340,7 @@ class Run:
     def _can_go_ahead(self, step: Step) -> bool:
         """Whether nothing but the values of quick steps is missing, and nothing depends on what these are."""
         plain = not (step.each or step.when or step.definition.node.inline)
+        plain = plain and not any(self._flow.steps[need].each for need in self._flow.waits_for[step.id])
         edges = list(step.edges.values())
         certain = all(
             edge.form != "first" and not self._may_be_absent(source) for edge in edges for source in edge.sources
@@ -330,7 +351,7 @@ class Run:
         if not source.port:
             return source.name in self._plan.relays
         step = self._flow.steps[source.name]
-        return step.outputs[source.port].optional or bool(step.each) or step.on_error != "fail"
+        return step.outputs[source.port].optional or step.on_error != "fail" or source.name in self._flow.lost
 
     def _catch_up(self, attempt: Attempt) -> None:
         """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
@@ -409,6 +430,9 @@ class Run:
             self._news.append(StepRestarted(step, f"its worker died: {detail}; starting another", element=element))
 
     def _start(self, attempt: Attempt) -> None:
+        if attempt.step.id not in self._prepared:
+            self._prepared.add(attempt.step.id)
+            self._prepare_workers(attempt.step.id)
         elements = self._elements.get(attempt.step.id)
         if elements and not elements.started:
             elements.started = True

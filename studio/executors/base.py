@@ -53,5 +53,8 @@ class Executor(ABC):
         """Whether tasks of this recipe end so soon that what follows should be submitted at once, on promises."""
         return False
 
+    def prepare(self, recipe: Recipe) -> None:  # noqa: B027  those who can, do
+        """Sets a worker up that will soon be asked for, if there is room and it costs nobody theirs."""
+
     def wake(self) -> None:  # noqa: B027  most have nothing to do
         """Begins whatever takes long to begin, without waiting for it."""

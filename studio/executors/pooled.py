@@ -146,6 +146,9 @@ class PooledExecutor(Executor):
             self._await(job, makers)
         return job.future
 
+    def prepare(self, recipe: Recipe) -> None:
+        self.preload(recipe)
+
     def preload(self, recipe: Recipe) -> bool:
         """Starts a worker before any task asks for one; False if that would send another away, or never fits."""
         assert self.machine
@@ -263,6 +266,8 @@ class PooledExecutor(Executor):
             if not closed:
                 job.since = time.monotonic()
                 self._queue.add(job)
+                if self.pool.of(job.task.recipe.key, State.STARTING):
+                    job.notify("loading", "")
         if closed:
             job.end(Failed("the executor was closed", retryable=False))
         self._pump()
