@@ -127,6 +127,8 @@ class RayExecutor(PooledExecutor):
                 hint = "--executor local does without it"
                 started.set_result(Failed(f"Ray did not start: {why} ({hint})", exit_code=5, retryable=False))
                 return
+            if worker not in self.pool.residents:
+                return  # stopped before Ray was there
             try:
                 self._begin_actor(worker, recipe, started)
             except Exception as raised:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 import studio
+from studio.executors import close_all
 from tests.door import load, ran, run_log
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -218,10 +219,11 @@ cluster.shutdown()
 
 
 def test_nothing_is_left_of_all_this(ray_executor):
-    """The workers of the shared executor are those that its pool knows of."""
-    known = {ray_executor.process(worker) for worker in ray_executor.pool.residents}
-    end = time.monotonic() + 10
+    """The workers of this process are those that its executors know of."""
+    close_all()  # other tests had one of their own
+    end = time.monotonic() + 20
     while time.monotonic() < end:
+        known = {ray_executor.process(worker) for worker in ray_executor.pool.residents}
         hosts = {p.pid for p in psutil.Process().children(recursive=True) if "_Host" in " ".join(p.cmdline() or [])}
         if hosts <= known:
             return
