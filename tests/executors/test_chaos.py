@@ -219,12 +219,14 @@ cluster.shutdown()
 
 
 def test_nothing_is_left_of_all_this(ray_executor):
-    """The workers of this process are those that its executors know of."""
+    """The workers on this Ray are those that its executors know of (a Studio that is up has a Ray of its own)."""
     close_all()  # other tests had one of their own
     end = time.monotonic() + 20
     while time.monotonic() < end:
         known = {ray_executor.process(worker) for worker in ray_executor.pool.residents}
-        hosts = {p.pid for p in psutil.Process().children(recursive=True) if "_Host" in " ".join(p.cmdline() or [])}
+        parents = {psutil.Process(process).ppid() for process in known}
+        children = psutil.Process().children(recursive=True)
+        hosts = {p.pid for p in children if p.ppid() in parents and "_Host" in " ".join(p.cmdline() or [])}
         if hosts <= known:
             return
         time.sleep(0.2)
