@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import replace
 
@@ -37,18 +38,23 @@ def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests)
 def _recipe(definition: Definition, config: BaseModel, resources: Resources, files: FileDigests) -> Recipe:
     """Other code, config, weights or resources are another worker's."""
     node = definition.node
-    parts = [_source(definition, files), config.model_dump_json(), _model(node, config, files), str(resources)]
+    source = _source(node, files)  # type: ignore[arg-type]  # a class is hashable
+    parts = [source, config.model_dump_json(), _model(node, config, files), str(resources)]
     key = f"{definition.name} {of_data(parts)[:24]}"
     batch = _BATCH if node.run_batch is not None else 1
     return Recipe(key, definition.name, node, config, resources, definition.portable, batch=batch)
 
 
-def _source(definition: Definition, files: FileDigests) -> str:
-    """What tells the code of a node apart; where only this process can tell, something of its own."""
+@functools.lru_cache(maxsize=1024)
+def _source(node: type[Node], files: FileDigests) -> str:
+    """What tells the code of a node apart; where only this process can tell, something of its own.
+
+    Asked once: what was loaded stays what it is, whatever becomes of its file.
+    """
     try:
-        return source_digest(definition.node, files.view)
+        return source_digest(node, files.view)
     except Uncacheable:
-        return f"{os.getpid()} {id(definition.node)}"
+        return f"{os.getpid()} {id(node)}"
 
 
 def _model(node: type[Node], config: BaseModel, files: FileDigests) -> str:
