@@ -6,9 +6,10 @@ import io
 import struct
 from functools import cached_property
 from pathlib import Path
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self
 
-from studio.values.base import Media, MediaKind
+from studio.values.base import TEMPORARY, Media, MediaKind, frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,8 @@ class Audio(Media):
 
     def __init__(self, samples: NDArray[Any], rate: int) -> None:
         self.rate = _checked_rate(rate)
-        self.__dict__["samples"] = _as_float32(samples)
+        given = getrefcount(samples) <= TEMPORARY
+        self.__dict__["samples"] = _as_float32(samples, given=given)
         self._source: bytes | None = None
 
     @classmethod
@@ -132,7 +134,8 @@ def _checked_rate(rate: Any) -> int:
     return number
 
 
-def _as_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
+def _as_float32(samples: NDArray[Any], *, given: bool = False) -> NDArray[np.float32]:
+    """The samples checked, and read-only; a copy, unless they were `given` away or made here."""
     import numpy as np
 
     array = np.asarray(samples)
@@ -148,9 +151,7 @@ def _as_float32(samples: NDArray[Any]) -> NDArray[np.float32]:
     array = np.ascontiguousarray(array[:, 0] if mono else array, dtype=np.float32)
     if not np.isfinite(array).all():
         raise ValueError("samples hold NaN or infinity")
-    array = array if not array.flags.writeable else array.copy()
-    array.flags.writeable = False
-    return array
+    return frozen(array, samples, given=given)
 
 
 def _decode(data: bytes) -> tuple[NDArray[np.float32], int]:

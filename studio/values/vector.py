@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self
 
-from studio.values.base import Media, MediaKind
+from studio.values.base import TEMPORARY, Media, MediaKind, frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,14 +22,12 @@ class Vector(Media):
     def __init__(self, array: NDArray[Any] | list[Any]) -> None:
         import numpy as np
 
-        array = np.asarray(array)
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"a vector holds floats, integers or bools, not {array.dtype}")
-        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-        if array.flags.writeable:
-            array = array.copy()
-            array.flags.writeable = False
-        self.array = array
+        given = getrefcount(array) <= TEMPORARY
+        plain = np.asarray(array)
+        if plain.dtype.kind not in "fiub":
+            raise ValueError(f"a vector holds floats, integers or bools, not {plain.dtype}")
+        plain = np.ascontiguousarray(plain if plain.dtype.isnative else plain.astype(plain.dtype.newbyteorder("=")))
+        self.array = frozen(plain, array, given=given)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
