@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -41,24 +40,30 @@ def load(
     """A graph: from a YAML file, the bare name of a shipped one, YAML text (any with a line break), or a mapping.
 
     nodes: classes of your own, which the graph names by their class names.
-    settings: config to set over what the graph says: {"hear.model": "small"}.
+    settings: config to set over what the graph says: {"hear.model": "small"}; of a graph inside it,
+        {"dubbed/hear.model": "small"}.
     GraphError tells, with their places, what keeps the text from being read; `check` tells the rest.
     """
     document, folder = _document(source)
-    return Graph(GraphSpec.of(_set(document, settings or {})), Registry(nodes, folder))
+    chosen = dict(settings or {})
+    own = {name: value for name, value in chosen.items() if "/" not in name}
+    inner = {name: value for name, value in chosen.items() if "/" in name}
+    return Graph(GraphSpec.of(document, own), Registry(nodes, folder), inner)
 
 
 class Graph:
     """A DAG of steps with named inputs and outputs. It holds no state of any run: use it from many threads."""
 
-    def __init__(self, spec: GraphSpec, registry: Registry) -> None:
+    def __init__(self, spec: GraphSpec, registry: Registry, settings: Mapping[str, Any] | None = None) -> None:
+        """The settings are those of graphs inside it: {"dubbed/hear.model": "small"}."""
         self._spec = spec
         self._registry = registry
+        self._settings = settings or {}
 
     @functools.cached_property
     def plan(self) -> Plan:
         """The graph with its nodes found, wired and typed; GraphError holds all that is wrong."""
-        return bind(self._spec, self._registry)
+        return bind(self._spec, self._registry, self._settings)
 
     @property
     def name(self) -> str:
@@ -170,19 +175,3 @@ def _document(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path]:
         hint = did_you_mean(path.stem, shipped) or f"Shipped graphs: {', '.join(shipped)}."
         raise UsageError(f"there is no graph '{source}': neither a file nor a shipped one. {hint}")
     return GraphSpec.document(path), path.parent
-
-
-def _set(document: Document, settings: Mapping[str, Any]) -> Document:
-    """The document with some config set over what it says."""
-    if not settings or not isinstance(document.data, dict):
-        return document
-    changed = copy.copy(document)
-    changed.data = copy.deepcopy(document.data)
-    nodes = changed.data.get("nodes") or {}
-    for name, value in settings.items():
-        step, _, key = name.partition(".")
-        if not key or not isinstance(nodes, dict) or not isinstance(nodes.get(step), dict):
-            hint = did_you_mean(step, nodes) or f"Steps: {', '.join(nodes)}."
-            raise UsageError(f"'{name}' is no STEP.FIELD of this graph. {hint}")
-        nodes[step]["with"] = {**(nodes[step].get("with") or {}), key: value}
-    return changed

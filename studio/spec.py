@@ -5,6 +5,7 @@ It has met no node class: names of nodes, ports and config fields are checked by
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from studio.condition import Condition
 from studio.document import Document, Path
-from studio.errors import GraphError, Problem, did_you_mean
+from studio.errors import GraphError, Problem, UsageError, did_you_mean
 from studio.resources import Resources
 from studio.values import KINDS, PortType
 
@@ -222,11 +223,6 @@ class GraphSpec(_Strict):
             bare["nodes"] = {name: _bare(step) if isinstance(step, dict) else step for name, step in nodes.items()}
         return {key: value for key, value in bare.items() if value is not None}
 
-    @classmethod
-    def read(cls, path: str | FilePath) -> GraphSpec:
-        """From a file; GraphError where it cannot be read as YAML at all."""
-        return cls.of(cls.document(path))
-
     @staticmethod
     def document(path: str | FilePath) -> Document:
         """The document in a file."""
@@ -237,8 +233,12 @@ class GraphSpec(_Strict):
             raise GraphError([Problem(str(path), 0, 0, why)]) from None
 
     @classmethod
-    def of(cls, document: Document) -> GraphSpec:
-        """From a document. What is malformed is left out and told in `problems`, so that all can be told at once."""
+    def of(cls, document: Document, settings: Mapping[str, Any] | None = None) -> GraphSpec:
+        """From a document. What is malformed is left out and told in `problems`, so that all can be told at once.
+
+        settings: config to set over what it says, by STEP.FIELD; UsageError where there is no such step.
+        """
+        document = _set(document, settings or {})
         if not isinstance(document.data, Mapping):
             what = "nothing" if document.data is None else _shown(document.data)
             raise GraphError(
@@ -283,6 +283,22 @@ class GraphSpec(_Strict):
     def problem(self, path: Path, message: str, hint: str = "", key: bool = False) -> Problem:
         """A problem at a path of the document: ('nodes', 'hear', 'use')."""
         return self._document.problem(path, message, hint, key)
+
+
+def _set(document: Document, settings: Mapping[str, Any]) -> Document:
+    """The document with some config set over what it says."""
+    if not settings or not isinstance(document.data, dict):
+        return document
+    changed = copy.copy(document)
+    changed.data = copy.deepcopy(document.data)
+    nodes = changed.data.get("nodes") or {}
+    for name, value in settings.items():
+        step, _, key = name.partition(".")
+        if not key or not isinstance(nodes, dict) or not isinstance(nodes.get(step), dict):
+            hint = did_you_mean(step, nodes) or f"Steps: {', '.join(nodes)}."
+            raise UsageError(f"'{name}' is no STEP.FIELD of this graph. {hint}")
+        nodes[step]["with"] = {**(nodes[step].get("with") or {}), key: value}
+    return changed
 
 
 def _bare(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from studio.errors import GraphError, Problem, did_you_mean
+from studio.errors import GraphError, Problem, UsageError, did_you_mean
 from studio.inlining import Uneven, depends, spread
 from studio.node import Port, ports_of
 from studio.plan import Edge, GraphInput, Guard, Plan, Relay, Source, Step, filled, variables_in
@@ -30,9 +30,12 @@ __all__ = ["bind"]
 _OF_A_GRAPH = {"use", "with_", "in_", "each", "when"}  # words that a step which is a graph can have
 
 
-def bind(spec: GraphSpec, registry: Registry) -> Plan:
-    """A plan, or GraphError with every problem of form, names, types and wiring."""
-    binder = _Binder(spec, registry)
+def bind(spec: GraphSpec, registry: Registry, settings: Mapping[str, Any] | None = None) -> Plan:
+    """A plan, or GraphError with every problem of form, names, types and wiring.
+
+    settings: config to set over what graphs inside the graph say: {"dubbed/hear.model": "small"}.
+    """
+    binder = _Binder(spec, registry, settings or {})
     plan = binder.plan()
     if binder.problems:
         raise GraphError(binder.problems)
@@ -43,9 +46,17 @@ def bind(spec: GraphSpec, registry: Registry) -> Plan:
 class _Binder:
     """Binds one spec, with the graphs inside it, and gathers what is wrong."""
 
-    def __init__(self, spec: GraphSpec, registry: Registry, prefix: str = "", trail: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        spec: GraphSpec,
+        registry: Registry,
+        settings: Mapping[str, Any],
+        prefix: str = "",
+        trail: tuple[Path, ...] = (),
+    ) -> None:
         self._spec = spec
         self._registry = registry
+        self._settings = settings  # of the graphs inside, by their paths from here
         self._prefix = prefix
         self._trail = trail  # files that this one is inside of
         self.problems: list[Problem] = list(spec.problems)
@@ -78,6 +89,9 @@ class _Binder:
         for id in spec.nodes:
             if (face := self._face(id)) is not None:
                 self.scope.add_step(id, face)
+        for name in self._settings:
+            if name.partition("/")[0] not in spec.nodes:
+                raise UsageError(f"'{name}' is no STEP/STEP.FIELD: there is no step '{name.partition('/')[0]}'")
         for id, step in spec.nodes.items():
             if id in self._inner:
                 self._splice(id, step)
@@ -124,12 +138,17 @@ class _Binder:
             loop = " -> ".join([*(each.name for each in trail), path.name])
             self._tell(("nodes", id, "use"), f"step '{id}': a graph cannot be inside itself: {loop}")
             return None
+        settings = {
+            name.partition("/")[2]: value for name, value in self._settings.items() if name.startswith(f"{id}/")
+        }
+        own = {name: value for name, value in settings.items() if "/" not in name}
+        deeper = {name: value for name, value in settings.items() if "/" in name}
         try:
-            spec = GraphSpec.read(path)
+            spec = GraphSpec.of(GraphSpec.document(path), own)
         except GraphError as error:
             self.problems += error.problems
             return None
-        inner = _Binder(spec, self._registry.within(path.parent), f"{self._prefix}{id}/", trail)
+        inner = _Binder(spec, self._registry.within(path.parent), deeper, f"{self._prefix}{id}/", trail)
         inner.bind()
         self.problems += inner.problems
         self._inner[id] = inner

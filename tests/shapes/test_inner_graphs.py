@@ -97,3 +97,15 @@ def test_it_draws(folder):
     outer = "inputs: {t: text}\nnodes: {a: {use: ./deep/inner.yaml, in: {text: t}}}\noutputs: {a: a.text}"
     for form in ("text", "mermaid", "svg"):
         assert "a/pair" in graph(folder, outer).draw(form)
+
+
+def test_settings_reach_inside(folder):
+    (folder / "middle.yaml").write_text(
+        "inputs: {t: text}\nnodes: {inner: {use: ./deep/inner.yaml, in: {text: t}}}\noutputs: {up: inner.up}"
+    )
+    path = folder / "outer.yaml"
+    path.write_text("inputs: {t: text}\nnodes: {m: {use: ./middle.yaml, in: {t: t}}}\noutputs: {x: m}")
+    assert run_log(load(path, settings={"m/inner/up.end": "?"}), t="x").outputs == {"x": "X?"}
+    for wrong in ("n/up.end", "m/up.end", "m/inner/nobody.end"):
+        with pytest.raises(studio.UsageError, match=wrong.rpartition("/")[2].partition(".")[0]):
+            load(path, settings={wrong: "?"}).check()
