@@ -58,7 +58,8 @@ class Elements:
     made: dict[int, Mapping[str, Artifact]] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
     cached: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # that those took which ran
+    saved: float = 0.0  # that the cached ones once took
     started: bool = False
 
     def __post_init__(self) -> None:

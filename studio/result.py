@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ from studio.worker import unpack
 __all__ = ["Result", "StepResult"]
 
 
+_ENDINGS: dict[type[Event], str] = {StepCached: "cached", StepFinished: "done", StepFailed: "failed"}
+
+
 @dataclass(frozen=True)
 class StepResult:
     """How one step ended: done, cached, replaced (it failed, and something stands in for it), failed or skipped."""
@@ -38,10 +42,12 @@ class StepResult:
     key: str = ""
     message: str = ""
     spans: Mapping[str, float] = field(default_factory=dict)
+    elements: Mapping[str, int] = field(default_factory=dict)  # how they ended, of a step with `each`
 
     def as_data(self) -> dict[str, Any]:
-        """As plain data, without the message where there is none."""
-        shown = {"status": self.status, "seconds": self.seconds, "key": self.key}
+        """As plain data, without the message and the elements where there are none."""
+        shown: dict[str, Any] = {"status": self.status, "seconds": self.seconds, "key": self.key}
+        shown |= {"elements": dict(self.elements)} if self.elements else {}
         return {**shown, "message": self.message} if self.message else shown
 
 
@@ -55,22 +61,25 @@ class Result(Mapping[str, Any]):
         self.artifacts: dict[str, Artifact] = {}
         self.steps: dict[str, StepResult] = {}
         self._loaded: dict[str, Any] = {}
+        self._elements: dict[str, Counter[str]] = {}  # of steps that run once per element, how these ended
         self.failures: dict[str, str] = {}
         self.exit_code = 0
 
     def hear(self, event: Event) -> None:
         """Takes in one event of the run."""
         if isinstance(event, StepEvent) and event.element is not None:
-            return  # what became of the step as a whole is told, too
+            if ending := _ENDINGS.get(type(event)):  # what became of the step as a whole is told, too
+                self._elements.setdefault(event.step, Counter())[ending] += 1
+            return
         match event:
             case RunStarted(graph=graph):
                 self.graph = graph
             case StepCached(step=step, key=key):
-                self.steps[step] = StepResult("cached", 0.0, key)
+                self.steps[step] = StepResult("cached", 0.0, key, elements=self._ends_of(step))
             case StepFinished(step=step, key=key, seconds=seconds, spans=spans):
-                self.steps[step] = StepResult("done", seconds, key, spans=spans)
+                self.steps[step] = StepResult("done", seconds, key, spans=spans, elements=self._ends_of(step))
             case StepFailed(step=step, message=message, exit_code=code):
-                self.steps[step] = StepResult("failed", message=message)
+                self.steps[step] = StepResult("failed", message=message, elements=self._ends_of(step))
                 self.failures[step] = message
                 self.exit_code = max(self.exit_code, code)
             case StepReplaced(step=step, message=message, outputs=instead):
@@ -79,6 +88,9 @@ class Result(Mapping[str, Any]):
                 self.steps[step] = StepResult("skipped", message=reason)
             case RunFinished(outputs=outputs, seconds=seconds):
                 self.artifacts, self.seconds = dict(outputs), seconds
+
+    def _ends_of(self, step: str) -> dict[str, int]:
+        return dict(self._elements.get(step, {}))
 
     def require(self) -> Result:
         """Itself, or StepError if a step failed."""

@@ -187,7 +187,7 @@ class Run:
             return
         outputs = elements.outputs()
         if elements.cached == len(elements.given):
-            self._news.append(StepCached(step.id, "", outputs, elements.seconds))
+            self._news.append(StepCached(step.id, "", outputs, elements.saved))
         else:
             self._news.append(StepFinished(step.id, "", outputs, elements.seconds))
         self._skip(self._flow.end(step.id, outputs))
@@ -564,7 +564,8 @@ class Run:
             return
         elements = self._elements[attempt.step.id]
         elements.made[attempt.element] = outputs
-        elements.seconds += seconds
+        elements.seconds += 0.0 if cached else seconds
+        elements.saved += seconds if cached else 0.0
         elements.cached += cached
         self._element_ended(elements, attempt)
 

@@ -41,6 +41,9 @@ def test_elements_are_cached_one_by_one(tmp_path):
     assert ran(tmp_path / "tally") == 4
     log = run_log(each(tmp_path), ts=["new", "b"])
     assert log.result.steps["c"].status == "cached"
+    mixed = run_log(each(tmp_path), ts=["newer", "b", "a"]).result.steps["c"]
+    assert mixed.elements == {"done": 1, "cached": 2}
+    assert mixed.as_data()["elements"] == {"done": 1, "cached": 2}
     assert {event.element for event in log.of(studio.StepCached)} == {0, 1, None}
 
 
