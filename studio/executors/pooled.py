@@ -265,9 +265,10 @@ class PooledExecutor(Executor):
             closed = self._closed
             if not closed:
                 job.since = time.monotonic()
+                key = job.task.recipe.key
+                if key not in self._queue and self.pool.of(key, State.STARTING):
+                    job.notify("loading", "")  # the first in line; those behind it wait for their turn
                 self._queue.add(job)
-                if self.pool.of(job.task.recipe.key, State.STARTING):
-                    job.notify("loading", "")
         if closed:
             job.end(Failed("the executor was closed", retryable=False))
         self._pump()
