@@ -34,7 +34,7 @@ __all__ = ["InputLost", "PooledExecutor", "Started", "WorkerDied", "WorkerUnreac
 _MOST_DEATHS = 3  # of workers, for one task
 _MOST_LOSSES = 12  # of workers that could not be reached, for one task: it is hardly to blame for that
 _QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
-_KEEP = 0.2  # seconds, at least, that an idle worker is kept where more work for it is likely
+_KEEP = 0.5  # seconds, at least, that an idle worker is kept where more work for it is likely
 _PATIENCE = 10.0  # seconds, at least, before room is made by force
 _LOADS_WORTH = 10  # so many times its own loading time a worker waits before that
 _LOADING_LIMIT = 1800.0  # seconds; a worker that is not ready by then never will be
@@ -89,6 +89,7 @@ class PooledExecutor(Executor):
         self._queue = Queue()
         self._loading: dict[int, _Loading] = {}
         self._running: dict[int, list[Job]] = {}
+        self._seen: dict[str, float] = {}  # when each run last gave a task
         self._rested: dict[int, float] = {}  # since when a worker is idle
         self._processes: dict[int, int] = {}
         self._recipes: dict[int, Recipe] = {}
@@ -264,7 +265,7 @@ class PooledExecutor(Executor):
         with self._mutex:
             closed = self._closed
             if not closed:
-                job.since = time.monotonic()
+                job.since = self._seen[job.task.run] = time.monotonic()
                 key = job.task.recipe.key
                 if key not in self._queue and self.pool.of(key, State.STARTING):
                     job.notify("loading", "")  # the first in line; those behind it wait for their turn
@@ -426,12 +427,12 @@ class PooledExecutor(Executor):
         """Whether an idle worker may make room: nobody waits for it, and it is not likely that somebody soon will.
 
         More is likely where it had more than one task, or where several runs go on, as long as any
-        other worker is busy. It is then kept for as long as it took to load: to load it once too often
-        costs no more than having waited.
+        other worker is busy or several runs were here a moment ago. It is then kept for as long as it
+        took to load: to load it once too often costs no more than having waited.
         """
         if resident.key in self._queue:
             return False
-        if not self._running and not self._loading:
+        if not self._running and not self._loading and len(self._recent(now)) < 2:
             return True
         if resident.tasks < 2 and len(self._runs()) < 2:
             return True
@@ -440,6 +441,11 @@ class PooledExecutor(Executor):
         if left > 0:
             self._look_again_in(left)
         return left <= 0
+
+    def _recent(self, now: float) -> set[str]:
+        """The runs that gave a task lately: one that is between two steps has nothing here."""
+        self._seen = {run: at for run, at in self._seen.items() if now - at < _KEEP}
+        return set(self._seen)
 
     def _runs(self) -> set[str]:
         """The runs that have tasks here."""

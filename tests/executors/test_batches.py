@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -163,10 +164,12 @@ class Stage(studio.Node):
     class Config(studio.Node.Config):
         tally: str
         number: int = 0
+        loading: float = 0.0
 
     def setup(self) -> None:
         with open(self.config.tally, "a") as file:
             file.write(f"{self.config.number}\n")
+        time.sleep(self.config.loading)  # a model is kept for as long as it took to load
 
     def run(self, text: str) -> str:
         return f"{text}{self.config.number}"
@@ -177,7 +180,7 @@ def test_six_models_on_two_gpus(executor, tally, together):
     """Twenty inputs through six models of which two fit: a hand-planned order of stages loads each once."""
     steps = [
         f"  s{n}: {{use: Stage, in: {{text: {f's{n - 1}' if n else 'text'}}}, "
-        f"with: {{tally: '{tally}', number: {n}}}, resources: {{gpus: 0.6}}}}"
+        f"with: {{tally: '{tally}', number: {n}, loading: {1.0 if together else 0.0}}}, resources: {{gpus: 0.6}}}}"
         for n in range(6)
     ]
     graph = studio.load("inputs: {text: text}\nnodes:\n" + "\n".join(steps) + "\noutputs: {x: s5}", nodes=[Stage])

@@ -426,7 +426,7 @@ def test_a_model_that_is_idle_leaves_once_it_was_kept_long_enough(puppets):
     puppets.finish(1)
     waiting = submit(puppets, late, "late", run="another")
     assert puppets.loads == ["long", "quick"]
-    time.sleep(0.5)
+    time.sleep(1)
     assert puppets.loads == ["long", "quick", "late"]
     assert not waiting["late"].done()
 
