@@ -149,9 +149,17 @@ def _as_float32(samples: NDArray[Any], *, given: bool = False) -> NDArray[np.flo
         raise ValueError("sound of no length")
     mono = array.ndim == 2 and array.shape[1] == 1  # one shape for one sound, as it comes back from a file
     array = np.ascontiguousarray(array[:, 0] if mono else array, dtype=np.float32)
-    if not np.isfinite(array).all():
+    if not _all_finite(array):
         raise ValueError("samples hold NaN or infinity")
     return frozen(array, samples, given=given)
+
+
+def _all_finite(array: NDArray[np.float32]) -> bool:
+    """Whether no sample is NaN or infinite. The sum of squares tells in half the time, and without a mask to fill."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.vdot(array, array)) or np.isfinite(array).all())
 
 
 def _decode(data: bytes) -> tuple[NDArray[np.float32], int]:

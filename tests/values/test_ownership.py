@@ -1,5 +1,7 @@
 """Arrays that a caller may still write to are copied; those that nobody else holds are taken as they are."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -52,3 +54,17 @@ def test_what_nobody_holds_is_not_copied():
     sound = Audio(fresh(100_000), 8000)  # not in the assert, which pytest takes apart
     vector = Vector(fresh(100_000))
     assert [each.__array_interface__["data"][0] for each in (sound.samples, vector.array)] == places
+
+
+@pytest.mark.skipif(not TEMPORARY, reason="this Python does not tell who holds an argument")
+def test_what_was_made_of_values_that_came_by_pickle_is_not_copied_either():
+    received = pickle.loads(pickle.dumps(np.zeros(100_000, np.float32), protocol=5))
+    places = []
+
+    def louder():
+        array = received + 1
+        places.append(array.__array_interface__["data"][0])
+        return array
+
+    sound = Audio(louder(), 8000)
+    assert sound.samples.__array_interface__["data"][0] == places[0]
