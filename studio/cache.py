@@ -28,13 +28,35 @@ from studio.plan import Step
 from studio.source import source_digest
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store, write_atomically
 
-__all__ = ["Cache", "Parts", "Record", "default_folder"]
+__all__ = ["Basis", "Cache", "Parts", "Record", "default_folder"]
 
-_SCHEME = 1  # raised when keys or records change their form
+_SCHEME = 2  # raised when keys or records change their form
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
 _MOST_COMPARED = 200  # records read to say why a key is new
 
 Parts = dict[str, Any]  # what a key is made of, in clear
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a key is made of, apart from the inputs of its task."""
+
+    parts: Parts
+    digest: str
+
+    def key(self, inputs: Mapping[str, Artifact]) -> str:
+        """The key of a task; Uncacheable names an input whose content is not known."""
+        lines = [self.digest]
+        for name in sorted(inputs):
+            artifact = inputs[name]
+            if artifact.digest is None:
+                raise Uncacheable(f"the content of its input '{name}' is not known")
+            lines += name, _kind(artifact), artifact.digest
+        return of_bytes("\n".join(lines).encode())
+
+    def with_inputs(self, inputs: Mapping[str, Artifact]) -> Parts:
+        """All that a key is made of."""
+        return {**self.parts, "inputs": {name: [_kind(artifact), artifact.digest] for name, artifact in inputs.items()}}
 
 
 @dataclass(frozen=True)
@@ -71,15 +93,15 @@ class Cache:
 
     # Keys --------------------------------------------------------------------
 
-    def parts(self, step: Step, config: BaseModel) -> Parts:
-        """What a step's key is made of, apart from its inputs.
+    def basis(self, step: Step, config: BaseModel) -> Basis:
+        """What the keys of a step's tasks have in common.
 
         Uncacheable says what has no canonical form; ModelUnavailable that the weights are not here yet.
         """
         node = step.definition.node
         if not node.repeatable(config):
             raise Uncacheable("it samples without a seed")
-        return {
+        parts = {
             "scheme": _SCHEME,
             "node": step.definition.name,
             "version": node.version,
@@ -87,6 +109,7 @@ class Cache:
             "config": self._config(step, config),
             "model": self._model(node, config),
         }
+        return Basis(parts, of_data(parts))
 
     def _model(self, node: type[Node], config: BaseModel) -> object:
         try:
@@ -95,19 +118,6 @@ class Cache:
             raise
         except Exception as error:
             raise Uncacheable(f"the identity of its model cannot be told: {error}") from None
-
-    @staticmethod
-    def with_inputs(parts: Parts, inputs: Mapping[str, Artifact]) -> Parts:
-        """The parts, complete."""
-        return {**parts, "inputs": {name: [_kind(artifact), artifact.digest] for name, artifact in inputs.items()}}
-
-    @staticmethod
-    def key(parts: Parts) -> str:
-        """The digest of the parts."""
-        for name, (_, digest) in parts["inputs"].items():
-            if digest is None:
-                raise Uncacheable(f"the content of its input '{name}' is not known")
-        return of_data(parts)
 
     def _config(self, step: Step, config: BaseModel) -> Parts:
         shown: Parts = config.model_dump(mode="json")

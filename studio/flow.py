@@ -1,4 +1,4 @@
-"""Flow: how far a run of a plan has come: which steps have ended, and how, and which can go now.
+"""Course and Flow: how far an item has come on its way through a plan: which steps ended, and how, and which can go.
 
 It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it is
 lost: it failed, or needs something that did. What an end means for others is worked out here.
@@ -10,51 +10,73 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from studio.cache import Cache
 from studio.executors.live import fetched
 from studio.inputs import Supply
 from studio.plan import Edge, Plan, Source, Step
 from studio.store import ABSENT, Artifact
 from studio.worker import unpack
 
-__all__ = ["Consequence", "Flow"]
+__all__ = ["Consequence", "Course", "Flow"]
 
 Consequence = tuple[str, str]  # a step that is skipped, and why
 _THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
 
 
-class Flow:
-    """The steps that some outputs of a plan need, and what has become of them."""
+class Course:
+    """What of a plan some outputs need, worked out once, however many items take it."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        wanted: set[str],
-        inputs: Mapping[str, object],
-        cache: Cache | None,
-        promised: Callable[[Source], Artifact] | None = None,
-    ) -> None:
-        self._plan, self._wanted, self._cache, self._promised = plan, wanted, cache, promised
+    def __init__(self, plan: Plan, wanted: Iterable[str]) -> None:
+        wanted = set(wanted)
+        self.plan = plan
+        self.ends = {name: edge for name, edge in plan.outputs.items() if name in wanted}
+        self.first = plan.needed(wanted) if plan.outputs else set(plan.steps)  # the others stand in for what fails
         possible = plan.needed(wanted, spares=True) if plan.outputs else set(plan.steps)
-        steps = [plan.steps[id] for id in plan.steps if id in possible]
-        edges = [edge for step in steps for edge in (*step.wires, *step.instead.values())]
-        self.supply = Supply(plan, [*edges, *self._ends], inputs, cache, self._made)
-        self.steps: dict[str, Step] = {}  # those needed so far
+        self.steps = {id: step for id, step in plan.steps.items() if id in possible}
+        self.waits_for = {id: plan.needs[id] & self.first for id in self.steps if id in self.first}
+        self.followers: dict[str, list[str]] = {id: [] for id in self.steps}
+        for id in self.steps:
+            for need in sorted(plan.needs[id] | plan.spares[id]):
+                self.followers[need].append(id)
+        self.certain: set[str] = set()  # steps that only a failure can keep from running
+        for id, step in self.steps.items():
+            if self._is_certain(step):
+                self.certain.add(id)
+
+    @property
+    def edges(self) -> list[Edge]:
+        """All edges that may be read."""
+        of_steps = [edge for step in self.steps.values() for edge in (*step.wires, *step.instead.values())]
+        return [*of_steps, *self.ends.values()]
+
+    def may_be_absent(self, source: Source) -> bool:
+        """Whether a source may turn out to give nothing, though nothing that it needs fails."""
+        if not source.port:
+            return source.name in self.plan.relays or self.plan.inputs[source.name].type.optional
+        step = self.plan.steps[source.name]
+        return step.outputs[source.port].optional or step.on_error != "fail" or source.name not in self.certain
+
+    def _is_certain(self, step: Step) -> bool:
+        sources = [source for edge in step.edges.values() for source in edge.sources]
+        return not (step.when or step.each or any(self.may_be_absent(source) for source in sources))
+
+
+class Flow:
+    """One item on its course: the steps that are needed so far, and what has become of them."""
+
+    def __init__(self, course: Course, supply: Supply, promised: Callable[[Source], Artifact] | None = None) -> None:
+        """The supply is to hear of what is made here; what is on its way can be `promised`."""
+        self._course, self._plan, self._promised = course, course.plan, promised
+        self.supply = supply
+        self.followers = course.followers
         self.made: dict[str, Mapping[str, Artifact]] = {}
         self.lost: dict[str, str] = {}  # by step, the one whose failure it was
+        self.steps: dict[str, Step] = {}  # those needed so far
         self.open: set[str] = set()  # steps that have not come to an end
         self.ready: deque[str] = deque()  # steps whose inputs are there
         self.waits_for: dict[str, set[str]] = {}
         self._falling: set[str] = set()  # failed steps that wait for what stands in for them
-        self.followers: dict[str, list[str]] = {step.id: [] for step in steps}
-        for step in steps:
-            for need in sorted(plan.needs[step.id] | plan.spares[step.id]):
-                self.followers[need].append(step.id)
-        self.first_skipped = self._need(plan.needed(wanted) if plan.outputs else set(plan.steps))
-
-    @property
-    def _ends(self) -> list[Edge]:
-        return [self._plan.outputs[name] for name in self._plan.outputs if name in self._wanted]
+        supply.made = self._made
+        self.first_skipped = self._need(course.first)
 
     # Ends --------------------------------------------------------------------
 
@@ -117,8 +139,7 @@ class Flow:
 
     def outputs(self) -> dict[str, Artifact]:
         """The outputs of the plan that there are."""
-        edges = {name: self._plan.outputs[name] for name in self._plan.outputs if name in self._wanted}
-        ready = {name: edge for name, edge in edges.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
+        ready = {name: edge for name, edge in self._course.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
         self.supply.admit(ready.values())
         return {name: self.supply.artifact(edge) for name, edge in ready.items()}
 
@@ -137,10 +158,10 @@ class Flow:
 
     def _need(self, ids: set[str]) -> list[Consequence]:
         """Takes up steps that were not needed so far."""
-        fresh = [id for id in self._plan.steps if id in ids and id not in self.steps]
-        self.steps |= {id: self._plan.steps[id] for id in fresh}
-        self.open |= set(fresh)
+        fresh = [id for id in self._course.steps if id in ids and id not in self.steps]
+        self.open.update(fresh)
         for id in fresh:
+            self.steps[id] = self._course.steps[id]
             self.waits_for[id] = self._plan.needs[id] & self.open
         skipped: list[Consequence] = []
         for id in fresh:
@@ -172,6 +193,8 @@ class Flow:
 
     def _fate(self, step: Step) -> str:
         """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
+        if not self.lost and step.id in self._course.certain:
+            return ""
         for edge in step.wires:
             state, cause = self._look(edge)
             if state == _LOST:
@@ -213,4 +236,4 @@ class Flow:
 
     def _value(self, edge: Edge) -> Any:
         self.supply.admit([edge])
-        return unpack(self.supply.artifact(edge), fetched, self._cache.store if self._cache else None)
+        return unpack(self.supply.artifact(edge), fetched, self.supply.store)

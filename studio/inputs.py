@@ -7,6 +7,7 @@ checked and copied into the store. So a cached run decodes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from studio.digest import of_bytes, of_file
 from studio.errors import InputError, did_you_mean
 from studio.executors.live import Held
 from studio.plan import Edge, GraphInput, Plan, Source, Step
-from studio.store import ABSENT, Artifact, Damaged
+from studio.store import ABSENT, Artifact, Damaged, Store
 from studio.values import KINDS, PortType
 from studio.worker import pack
 
@@ -24,10 +25,7 @@ __all__ = ["Supply"]
 
 
 class Supply:
-    """Where the inputs of a plan's steps come from: what a run is given, constants, and what steps have made.
-
-    made: the artifact of an output port of a step.
-    """
+    """Where the inputs of a plan's steps come from: what a run is given, constants, and what steps have made."""
 
     def __init__(
         self,
@@ -35,14 +33,29 @@ class Supply:
         edges: Iterable[Edge],
         values: Mapping[str, object],
         cache: Cache | None,
-        made: Callable[[Source], Artifact],
+        later: Iterable[str] = (),
     ) -> None:
-        self._plan, self._cache, self._made = plan, cache, made
+        """What is given `later`, to each item its own, is not asked for here."""
+        self._plan, self._cache = plan, cache
         self._folder = Path(plan.file).parent  # that paths in the graph start from
         read = set(_ends(plan, edges))
-        _check_names(plan, values, read & plan.inputs.keys())
-        self._given = {name: self._input(name, values.get(name)) for name in sorted(read)}
+        self._later = sorted(read & set(later))
+        _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
+        self._given = {name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))}
         self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
+        self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
+
+    def of_item(self, values: Mapping[str, object]) -> Supply:
+        """The supply of one item, with these values; it shares with others what is the same for all."""
+        _check_names(self._plan, values, set(self._later))
+        supply = copy(self)
+        supply._given = self._given | {name: self._input(name, values.get(name)) for name in self._later}
+        return supply
+
+    @property
+    def store(self) -> Store | None:
+        """Where values lie at rest."""
+        return self._cache.store if self._cache else None
 
     def artifact(self, edge: Edge) -> Artifact:
         """What comes along an edge: ABSENT where that is not there, or a part of a gathered list is not."""
@@ -56,7 +69,7 @@ class Supply:
     def of(self, source: Source) -> Artifact:
         """What a source gives."""
         if source.port:
-            return self._made(source)
+            return self.made(source)
         relay = self._plan.relays.get(source.name)
         return self.artifact(relay.edge) if relay and relay.edge else self._given[source.name].artifact
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from studio.cache import Cache, Record
 from studio.digest import Uncacheable
 from studio.errors import ModelUnavailable
-from studio.flow import Flow
+from studio.flow import Course, Flow
+from studio.inputs import Supply
 from studio.plan import Plan, Step
 from studio.store import Artifact
 
@@ -41,7 +42,8 @@ class _Inquiry:
     def __init__(self, plan: Plan, inputs: Mapping[str, object], cache: Cache) -> None:
         self._cache = cache
         self._plan = plan
-        self._flow = Flow(plan, set(plan.outputs), inputs, cache)
+        course = Course(plan, plan.outputs)
+        self._flow = Flow(course, Supply(plan, course.edges, inputs, cache))
         self._found: dict[str, Verdict] = {}
 
     def verdicts(self) -> list[Verdict]:
@@ -98,13 +100,14 @@ class _Inquiry:
         if step.cache != "auto":
             return Verdict(step.id, cached=False, reasons=(f"the graph says cache: {step.cache}",)), None
         try:
-            parts = self._cache.with_inputs(self._cache.parts(step, step.config()), inputs)
-            key = self._cache.key(parts)
+            basis = self._cache.basis(step, step.config())
+            key = basis.key(inputs)
         except (Uncacheable, ModelUnavailable) as error:
             return Verdict(step.id, cached=False, reasons=(f"cannot be cached: {error}",)), None
         record: Record | None = self._cache.lookup(key, step.definition.name)
         if record is None:
-            return Verdict(step.id, cached=False, reasons=tuple(self._news_in(step, parts)), key=key), None
+            news = tuple(self._news_in(step, basis.with_inputs(inputs)))
+            return Verdict(step.id, cached=False, reasons=news, key=key), None
         return Verdict(step.id, cached=True, key=key), record.outputs
 
     def _news_in(self, step: Step, parts: dict[str, object]) -> Iterator[str]:

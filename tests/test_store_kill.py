@@ -18,6 +18,7 @@ WRITER = """
 import os, sys
 import studio
 from studio.cache import Record
+from studio.digest import of_data
 from studio.values import KINDS
 from studio.worker import pack
 import numpy as np
@@ -34,7 +35,7 @@ for round_ in iter(sys.stdin.readline, ""):  # one child for each word: forking 
             artifact = cache.store.put("audio", KINDS["audio"].encode(sound))
             small, _ = pack("number", (seed * 31 + n) % 97)
             parts = {"scheme": 1, "node": "n", "version": "", "source": "", "config": {"n": (seed * 31 + n) % 97}, "model": None, "inputs": {}}
-            cache.save(Record(cache.key(parts), parts, {"audio": artifact, "number": small}, 1.0, 1.0), replace=bool(n % 2))
+            cache.save(Record(of_data(parts), parts, {"audio": artifact, "number": small}, 1.0, 1.0), replace=bool(n % 2))
     print(child, flush=True)
     os.waitpid(child, 0)
 """

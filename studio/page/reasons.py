@@ -12,6 +12,7 @@ from typing import Any
 from studio.cache import Cache, Record
 from studio.digest import Uncacheable
 from studio.events import Event, StepCached, StepFinished, StepReplaced, StepWaiting
+from studio.flow import Course
 from studio.inputs import Supply
 from studio.plan import Edge, Plan, Source, Step
 from studio.store import ABSENT, Artifact
@@ -57,17 +58,15 @@ class Reasons:
     def __init__(self, plan: Plan, given: Given) -> None:
         self._plan, self._given = plan, given
         self._past = _Past(given.cache.folder) if given.cache else None
-        wanted = set(given.outputs or plan.outputs)
-        steps = [plan.steps[id] for id in (plan.needed(wanted, spares=True) if plan.outputs else plan.steps)]
-        edges = [edge for step in steps for edge in (*step.wires, *step.instead.values())]
-        edges += [plan.outputs[name] for name in wanted]
-        origins = {source.name for edge in edges for source in plan.origins(edge) if not source.port}
+        course = Course(plan, given.outputs or plan.outputs)
+        origins = {source.name for edge in course.edges for source in plan.origins(edge) if not source.port}
         self.read = sorted(origins & plan.inputs.keys())
         self.made: dict[str, Mapping[str, Artifact]] = {}  # what each step gave
         self.why: dict[str, list[str]] = {}
         self._elements: dict[str, list[dict[str, Artifact]]] = {}  # of steps that run once per element
         self._ran: Counter[str] = Counter()  # elements, by step
-        self._supply = Supply(plan, edges, given.inputs, given.cache, self._made)
+        self._supply = Supply(plan, course.edges, given.inputs, given.cache)
+        self._supply.made = self._made
 
     def hear(self, event: Event) -> None:
         """Takes in one event."""
@@ -126,8 +125,7 @@ class Reasons:
         if step.cache != "auto":
             return [f"the graph says cache: {step.cache}"]
         try:
-            parts = cache.parts(step, step.config())
-            parts = cache.with_inputs(parts, inputs)
+            parts = cache.basis(step, step.config()).with_inputs(inputs)
         except Uncacheable as error:
             return [f"it cannot be cached: {error}"]
         except Exception as error:  # a page stops no run

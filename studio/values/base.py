@@ -47,7 +47,8 @@ def frozen(array: A, source: object, *, given: bool) -> A:
     `source` is what it was made from. Copying 50 MB costs more than all the rest of a value.
     """
     if array.flags.writeable:
-        owner = source if array.base is source else array  # a view of the whole, as for a dtype that came by pickle
+        # It may be a view of the whole, as where a dtype came by pickle.
+        owner: Any = source if array.base is source else array
         alone = type(source) is type(array) and owner.base is None and (given or owner is not source)
         array = array if alone else array.copy()
         array.flags.writeable = False

@@ -1,54 +1,23 @@
-"""Attempts: what a run knows of each task while it is on its way: a step, or one element of one with `each`."""
+"""Elements: what has become of the elements of a step that runs once for each of a list."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
-from pydantic import BaseModel
-
-from studio.cache import Parts
 from studio.plan import Step
 from studio.store import Artifact
-from studio.worker import Failed, Outcome
+from studio.worker import Failed
 
-__all__ = ["Attempt", "Elements"]
+__all__ = ["Elements"]
 
 _MOST_TOLD = 3  # failed elements whose messages are told with their step
 
 
 @dataclass
-class Attempt:
-    """One task of the run, from the moment its inputs are there: a step, or one element of it."""
-
-    step: Step
-    config: BaseModel
-    element: int | None = None
-    inputs: dict[str, Artifact] = field(default_factory=dict)
-    parts: Parts | None = None
-    key: str = ""
-    uncached: str = ""  # why it has no key
-    leased: bool = False
-    tries: int = 0
-    losses: int = 0  # of what it needs
-    again: bool = False  # its outputs were lost, and then its inputs, too
-    future: Future[Outcome] | None = None
-    ended: bool = False
-    announced: bool = False  # told as started, before its worker said so
-    early: list[tuple[str, Any]] = field(default_factory=list)  # heard before what it needs was done
-
-    @property
-    def id(self) -> str:
-        """What messages about it carry."""
-        return self.step.id if self.element is None else f"{self.step.id}[{self.element}]"
-
-
-@dataclass
 class Elements:
-    """A step that runs once per element: what has become of them."""
+    """Those of one step of one item."""
 
     step: Step
     given: list[dict[str, Artifact]]  # by element

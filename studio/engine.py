@@ -1,0 +1,422 @@
+"""Engine: sees attempts through, of one item or of many. The only place where plan, cache and executors meet.
+
+It owns all state of what is on its way, and works in the thread that calls `turn`; workers, timers
+and other threads only put messages into its queue. So no attempt is ever handled by two threads,
+and cancelling is one more message.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from studio.cache import Basis, Cache, Record
+from studio.digest import FileDigests, Uncacheable
+from studio.errors import Cancelled, InputError, ModelUnavailable
+from studio.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
+from studio.executors.base import Executor
+from studio.flow import Course
+from studio.inputs import Supply
+from studio.passage import Attempt, Passage
+from studio.plan import Step
+from studio.recipe import recipe_of
+from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
+
+__all__ = ["Engine"]
+
+_MOST_LOSSES = 3  # of what one attempt needs, before it fails
+_POLL = 0.05  # seconds between looks at what another process computes
+
+
+class Engine:
+    """What all items of one run share: one course, one cache, the executors, and whatever is on its way."""
+
+    def __init__(
+        self,
+        course: Course,
+        *,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+        refresh: frozenset[str],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """Events that concern no single item go to `tell`."""
+        self.course, self.cache = course, cache
+        self.tell = tell
+        self._name = secrets.token_hex(8)  # by which executors tell runs apart
+        self._executors = {False: executor, True: inline}
+        self._refresh = refresh
+        self._configs = {id: course.steps[id].config() for id in course.steps if id in course.first}
+        self._bases: dict[str, Basis] = {}
+        self._recipes: dict[str, Recipe] = {}
+        self.due: deque[Attempt] = deque()  # attempts whose turn has come
+        self._leaving: list[Attempt] = []  # to be given to an executor
+        self._flying: set[Attempt] = set()  # given to one
+        self._unrecorded: deque[tuple[Attempt, Done]] = deque()
+        self._prepared: set[str] = set()  # steps whose workers have been asked for
+        self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
+        self._awaited: set[Attempt] = set()  # what another run is computing
+        self._messages: queue.SimpleQueue[tuple[str, Attempt | None, Any]] = queue.SimpleQueue()
+        self._admitted: set[str] = set()  # steps whose workers are known to fit
+        self._keeping = cache is not None
+        self._damaged = 0
+
+    def passage(self, supply: Supply, tell: Callable[[Event], None], form: type[Passage] = Passage) -> Passage:
+        """The way of one more item; its events go to `tell`."""
+        return form(self.course, supply, self.due, tell, self.clean)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to be done at once."""
+        return bool(self.due or self._leaving or self._unrecorded)
+
+    def turn(self) -> None:
+        """Does what is to be done next; waits for a message if there is nothing."""
+        if self.due:
+            self._consider(self.due.popleft())
+        elif self._leaving:
+            self._send()
+        elif self._unrecorded:
+            self._record(*self._unrecorded.popleft())
+        else:
+            self._listen()
+
+    def cancel(self) -> None:
+        """Stops everything, from any thread: `turn` raises Cancelled."""
+        self._messages.put(("cancel", None, None))
+
+    def let_go(self) -> None:
+        """Stops what still runs, and gives back every lease; what is done is put on record."""
+        while self._unrecorded:
+            self._record(*self._unrecorded.popleft())
+        for attempt in (*self._flying, *self._leaving, *self.due, *self._awaited):
+            self._drop(attempt)
+
+    def forget(self, passage: Passage) -> None:
+        """Stops what is on its way for one item."""
+        for attempt in [each for each in self._flying if each.owner is passage]:
+            self._drop(attempt)
+
+    # Looking up --------------------------------------------------------------
+
+    def _consider(self, attempt: Attempt) -> None:
+        """Is the result known, being made, or to be made?"""
+        if not attempt.owner.goes_on(attempt):
+            return
+        if attempt.future is not None:
+            self._catch_up(attempt)
+            return
+        self._set_key(attempt)
+        if not attempt.key:
+            self._leaving.append(attempt)
+        elif attempt.key in self._twins:
+            self._twins[attempt.key].append(attempt)
+        elif not self._known(attempt):
+            self._claim(attempt)
+
+    def _claim(self, attempt: Attempt) -> None:
+        """Computes it, unless another run is just doing that."""
+        assert self.cache is not None
+        if not self.cache.leases.take(attempt.key):
+            self._awaited.add(attempt)
+            reason = "the same is being computed already"
+            self._hear(attempt, StepWaiting(attempt.step.id, reason, element=attempt.element))
+            return
+        attempt.leased = True
+        if not self._known(attempt):  # it may have been made while the lease was sought
+            self._twins[attempt.key] = []
+            self._leaving.append(attempt)
+
+    def _set_key(self, attempt: Attempt) -> None:
+        attempt.key = attempt.uncached = ""
+        if self.cache is None or attempt.step.cache == "never":
+            return
+        try:
+            attempt.basis = self._basis(attempt.step)
+            attempt.key = attempt.basis.key(attempt.inputs)
+        except (Uncacheable, ModelUnavailable) as error:
+            attempt.uncached = str(error)
+
+    def _basis(self, step: Step) -> Basis:
+        """What the keys of a step begin with; where the weights are not here yet, it is asked again."""
+        assert self.cache is not None
+        if step.id not in self._bases:
+            self._bases[step.id] = self.cache.basis(step, self._config(step))
+        return self._bases[step.id]
+
+    def _known(self, attempt: Attempt) -> bool:
+        """Whether the cache knows the outputs; then the attempt is done."""
+        if self.cache is None or self._refreshes(attempt.step):
+            return False
+        record = self.cache.lookup(attempt.key, attempt.step.definition.name)
+        self._tell_damage()
+        if record is None or record.outputs.keys() != attempt.step.outputs.keys():
+            return False
+        self.cache.touch(record)
+        self._give(attempt)
+        attempt.owner.found(attempt, record.outputs, record.seconds)
+        attempt.owner.advance()
+        return True
+
+    def _refreshes(self, step: Step) -> bool:
+        return step.id in self._refresh or step.cache == "refresh"
+
+    def _look_again(self, attempt: Attempt) -> None:
+        """Has the other run come to an end with what this one waits for?"""
+        assert self.cache is not None
+        if not attempt.owner.goes_on(attempt) or self._known(attempt):
+            self._awaited.discard(attempt)
+        elif self.cache.leases.take(attempt.key):
+            self._awaited.discard(attempt)
+            attempt.leased = True
+            if not self._known(attempt):
+                self._twins[attempt.key] = []
+                self._leaving.append(attempt)
+
+    # Computing ---------------------------------------------------------------
+
+    def _send(self) -> None:
+        """Gives what is to be computed to the executors."""
+        leaving, self._leaving = self._leaving, []
+        for attempt in leaving:
+            try:
+                self._admit(attempt)
+            except InputError as error:
+                self._give_up(attempt, error)
+            else:
+                self._submit(attempt)
+
+    def _give_up(self, attempt: Attempt, error: InputError) -> None:
+        """An item was given something that is not sound."""
+        self._give(attempt)
+        self.due.extend(self._twins.pop(attempt.key, ()))
+        self.forget(attempt.owner)
+        attempt.owner.refused(error)
+
+    def _submit(self, attempt: Attempt) -> None:
+        step = attempt.step
+        executor = self._executor(step)
+        attempt.inputs = attempt.owner.admitted_inputs(attempt)
+        attempt.tries += 1
+        work = Work(attempt.inputs, self.cache.store if self.cache else None, self._keeping)
+        task = Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
+        if not attempt.remakes and not attempt.owner.is_ahead(attempt):
+            self._hear(attempt, StepWaiting(step.id, element=attempt.element))
+        self._flying.add(attempt)
+        attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, attempt, detail)))
+        attempt.future.add_done_callback(lambda future: self._messages.put(("ended", attempt, future)))
+        if self.cache is None and attempt.element is None and executor.quick(task.recipe):
+            attempt.owner.ahead_of(step)
+
+    def _admit(self, attempt: Attempt) -> None:
+        """Before anything runs: can everything that may have to, and is everything given sound?"""
+        flow = attempt.owner.flow
+        if not self._admitted >= flow.open:
+            fresh = [id for id in flow.steps if id in flow.open - self._admitted]
+            for id in fresh:
+                self._executor(flow.steps[id]).require(id, self._recipe(flow.steps[id]))
+            attempt.owner.admit()
+            self._admitted |= set(fresh)
+            if not all(flow.steps[id].definition.node.inline for id in fresh):
+                self._executors[False]().wake()
+        attempt.owner.admit()
+
+    def _prepare_workers(self, attempt: Attempt) -> None:
+        """While a step runs, workers for what will follow it are set up, where there is room."""
+        flow = attempt.owner.flow
+        self._prepared.add(attempt.step.id)
+        pending = deque(flow.followers[attempt.step.id])
+        while pending:
+            follower = pending.popleft()
+            if follower not in flow.open or follower in self._prepared or not self._will_run(follower):
+                continue
+            self._prepared.add(follower)
+            step = flow.steps[follower]
+            if not step.definition.node.inline:
+                self._executor(step).prepare(self._recipe(step))
+            pending.extend(flow.followers[follower])
+
+    def _will_run(self, id: str) -> bool:
+        """Whether nothing but a failure or the cache can keep a step from running."""
+        step = self.course.steps[id]
+        sources = [source for edge in step.edges.values() for source in edge.sources]
+        return not step.when and not any(self.course.may_be_absent(source) for source in sources)
+
+    def _executor(self, step: Step) -> Executor:
+        return self._executors[step.definition.node.inline]()
+
+    def _recipe(self, step: Step) -> Recipe:
+        if step.id not in self._recipes:
+            machine = self._executor(step).machine
+            self._recipes[step.id] = recipe_of(step, self._config(step), machine, self._files)
+        return self._recipes[step.id]
+
+    def _config(self, step: Step) -> BaseModel:
+        if step.id not in self._configs:  # it was not needed when the run began
+            self._configs[step.id] = step.config()
+        return self._configs[step.id]
+
+    @property
+    def _files(self) -> FileDigests:
+        return self.cache.files if self.cache else FileDigests.of_process()
+
+    # Messages ----------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Waits for one message, or for the time to look at what others compute; takes all that have come."""
+        try:
+            message = self._messages.get(timeout=_POLL if self._awaited else None)
+        except queue.Empty:
+            for awaited in list(self._awaited):
+                self._look_again(awaited)
+            return
+        self._take(*message)
+        while not self._messages.empty():
+            self._take(*self._messages.get())
+
+    def _take(self, what: str, attempt: Attempt | None, detail: Any) -> None:
+        if attempt is None:
+            raise Cancelled("the run was cancelled")
+        if what == "ended":
+            self._flying.discard(attempt)
+        if not attempt.owner.goes_on(attempt):
+            return  # it has ended, or was skipped meanwhile
+        if attempt.remakes:
+            if what == "ended":
+                self._made_again(attempt, detail)
+        elif attempt.owner.is_ahead(attempt):
+            attempt.early.append((what, detail))
+        else:
+            self._heard(what, attempt, detail)
+
+    def _catch_up(self, attempt: Attempt) -> None:
+        """One that was sent ahead has its inputs now: what was heard of it meanwhile counts."""
+        heard, attempt.early = [each for each in attempt.early if each[0] != "running"], []
+        for what, detail in heard:
+            if not attempt.ended:
+                self._heard(what, attempt, detail)
+
+    def _heard(self, what: str, attempt: Attempt, detail: Any) -> None:
+        step, element = attempt.step.id, attempt.element
+        if what == "ended":
+            self._ended(attempt, detail)
+        elif what == "loading":
+            self._hear(attempt, StepLoading(step, element=element))
+        elif what == "running" and not attempt.announced:
+            if step not in self._prepared:
+                self._prepare_workers(attempt)
+            attempt.owner.started(attempt)
+        elif what == "restarting":
+            attempt.announced = False
+            self._hear(attempt, StepRestarted(step, f"its worker died: {detail}; starting another", element=element))
+
+    def _hear(self, attempt: Attempt, event: Event) -> None:
+        attempt.owner.tell(event)
+
+    # Ends --------------------------------------------------------------------
+
+    def _ended(self, attempt: Attempt, future: Future[Outcome]) -> None:
+        if future.cancelled():
+            return
+        outcome = future.result()
+        if isinstance(outcome, Done):
+            self._succeeded(attempt, outcome)
+        elif outcome.upstream:
+            attempt.owner.back_in_line(attempt)
+        elif outcome.lost and attempt.losses < _MOST_LOSSES:
+            self._leaving.extend(attempt.owner.bereave(attempt))
+        elif outcome.retryable and attempt.tries <= attempt.step.retries:
+            reason = f"{self.clean(outcome.message)}; trying again"
+            self._hear(attempt, StepRestarted(attempt.step.id, reason, element=attempt.element))
+            self._leaving.append(attempt)
+        else:
+            self._failed(attempt, outcome)
+
+    def _made_again(self, attempt: Attempt, future: Future[Outcome]) -> None:
+        """What was lost is there again, or will never be."""
+        outcome = future.result()
+        if isinstance(outcome, Done):
+            self._leaving.extend(attempt.owner.remade(attempt, outcome))
+        elif outcome.lost and attempt.losses < _MOST_LOSSES:
+            self._leaving.extend(attempt.owner.lost_again(attempt))
+        else:
+            for bereft in attempt.owner.not_remade(attempt):
+                self._failed(bereft, outcome)
+
+    def _succeeded(self, attempt: Attempt, done: Done) -> None:
+        if done.unkept and self._keeping:
+            self._stop_keeping(done.unkept)
+        if attempt.basis is None and attempt.uncached:
+            self._set_key(attempt)  # the weights have come meanwhile
+        self._unrecorded.append((attempt, done))
+        attempt.owner.done(attempt, done)
+        attempt.owner.advance()
+        for twin in self._twins.pop(attempt.key, ()):
+            if twin.owner.goes_on(twin):
+                twin.owner.found(twin, done.outputs, done.seconds)
+                twin.owner.advance()
+
+    def _failed(self, attempt: Attempt, failed: Failed) -> None:
+        self._give(attempt)
+        self.due.extend(self._twins.pop(attempt.key, ()))
+        attempt.owner.failed(attempt, failed)
+        attempt.owner.advance()
+
+    def _record(self, attempt: Attempt, done: Done) -> None:
+        """Puts a result on record: what follows it has been sent on its way before.
+
+        Nobody else computes this key meanwhile: the lease is given back only now. Where leases do not
+        hold, the record that was there first stays, and both are right.
+        """
+        if self.cache and self._keeping and attempt.key and attempt.basis and not done.unkept:
+            at_rest = {name: artifact.at_rest() for name, artifact in done.outputs.items()}
+            parts = attempt.basis.with_inputs(attempt.inputs)
+            record = Record(attempt.key, parts, at_rest, done.seconds, time.time())
+            try:
+                self.cache.save(record, replace=self._refreshes(attempt.step))
+            except OSError as error:
+                self._stop_keeping(str(error))
+        self._give(attempt)
+
+    def _drop(self, attempt: Attempt) -> None:
+        if attempt.future is not None and not attempt.future.done():
+            self._executor(attempt.step).cancel(attempt.future)
+        self._give(attempt)
+
+    def _give(self, attempt: Attempt) -> None:
+        if attempt.leased and self.cache is not None:
+            self.cache.leases.give(attempt.key)
+            attempt.leased = False
+
+    def _stop_keeping(self, why: str) -> None:
+        self._keeping = False
+        self.tell(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))
+
+    def _tell_damage(self) -> None:
+        assert self.cache is not None
+        if self.cache.damaged > self._damaged:
+            self._damaged = self.cache.damaged
+            self.tell(Warned("a damaged cache entry was set aside; it is made anew"))
+
+    def clean(self, text: str) -> str:
+        """Text without the secrets that a node may have put into it."""
+        for secret in self._secrets if text else ():
+            text = text.replace(secret, "***")
+        return text
+
+    @cached_property
+    def _secrets(self) -> set[str]:
+        """The values of the environment variables that the steps name."""
+        steps = self.course.plan.steps.values()
+        named = {name for step in steps for names in step.variables.values() for name in names}
+        return {value for name in named if len(value := os.environ.get(name, "")) >= 4}
