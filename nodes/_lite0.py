@@ -57,9 +57,9 @@ class Classifier:
         self.labels: list[str] = json.loads((folder / "labels.json").read_text())
         self._session = session(node, folder / "model.onnx")
 
-    def probabilities(self, images: Sequence[Image]) -> np.ndarray:
+    def probabilities(self, images: Sequence[Image], *, whole: bool = False) -> np.ndarray:
         """(pictures, labels), float32; each row sums to 1. One picture at a time: a CPU gains nothing from more."""
-        rows = [self._session.run(None, {"image": prepared(image)[None]})[0][0] for image in images]
+        rows = [self._session.run(None, {"image": prepared(image, whole=whole)[None]})[0][0] for image in images]
         return np.stack([_softmax(row) for row in rows])
 
     def likeliest(self, row: np.ndarray, top: int) -> list[tuple[str, float]]:
@@ -70,15 +70,16 @@ class Classifier:
         return sorted(together.items(), key=lambda found: -found[1])[:top]
 
 
-def prepared(image: Image) -> np.ndarray:
-    """The middle of a picture as the network was trained on it: (3, 224, 224), about -1 to 1."""
+def prepared(image: Image, *, whole: bool = False) -> np.ndarray:
+    """The middle of a picture as the network was trained on it, or all of it: (3, 224, 224), about -1 to 1."""
     import PIL.Image
 
     picture = rgb(image)
     width, height = picture.size
     side = min(width, height) * CROP
     left, top = (width - side) / 2, (height - side) / 2
-    small = picture.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    box = None if whole else (left, top, left + side, top + side)
+    small = picture.resize((SIDE, SIDE), PIL.Image.Resampling.BICUBIC, box=box)
     return np.ascontiguousarray(((np.asarray(small, np.float32) - 127) / 128).transpose(2, 0, 1))
 
 

@@ -56,6 +56,8 @@ def test_the_prompt_says_what_is_in_the_picture():
 
 def test_a_silent_film_is_found_by_what_is_seen(still):
     texts = ["a rocket before its launch", "a cat looking into the camera", "a cup of coffee", "text in a book"]
+    texts += ["people walking on a lawn", "cars in a city street", "waves on the beach", "a man playing the drums"]
+    texts += ["a flower in the garden", "an old temple"]
     found = studio.load("find").run(video=still, texts=texts, options=LOCAL)
     assert found["best"] == texts[1]
     assert found["ranking"][0]["text"] == texts[1]

@@ -1,9 +1,12 @@
 """retrieve.conse on photographs and descriptions."""
 
+import numpy as np
+import PIL.Image
 import pydantic
 import pytest
 
-from nodes.retrieve.conse import Conse
+from nodes.retrieve.conse import NEAR, Conse
+from studio import Image
 
 pytestmark = pytest.mark.model
 
@@ -29,8 +32,21 @@ def test_the_right_description_scores_highest(conse, photo, name):
     texts = list(DESCRIBED.values())
     scores = conse.run(photo(name), texts)
     assert len(scores) == len(texts)
-    assert all(-1 <= score <= 1 for score in scores)
     assert texts[scores.index(max(scores))] == DESCRIBED[name]
+
+
+@pytest.mark.parametrize("side", [0, 1200])
+def test_what_stands_at_the_edge_of_a_wide_picture_counts(conse, photo, side):
+    wide = PIL.Image.new("RGB", (1600, 400), "grey")
+    wide.paste(photo("coffee.png").pil.convert("RGB").resize((400, 400)), (side, 0))
+    texts = list(DESCRIBED.values())
+    scores = conse.run(Image(wide), texts)
+    assert texts[scores.index(max(scores))] == DESCRIBED["coffee.png"]
+
+
+def test_a_text_is_measured_by_what_labels_come_near_it(conse):
+    near = np.sort(conse._texts(list(DESCRIBED.values())) @ conse.labels.T)[:, -NEAR:]
+    assert near.mean(1) == pytest.approx(1, abs=1e-5)
 
 
 def test_several_at_once_are_as_one_by_one(conse, photo):
