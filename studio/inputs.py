@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.cache import Cache
-from studio.digest import of_bytes, of_file
+from studio.digest import of_bytes, of_data, of_file
 from studio.errors import InputError, did_you_mean
 from studio.executors.live import Held
 from studio.plan import Edge, GraphInput, Plan, Source, Step
@@ -51,6 +51,14 @@ class Supply:
         supply = copy(self)
         supply._given = self._given | {name: self._input(name, values.get(name)) for name in self._later}
         return supply
+
+    def digest(self, of: str) -> str:
+        """The digest of all that was given, and of what it is given to."""
+        given = {name: self._given[name].artifact for name in sorted(self._given)}
+        for artifact in given.values():
+            if artifact.digest is None:
+                return ""
+        return of_data([of, [[name, artifact.kind, artifact.digest] for name, artifact in given.items()]])
 
     @property
     def store(self) -> Store | None:

@@ -10,9 +10,9 @@ from typing import Any
 from studio.document import Document
 from studio.errors import GraphError, InputError, UsageError
 from studio.plan import GraphInput
-from studio.values import KINDS
+from studio.values import KINDS, PortType
 
-__all__ = ["inputs_from", "setting_from"]
+__all__ = ["inputs_from", "setting_from", "value_from"]
 
 
 def inputs_from(words: Sequence[str], known: Mapping[str, GraphInput]) -> dict[str, Any]:
@@ -35,9 +35,16 @@ def _add(inputs: dict[str, Any], name: str, value: str, given: GraphInput | None
     elif not given.type.many:
         inputs[name] = _parsed(value, given.type.kind)
     elif value.startswith("["):
-        inputs.setdefault(name, []).extend(json.loads(value))
+        inputs.setdefault(name, []).extend(value_from(value, given.type))
     else:
         inputs.setdefault(name, []).append(_parsed(value, given.type.kind))
+
+
+def value_from(word: str, type_: PortType) -> Any:
+    """The value of a type that one word stands for: lists as JSON, media by their path; ValueError if it is none."""
+    if type_.many:
+        return json.loads(word) if word.startswith("[") else [value_from(word, type_.item())]
+    return word if KINDS[type_.kind].from_path else KINDS[type_.kind].parse(word)
 
 
 def _parsed(value: str, kind: str) -> Any:

@@ -1,0 +1,124 @@
+"""Items: rows of a data set as the inputs of a plan. A row that does not fit is an item with an error, and stops nothing.
+
+An item is told apart by its id: a column, or else the digest of its content; never its position.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.digest import of_data
+from studio.errors import InputError, UsageError, did_you_mean
+from studio.flow import Course
+from studio.inputs import Supply
+from studio.plan import GraphInput
+from studio.rows.base import Row, Rows
+from studio.store import ABSENT
+from studio.values import KINDS
+from studio.words import value_from
+
+__all__ = ["Item", "Items"]
+
+_FILE, _ID = "file", "id"  # columns: of a folder of media, the file; of any data set, what items are called
+_LONGEST_ID = 200  # letters
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of a data set on its way."""
+
+    id: str
+    position: int  # in this pass over the data, from 0
+    place: str  # for people: "clips.jsonl:37"
+    digest: str = ""  # of all that decides its outputs
+    supply: Supply | None = None  # None if the row does not fit; then the error says why
+    error: str = ""
+
+
+class Items:
+    """What a data set gives a graph, item by item, as long as there are rows. It can be passed over only once."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        course: Course,
+        supply: Supply,
+        feeds: Mapping[str, str],
+        *,
+        id_column: str = "",
+        identity: str = "",
+    ) -> None:
+        """The supply holds what all items share; the others of its inputs are fed by columns.
+
+        feeds: the column for each input. identity: of the plan, part of every item's digest.
+        """
+        self._rows, self._course, self._supply = rows, course, supply
+        self._feeds, self._id_column, self._identity = feeds, id_column, identity
+        self._seen: Counter[str] = Counter()  # ids, those that occur more than once told apart
+        self._inputs = course.plan.inputs
+
+    def __iter__(self) -> Iterator[Item]:
+        for position, row in enumerate(self._rows):
+            yield self._item(position, row)
+
+    def _item(self, position: int, row: Row) -> Item:
+        values: dict[str, object] = {}
+        try:
+            if row.error:
+                raise InputError(row.error)
+            values = {name: self._value(row, name, column) for name, column in self._feeds.items()}
+            supply = self._supply.of_item({name: value for name, value in values.items() if value is not None})
+            digest = supply.digest(self._identity)
+        except InputError as error:
+            digest = of_data([self._identity, row.place if row.error else _plain(values)])
+            return Item(self._id(row, digest), position, row.place, digest, None, f"{row.place}: {error}")
+        return Item(self._id(row, digest), position, row.place, digest, supply)
+
+    def _id(self, row: Row, digest: str) -> str:
+        """The id of a row; of several that are called the same, the later ones get a number."""
+        column = self._id_column or (_ID if _ID in row.values else "")
+        given = row.values.get(column) if column else None
+        id = digest[:16] if given is None or given == "" else str(given)[:_LONGEST_ID]
+        self._seen[id] += 1
+        return id if self._seen[id] == 1 else f"{id}#{self._seen[id]}"
+
+    def _value(self, row: Row, name: str, column: str) -> object:
+        given = self._inputs[name]
+        raw = row.values.get(column)
+        if raw is None:
+            if given.required:
+                raise InputError(_missing(given, column, row))
+            return None
+        if row.words and isinstance(raw, str):
+            try:
+                raw = value_from(raw, given.type)
+            except ValueError as error:
+                raise InputError(f"column '{column}': {error}") from None
+        return _placed(raw, self._rows.folder) if KINDS[given.type.kind].from_path else raw
+
+
+def _missing(given: GraphInput, column: str, row: Row) -> str:
+    """What to say of a row that lacks a column which the graph needs."""
+    columns = [name for name in row.values if isinstance(name, str)]
+    known = did_you_mean(column, columns) or f"its columns: {', '.join(columns) or 'none'}"
+    return f"the column '{column}' for the input '{given.name}' ({given.type}) is missing or empty; {known}"
+
+
+def _placed(raw: Any, folder: Path) -> Any:
+    """Paths in a data set start from its own folder, or else from the current one."""
+    if isinstance(raw, list | tuple):
+        return [_placed(each, folder) for each in raw]
+    if not isinstance(raw, str | Path):
+        return raw
+    path = Path(raw).expanduser()
+    beside = folder / path
+    return path if path.is_absolute() or (not beside.exists() and path.exists()) else beside
+
+
+def _plain(values: Mapping[str, object]) -> list[list[str]]:
+    """What can be told of values that do not fit."""
+    return [[name, repr(value)[:1000]] for name, value in sorted(values.items())]

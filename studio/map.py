@@ -1,0 +1,173 @@
+"""Map: one execution of one plan for each item of a data set, many at a time. It knows no file and no folder.
+
+Items flow through all steps side by side, inside a bounded window: when one is over, the next is
+taken in. What waits for the same kind of worker is handed over together, so that a node which
+computes batches finds them. An item that fails is a result like any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from studio.cache import Cache
+from studio.engine import Engine
+from studio.errors import InputError
+from studio.events import Event, StepCached, StepEvent, StepFailed, StepFinished
+from studio.executors.base import Executor
+from studio.flow import Course
+from studio.items import Item
+from studio.passage import Passage
+from studio.stages import Stages
+from studio.store import Artifact
+
+__all__ = ["ItemFinished", "Map"]
+
+_AT_ONCE = 32  # items taken in before others are looked after
+
+
+@dataclass(frozen=True)
+class ItemFinished(Event):
+    """An item is over: its outputs that there are, and what failed, by step (of the row itself: by no step)."""
+
+    item: Item
+    outputs: Mapping[str, Artifact]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0  # that its steps computed
+    trace: str = ""
+
+
+class Map:
+    """Iterate `events()` to make it happen: it tells of every item when that is over, and of what went wrong around."""
+
+    def __init__(
+        self,
+        course: Course,
+        items: Iterable[Item],
+        *,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+        refresh: frozenset[str] = frozenset(),
+        window: int = 256,
+        ordered: bool = True,
+    ) -> None:
+        """At most `window` items are on their way at a time, or held back because one before them is not over."""
+        self._items = iter(items)
+        self._window, self._ordered = window, ordered
+        self._news: deque[Event] = deque()
+        self._engine = Engine(
+            course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
+        )
+        self.stages = Stages(course.steps.values())
+        self._over: deque[_Journey] = deque()  # journeys whose end is to be told
+        self._held: dict[int, ItemFinished] = {}  # what is over before its turn
+        self._taken = self._told = 0  # items
+        self._exhausted = False
+
+    def events(self) -> Iterator[Event]:
+        """Runs, and tells. Closing the iterator, or `cancel`, stops everything that is on its way."""
+        engine = self._engine
+        try:
+            while not self._exhausted or self._told < self._taken or engine.busy:
+                if engine.busy:
+                    engine.turn()
+                elif self._may_take:
+                    self._take_in()
+                else:
+                    engine.turn()
+                while self._over:
+                    self._finish(self._over.popleft())
+                while self._news:
+                    yield self._news.popleft()
+        finally:
+            engine.let_go()
+
+    def cancel(self) -> None:
+        """Stops it, from any thread; its iterator raises Cancelled."""
+        self._engine.cancel()
+
+    @property
+    def _may_take(self) -> bool:
+        return not self._exhausted and self._taken - self._told < self._window
+
+    def _take_in(self) -> None:
+        for _ in range(min(_AT_ONCE, self._window - (self._taken - self._told))):
+            item = next(self._items, None)
+            if item is None:
+                self._exhausted = True
+                return
+            self._begin(item, self._taken)
+            self._taken += 1
+
+    def _begin(self, item: Item, number: int) -> None:
+        if item.supply is None:
+            self._tell(number, ItemFinished(item, {}, {"": item.error}))
+            return
+        journey = self._engine.passage(item.supply, _unheard, _Journey)
+        assert isinstance(journey, _Journey)
+        journey.begin(item, number, self.stages, self._over)
+
+    def _finish(self, journey: _Journey) -> None:
+        failures, outputs = journey.failures, dict[str, Artifact]()
+        try:
+            outputs = journey.flow.outputs()
+        except InputError as error:
+            failures.setdefault("", f"{journey.item.place}: {error}")
+        self._tell(
+            journey.number, ItemFinished(journey.item, outputs, failures, round(journey.seconds, 6), journey.trace)
+        )
+
+    def _tell(self, number: int, finished: ItemFinished) -> None:
+        """Tells of an item that is over, when its turn has come."""
+        if not self._ordered:
+            self._told += 1
+            self._news.append(finished)
+            return
+        self._held[number] = finished
+        while (following := self._held.pop(self._told, None)) is not None:
+            self._told += 1
+            self._news.append(following)
+
+
+def _unheard(_: Event) -> None:
+    """Nobody listens yet."""
+
+
+class _Journey(Passage):
+    """The passage of an item, with what is to be told of it when it is over."""
+
+    item: Item
+    number: int
+
+    def begin(self, item: Item, number: int, stages: Stages, over: deque[_Journey]) -> None:
+        self.item, self.number = item, number
+        self.failures: dict[str, str] = {}
+        self.seconds = 0.0
+        self.trace = ""
+        self._stages, self._over = stages, over
+        self._ended = False
+        self.tell = self._hear
+        self.advance()
+
+    def advance(self) -> None:
+        super().advance()
+        if not self.flow.open and not self._ended:
+            self._ended = True
+            self._over.append(self)
+
+    def refused(self, error: InputError) -> None:
+        self.failures[""] = f"{self.item.place}: {error}"
+        self.close()
+        self.advance()
+
+    def _hear(self, event: Event) -> None:
+        assert isinstance(event, StepEvent)
+        self._stages.hear(event)
+        if isinstance(event, StepFinished):
+            self.seconds += event.seconds if event.element is None or not event.key else 0.0
+        elif isinstance(event, StepFailed) and event.element is None:
+            self.failures[event.step] = event.message
+            self.trace = event.trace

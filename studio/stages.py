@@ -1,0 +1,91 @@
+"""Stages: what the steps of a data-set run have done so far, counted; in little memory, however many items there are."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from studio.events import StepCached, StepEvent, StepFailed, StepFinished, StepReplaced, StepSkipped, StepWaiting
+from studio.plan import Step
+
+__all__ = ["Stage", "Stages"]
+
+_GRAIN = 1.1  # two durations that differ by less count as one
+
+
+class Stage:
+    """One step: how its tasks ended (those of its elements, where it has `each`), and how long they took."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step.id
+        self.node = step.definition.name
+        self.each = bool(step.each)
+        self.done = self.cached = self.failed = self.skipped = self.replaced = 0
+        self.waiting = 0  # on their way to a worker, or on one
+        self.seconds = 0.0  # that the computed ones took
+        self.saved = 0.0  # that the cached ones once took
+        self.batches: Counter[int] = Counter()  # tasks, by how many were computed together
+        self._durations: Counter[int] = Counter()  # tasks, by the logarithm of what they took
+
+    def took(self, seconds: float) -> None:
+        """A task was computed, in so many seconds."""
+        self.done += 1
+        self.seconds += seconds
+        self._durations[math.ceil(math.log(max(seconds, 1e-6), _GRAIN))] += 1
+
+    def percentile(self, share: float) -> float:
+        """The seconds that this share of the tasks stayed below, to a tenth of it."""
+        left = share * self._durations.total()
+        for bucket in sorted(self._durations):
+            left -= self._durations[bucket]
+            if left <= 0:
+                return float(_GRAIN**bucket)
+        return 0.0
+
+    @property
+    def ended(self) -> int:
+        """Tasks that came to an end."""
+        return self.done + self.cached + self.failed
+
+    @property
+    def fill(self) -> float:
+        """How many tasks were computed together, on average."""
+        batches = sum(count / size for size, count in self.batches.items())
+        return self.batches.total() / batches if batches else 0.0
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data."""
+        counts = {name: getattr(self, name) for name in ("done", "cached", "failed", "skipped", "replaced")}
+        times = {"seconds": round(self.seconds, 4), "p50": self.percentile(0.5), "p95": self.percentile(0.95)}
+        return {"node": self.node, **counts, **times, "saved": round(self.saved, 4), "batch": round(self.fill, 2)}
+
+
+class Stages:
+    """All of them, in the order of the plan."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self.of = {step.id: Stage(step) for step in steps}
+
+    def hear(self, event: StepEvent) -> None:
+        """Takes in one event of an item."""
+        stage = self.of[event.step]
+        if stage.each and event.element is None and not isinstance(event, StepSkipped | StepReplaced):
+            return
+        match event:
+            case StepFinished(seconds=seconds):
+                stage.took(seconds)
+                stage.waiting -= 1
+            case StepCached(seconds=seconds):
+                stage.cached += 1
+                stage.saved += seconds
+            case StepWaiting(reason=""):
+                stage.waiting += 1
+            case StepFailed():
+                stage.failed += 1
+                stage.waiting -= 1
+            case StepSkipped():
+                stage.skipped += 1
+            case StepReplaced():
+                stage.replaced += 1
