@@ -1,0 +1,9 @@
+"""The folder in which one run over a data set lives: a line for every item, and what it takes to go on after a stop."""
+
+from __future__ import annotations
+
+from studio.ledger.journal import Entry
+from studio.ledger.ledger import Failures, Ledger, Line, Session, Totals
+from studio.ledger.parquet import write_parquet
+
+__all__ = ["Entry", "Failures", "Ledger", "Line", "Session", "Totals", "write_parquet"]

@@ -1,0 +1,237 @@
+"""Journal: which items a run has been through, and where the line of each lies. It knows no line's text.
+
+SQLite, held by one process from open to close: the lock is the kernel's, and ends with its holder.
+A rollback journal and no fsync: what a kill leaves is whole, what a power cut leaves may not be. Held
+like this it costs no more than a write-ahead log, and asks nothing of a network folder but locks.
+Ids stand there by their digest, so that a long one costs no more than a short one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from studio.digest import of_bytes
+
+__all__ = ["Entry", "Foreign", "Item", "Journal", "Place"]
+
+Item: TypeAlias = tuple[str, str, str, int, int, int, float, str]  # as in _WRITE, with its id and without the session
+
+_OURS = 0x69436F4C  # the application id in the file
+_FORMAT = 1
+_TABLES = """
+CREATE TABLE items (
+    item INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, digest TEXT NOT NULL, status TEXT NOT NULL,
+    position INTEGER NOT NULL, session INTEGER NOT NULL, start INTEGER NOT NULL, size INTEGER NOT NULL,
+    seconds REAL NOT NULL, kind TEXT NOT NULL
+);
+CREATE TABLE sessions (
+    session INTEGER PRIMARY KEY, started REAL NOT NULL, ended REAL, about TEXT NOT NULL
+);
+CREATE TABLE state (end INTEGER NOT NULL, settling INTEGER NOT NULL);
+INSERT INTO state VALUES (0, 0);
+"""
+# An item's place is the first of those at which this pass met it: whichever copy of it is done first.
+_WRITE = """
+INSERT INTO items (key, digest, status, position, start, size, seconds, kind, session)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET
+    digest = excluded.digest, status = excluded.status, start = excluded.start, size = excluded.size,
+    seconds = excluded.seconds, kind = excluded.kind, session = excluded.session,
+    position = iif(session = excluded.session, min(position, excluded.position), excluded.position)
+"""
+_MET = "UPDATE items SET position = iif(session = ?2, min(position, ?3), ?3), session = ?2 WHERE key = ?1"
+# The lines as they should stand: what this pass met comes first, then what earlier ones did.
+_ORDERED = """
+CREATE TEMP VIEW ordered AS
+SELECT item, start, size, status, kind, sum(size) OVER data - size AS place, row_number() OVER data AS number
+FROM items
+WINDOW data AS (
+    ORDER BY session = (SELECT max(session) FROM sessions) DESC, position, item ROWS UNBOUNDED PRECEDING
+)
+"""
+
+
+class Foreign(Exception):
+    """The file is no journal of a run, or not of this version; its text says which."""
+
+
+class Entry(NamedTuple):
+    """What is known of an item: the digest it was done under, and how it ended."""
+
+    digest: str
+    status: str
+
+
+class Place(NamedTuple):
+    """Where a line lies, in bytes."""
+
+    start: int
+    size: int
+
+
+class Journal:
+    """The items of a run; sqlite3.Error where the disk does not take them, and where another process holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+        self.session = 0
+
+    def _prepare(self) -> None:
+        for pragma in ("locking_mode = EXCLUSIVE", "synchronous = OFF", "cache_size = -8192"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.execute("BEGIN EXCLUSIVE")
+        if not self._one("SELECT count(*) FROM sqlite_master"):
+            for statement in filter(str.strip, _TABLES.split(";")):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA application_id = {_OURS}")
+            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
+        if self._one("PRAGMA application_id") != _OURS:
+            raise Foreign("it is not a journal of the Studio")
+        if (version := self._one("PRAGMA user_version")) != _FORMAT:
+            raise Foreign(f"it has format {version}, and this Studio reads format {_FORMAT}")
+        self._db.execute("COMMIT")
+        self._db.execute(_ORDERED)
+
+    def close(self) -> None:
+        """Ends the session, and lets others have the journal."""
+        try:
+            self._db.execute("UPDATE sessions SET ended = ? WHERE session = ?", (time.time(), self.session))
+        finally:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is done inside, or nothing."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    # Sessions ----------------------------------------------------------------
+
+    def begin(self, about: Mapping[str, object]) -> None:
+        """A new pass over the data."""
+        self.session = 1 + self._one("SELECT coalesce(max(session), 0) FROM sessions")
+        text = json.dumps(about, ensure_ascii=True)
+        self._db.execute("INSERT INTO sessions VALUES (?, ?, NULL, ?)", (self.session, time.time(), text))
+
+    def sessions(self) -> Iterator[tuple[float, float | None, str]]:
+        """Every session: when it began and ended, and what it was about."""
+        yield from self._db.execute("SELECT started, ended, about FROM sessions ORDER BY session")
+
+    # Items -------------------------------------------------------------------
+
+    def known(self, id: str) -> Entry | None:
+        """What is known of an item."""
+        found = self._db.execute("SELECT digest, status FROM items WHERE key = ?", (_key(id),)).fetchone()
+        return Entry(*found) if found else None
+
+    def write(self, items: Iterable[Item], end: int) -> None:
+        """Takes items, in place of what it knew of them, and where their lines end."""
+        rows = [(_key(id), *rest, self.session) for id, *rest in items]
+        with self.transaction():
+            self._db.executemany(_WRITE, rows)
+            self._db.execute("UPDATE state SET end = ?", (end,))
+
+    def met(self, items: Iterable[tuple[str, int]]) -> None:
+        """Takes the ids that this pass met and left as they are, each with its position."""
+        with self.transaction():
+            self._db.executemany(_MET, ((_key(id), self.session, position) for id, position in items))
+
+    # Places ------------------------------------------------------------------
+
+    @property
+    def end(self) -> int:
+        """Where the last line ends."""
+        return int(self._one("SELECT end FROM state"))
+
+    def forget_beyond(self, size: int) -> int:
+        """Forgets the items whose lines do not end within so many bytes; where those left end."""
+        with self.transaction():
+            self._db.execute("DELETE FROM items WHERE start + size > ?", (size,))
+            self._db.execute("UPDATE state SET end = (SELECT coalesce(max(start + size), 0) FROM items)")
+        return self.end
+
+    def drop_unmet(self) -> None:
+        """Forgets the items that this pass did not meet."""
+        self._db.execute("DELETE FROM items WHERE session < ?", (self.session,))
+
+    def places(self) -> Iterator[Place]:
+        """Where each line lies, in the order of the data."""
+        return map(Place._make, self._db.execute("SELECT start, size FROM ordered ORDER BY number"))
+
+    def settled(self) -> bool:
+        """Whether the lines stand in the order of the data, with nothing between them."""
+        away = self._one("SELECT EXISTS (SELECT 1 FROM ordered WHERE start <> place)")
+        return not away and self._one("SELECT coalesce(sum(size), 0) FROM items") == self.end
+
+    def settle(self) -> None:
+        """Takes every line to be where it belongs, in a file that is still to be renamed."""
+        self._db.execute("UPDATE items SET start = place FROM ordered WHERE items.item = ordered.item")
+        self._db.execute("UPDATE state SET settling = 1, end = (SELECT coalesce(sum(size), 0) FROM items)")
+
+    @property
+    def settling(self) -> bool:
+        """Whether a settled file may still have to be renamed."""
+        return bool(self._one("SELECT settling FROM state"))
+
+    def renamed(self) -> None:
+        """The settled file has its name."""
+        self._db.execute("UPDATE state SET settling = 0")
+
+    # Figures -----------------------------------------------------------------
+
+    def figures(self) -> dict[str, tuple[int, float]]:
+        """How many items ended in each way, and the seconds they took."""
+        rows = self._db.execute("SELECT status, count(*), total(seconds) FROM items GROUP BY status")
+        return {status: (count, seconds) for status, count, seconds in rows}
+
+    def kinds(self) -> dict[str, int]:
+        """How many items failed in each way, the most frequent first."""
+        return dict(
+            self._db.execute(
+                "SELECT kind, count(*) FROM items WHERE status = 'failed' GROUP BY kind ORDER BY count(*) DESC, kind"
+            )
+        )
+
+    def first_of_kinds(self, most: int) -> list[tuple[str, Place]]:
+        """The first few failures of each kind."""
+        found = self._db.execute(
+            "SELECT kind, start, size FROM (SELECT *, row_number() OVER (PARTITION BY kind ORDER BY number) AS rank"
+            " FROM ordered WHERE status = 'failed') WHERE rank <= ? ORDER BY kind, rank",
+            (most,),
+        )
+        return [(kind, Place(start, size)) for kind, start, size in found]
+
+    def sample(self, status: str, most: int) -> list[Place]:
+        """Some items that ended in one way, evenly from all over the data."""
+        count = int(self._one("SELECT count(*) FROM items WHERE status = ?", status))
+        found = self._db.execute(
+            "SELECT start, size FROM (SELECT *, row_number() OVER (ORDER BY number) - 1 AS rank"
+            " FROM ordered WHERE status = ?) WHERE rank * ? % ? < ? ORDER BY rank",
+            (status, most, count, most),
+        )
+        return [Place(start, size) for start, size in found]
+
+    def _one(self, question: str, *given: object) -> int:
+        found: tuple[int] = self._db.execute(question, given).fetchone()
+        return found[0]
+
+
+def _key(id: str) -> bytes:
+    return bytes.fromhex(of_bytes(id.encode("utf-8", "surrogatepass"))[:32])
