@@ -1,4 +1,4 @@
-"""DatasetRun: a data set taken through a graph, row by row, into a folder. A run that was stopped goes on where it was.
+"""Dataset: a run of a graph over a data set, row by row, into a folder. One that was stopped goes on where it was.
 
 Items that are done stay as they are, as long as neither they nor the graph changed; all others go
 through a `Map`, and every one that ends becomes a line of the `Ledger`.
@@ -6,37 +6,55 @@ through a `Map`, and every one that ends becomes a line of the `Ledger`.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from studio.cache import Cache
+from studio.digest import FileDigests
 from studio.errors import UsageError, did_you_mean
 from studio.events import Event
+from studio.executors.base import Executor
 from studio.flow import Course
 from studio.inputs import Supply
 from studio.items import Item, Items
-from studio.ledger import Ledger, Line
+from studio.ledger import Ledger, Line, Totals
 from studio.map import ItemFinished, Map
-from studio.plan import Plan
+from studio.plan import GraphInput, Plan
+from studio.recipe import identity_of
 from studio.result import Result
-from studio.rows import Rows
-from studio.store import Store
+from studio.rows import Media, Rows
 from studio.values import KINDS
 
-__all__ = ["DatasetRun", "ItemResult", "feeds"]
+__all__ = ["Choices", "DatasetRun", "ItemResult", "media_of"]
 
-_AT_ONCE = 64  # lines written together, at most
+_AT_ONCE = 100  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a person may say of a run over a data set."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)  # the column that feeds an input, if not of its name
+    id: str = ""  # the column that tells items apart
+    window: int = 256  # items on their way at a time
+    ordered: bool = True  # results in the order of the data
+    limit: int | None = None  # items, from the first
+    retry_failed: bool = False
+    refresh: frozenset[str] = frozenset()  # steps to run again
+    outputs: frozenset[str] = frozenset()  # those wanted; empty for all
 
 
 class ItemResult(Result):
     """The outputs of one item by name, each loaded when it is looked at."""
 
-    def __init__(self, finished: ItemFinished, store: Store | None) -> None:
-        super().__init__(store)
+    def __init__(self, finished: ItemFinished, cache: Cache | None) -> None:
+        super().__init__(cache.store if cache else None)
         self.id = finished.item.id
         self.artifacts, self.seconds = dict(finished.outputs), finished.seconds
         self.failures = dict(finished.failures)
@@ -52,27 +70,229 @@ class ItemResult(Result):
         """What went wrong; nothing if it is done."""
         return "\n".join(f"step '{step}' failed: {why}" if step else why for step, why in self.failures.items())
 
-    def as_row(self, saved: Mapping[str, Any]) -> dict[str, Any]:
-        """The item as a line of a data set; media by where they were saved."""
-        row = {"id": self.id, "status": self.status, "outputs": self.as_data(saved), "seconds": round(self.seconds, 4)}
-        return {**row, "error": self.error or None}
+    @property
+    def kind(self) -> str:
+        """The kind of its failure: where it was, and what it is called there."""
+        for step, why in self.failures.items():
+            name = why.partition(":")[0]
+            return f"step '{step}': {name}" if name.isidentifier() else f"step '{step}'" if step else "input"
+        return ""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Summary:
+    """How a sitting ended, and how the run stands."""
+
+    graph: str
+    folder: Path | None
+    done: int  # in this sitting
+    failed: int
+    kept: Mapping[str, int]  # that were over before, by how
+    seconds: float  # of this sitting
+    stages: Mapping[str, Any]
+    totals: Totals | None = None
+
+    @property
+    def all_failed(self) -> int:
+        """Those of the whole run that stand as failed."""
+        return self.failed + self.kept["failed"]
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data."""
+        shown: dict[str, Any] = {"graph": self.graph, "out": str(self.folder) if self.folder else None}
+        shown |= {"done": self.done, "failed": self.failed, "before": dict(self.kept), "seconds": round(self.seconds, 3)}
+        if self.totals is not None:
+            shown["failures"] = {each.kind: each.count for each in self.totals.failures}
+        return {**shown, "steps": dict(self.stages)}
+
+    def __str__(self) -> str:
+        count = self.done + self.failed
+        rate = f", {count / self.seconds:,.1f} a second" if count and self.seconds else ""
+        lines = [f"{self.done:,} done, {self.failed:,} failed in {self.seconds:,.1f} s{rate}"]
+        if any(self.kept.values()):
+            failed = f", {self.kept['failed']:,} of which failed: try them with --retry-failed" * bool(self.kept["failed"])
+            lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
+        for failures in self.totals.failures if self.totals else ():
+            lines.append(f"  {failures.count:,} × {failures.kind}: {_first_line(failures.rows)}")
+        return "\n".join([*lines, f"results: {self.folder / 'results.jsonl'}"] if self.folder else lines)
+
+
+def _first_line(rows: Sequence[Mapping[str, Any]]) -> str:
+    return str(rows[0]["error"]).partition("\n")[0] if rows else ""
+
+
 class DatasetRun:
-    """One sitting: iterate `events()` to make it happen. Without a ledger nothing is written."""
+    """One sitting. Iterate `events()` to make it happen; without a ledger nothing is written."""
 
-    items: Items
-    map: Map
-    ledger: Ledger | None
-    store: Store | None
-    limit: int | None = None
-    retry_failed: bool = False
-    kept: int = 0  # items that were over already
-    done: int = 0  # items that ended well in this sitting
-    failed: int = 0
-    began: float = field(default_factory=time.time)
+    def __init__(
+        self,
+        plan: Plan,
+        rows: Rows,
+        common: Mapping[str, Any],
+        choices: Choices,
+        *,
+        ledger: Ledger | None,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+    ) -> None:
+        """The common inputs are the same for all items."""
+        course = Course(plan, choices.outputs or plan.outputs)
+        files = cache.files if cache else FileDigests.of_process()
+        feeds = _feeds(course, rows, common, choices.columns)
+        supply = Supply(plan, course.edges, common, cache, feeds, files)
+        identity = identity_of(plan, course.steps.values(), files)
+        self._graph, self._rows = plan.name, rows
+        self._items = Items(rows, course, supply, feeds, id_column=choices.id, identity=identity)
+        self._choices, self._ledger, self.cache = choices, ledger, cache
+        self._map = Map(
+            course,
+            self._to_do(),
+            cache=cache,
+            executor=executor,
+            inline=inline,
+            refresh=choices.refresh,
+            window=choices.window,
+            ordered=choices.ordered,
+        )
+        self.stages = self._map.stages
+        self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
+        self.done = self.failed = 0
+        self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
+        self._lines: list[Line] = []
+        self._began = self._written = time.monotonic()
+
+    @property
+    def total(self) -> int | None:
+        """About how many items there are, if that can be told."""
+        count, limit = self._rows.count(), self._choices.limit
+        return limit if count is None else min(count, limit or count)
+
+    def summary(self) -> Summary:
+        """How it stands."""
+        stages = {id: stage.as_data() for id, stage in self.stages.of.items()}
+        folder, totals = (self._ledger.folder, self._ledger.totals()) if self._ledger else (None, None)
+        seconds = time.monotonic() - self._began
+        return Summary(self._graph, folder, self.done, self.failed, dict(self.kept), seconds, stages, totals)
 
     def events(self) -> Iterator[Event]:
-        """Runs, and tells: each item when it is over, and what went wrong around."""
+        """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
+        complete = False
+        try:
+            for event in self._map.events():
+                if isinstance(event, ItemFinished):
+                    self._end(event)
+                yield event
+            complete = self._choices.limit is None
+        finally:
+            self._write()
+        if self._ledger is not None:
+            self._ledger.settle(complete)
 
+    def cancel(self) -> None:
+        """Stops it, from any thread; its iterator raises Cancelled."""
+        self._map.cancel()
+
+    def _to_do(self) -> Iterator[Item]:
+        """The items that are not over."""
+        for item in islice(self._items, self._choices.limit):
+            entry = self._ledger.known(item.id) if self._ledger else None
+            again = entry is None or not item.digest or entry.digest != item.digest
+            if again or (entry is not None and entry.status == "failed" and self._choices.retry_failed):
+                yield item
+            elif entry is not None:
+                self.kept[entry.status] += 1
+                self._met.append((item.id, item.position))
+
+    def _end(self, finished: ItemFinished) -> None:
+        if finished.failures:
+            self.failed += 1
+        else:
+            self.done += 1
+        if self._ledger is not None:
+            self._lines.append(self._line(finished, self._ledger))
+        if len(self._lines) >= _AT_ONCE or time.monotonic() - self._written > _SOON:
+            self._write()
+
+    def _line(self, finished: ItemFinished, ledger: Ledger) -> Line:
+        """An item as a line of the results; its media lie beside them."""
+        item, result = finished.item, ItemResult(finished, self.cache)
+        outputs = {name: _as_data(result, name, ledger) for name in result}
+        status: Literal["done", "failed"] = "failed" if result.failures else "done"
+        row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
+        row["error"] = result.error or None
+        return Line(item.id, item.digest, item.position, status, row, result.seconds, result.kind)
+
+    def _write(self) -> None:
+        if self._ledger is not None:
+            lines, self._lines = self._lines, []
+            met, self._met = self._met, []
+            if lines:
+                self._ledger.write(lines)
+            if met:
+                self._ledger.met(met)
+        self._written = time.monotonic()
+
+
+def _as_data(result: ItemResult, name: str, ledger: Ledger) -> Any:
+    """An output as plain data; media are written to a file of the item's name, and told by where that is."""
+    if result.artifacts[name].absent or result.is_plain(name):
+        return result.data(name)
+    places = result.save_as(name, ledger.media_path(name, result.id, ""))
+    return _from(ledger.folder, result.data(name, places))
+
+
+def _from(folder: Path, data: Any) -> Any:
+    """The same, with paths from the folder of the results, so that it can be moved."""
+    if isinstance(data, list):
+        return [_from(folder, each) for each in data]
+    return {**data, "path": os.path.relpath(data["path"], folder)} if data else data
+
+
+def media_of(plan: Plan, common: Mapping[str, Any]) -> Media | None:
+    """The suffixes of files that may feed a graph, by kind; None where any file may."""
+    kinds = {given.type.kind for name, given in plan.inputs.items() if name not in common}
+    return None if "file" in kinds else {kind: KINDS[kind].suffixes for kind in kinds if KINDS[kind].suffixes}
+
+
+def _feeds(course: Course, rows: Rows, common: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
+    """The column that feeds each input; UsageError says what is fed by nothing, or twice."""
+    inputs = {name: course.plan.inputs[name] for name in course.inputs}
+    for name in columns:
+        if name not in course.plan.inputs:
+            raise UsageError(f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {', '.join(inputs)}")
+        if name in common:
+            raise UsageError(f"the input '{name}' is given for all items, and by the column '{columns[name]}'")
+    free = {name: given for name, given in inputs.items() if name not in common}
+    if rows.is_media:
+        return {name: columns[name] for name in free if name in columns} | _fed_by_file(free, rows, columns)
+    feeds = {name: columns.get(name, name) for name in free}
+    if rows.columns:
+        _must_be_there(feeds, free, rows)
+    return feeds
+
+
+def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], rows: Rows) -> None:
+    """Where the columns are known, one that is needed and not there is said at once, and not for every row."""
+    for name, column in feeds.items():
+        if column not in rows.columns and (free[name].required or column != name):
+            hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
+            way = f"Give --input {name}=COLUMN, or {name}=VALUE for all items"
+            raise UsageError(f"'{rows.name}' has no column '{column}' for the input '{name}'. {hint} {way}")
+
+
+def _fed_by_file(free: Mapping[str, GraphInput], rows: Rows, columns: Mapping[str, str]) -> dict[str, str]:
+    """The input that the files go to."""
+    if "file" in columns.values():
+        return {}
+    kind = getattr(rows, "kind", "file")
+    able = [name for name, given in free.items() if name not in columns and not given.type.many and _takes(given, kind)]
+    needed = [name for name in able if free[name].required] or able
+    if len(needed) != 1:
+        told = f"{' or '.join(needed)}: say which, with --input {needed[0]}=file" if needed else "no input"
+        raise UsageError(f"the files of '{rows.name}' ({kind}) could feed {told}")
+    return {needed[0]: "file"}
+
+
+def _takes(given: GraphInput, kind: str) -> bool:
+    return given.type.kind in (kind, "file") or (kind == "file" and KINDS[given.type.kind].from_path)

@@ -43,6 +43,12 @@ class Course:
                 self.certain.add(id)
 
     @property
+    def inputs(self) -> list[str]:
+        """The inputs of the graph that may be read."""
+        read = {source.name for edge in self.edges for source in self.plan.origins(edge) if not source.port}
+        return [name for name in self.plan.inputs if name in read]
+
+    @property
     def edges(self) -> list[Edge]:
         """All edges that may be read."""
         of_steps = [edge for step in self.steps.values() for edge in (*step.wires, *step.instead.values())]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from studio.cache import Cache
+from studio.dataset import Choices, DatasetRun, ItemResult, media_of
 from studio.document import Document
 from studio.draw import draw
 from studio.errors import Problem, UsageError, did_you_mean
@@ -15,12 +17,15 @@ from studio.events import Event
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
 from studio.home import find_graph, graph_names
+from studio.ledger import Ledger
+from studio.map import ItemFinished
 from studio.node import Node
 from studio.page import Page
 from studio.page.reasons import Given
 from studio.plan import Plan
 from studio.registry import Registry
 from studio.result import Result
+from studio.rows import Rows, open_rows
 from studio.run import Run
 from studio.spec import GraphSpec
 from studio.trace import Trace
@@ -105,21 +110,76 @@ class Graph:
     def start(self, inputs: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> tuple[Run, Result]:
         """A run that has not begun, and the result that is to hear its events: for those who watch and collect."""
         chosen = {"executor": "auto", "cache": None, "refresh": (), "outputs": ()} | dict(options or {})
-        if unknown := chosen.keys() - {"executor", "cache", "refresh", "outputs"}:
-            raise UsageError(f"unknown option '{min(unknown)}'; there are: executor, cache, refresh, outputs")
+        self._must_know(chosen, ("executor", "cache", "refresh", "outputs"))
         self._must_have("step", chosen["refresh"], self.plan.steps)
         self._must_have("output", chosen["outputs"], self.plan.outputs)
-        cache, executor = _cache(chosen["cache"]), chosen["executor"]
+        cache = _cache(chosen["cache"])
         run = Run(
             self.plan,
             inputs,
             cache=cache,
-            executor=functools.cache(lambda: executor if isinstance(executor, Executor) else executor_for(executor)),
+            executor=_executor(chosen["executor"]),
             inline=lambda: shared("local"),
             outputs=set(chosen["outputs"]),
             refresh=frozenset(chosen["refresh"]),
         )
         return run, Result(cache.store if cache else None)
+
+    def map(
+        self,
+        rows: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        resume: str | Path | None = None,
+        options: Mapping[str, Any] | None = None,
+        **inputs: Any,
+    ) -> Mapped:
+        """Runs the graph for every row of a data set, many at a time: iterate it (`for`, or `async for`).
+
+        rows: mappings, or the path of a JSONL, CSV or Parquet file, a folder or a pattern of media.
+        columns: the column that feeds an input, where it has another name: {"speech": "path"}.
+        resume: a folder for results; what it already holds, and is still right, is passed over.
+        options: those of `stream`, and window (items on their way at a time), ordered, limit, retry_failed, id
+            (the column that tells items apart). inputs: the same for all rows.
+        A row that fails is a result like others: its `status` is "failed", and its `error` says why.
+        """
+        chosen = dict(options or {}) | ({"columns": columns} if columns else {})
+        ledger = self.ledger(resume) if resume else None
+        return Mapped(self.start_map(self._rows(rows, inputs), inputs, chosen, ledger), ledger)
+
+    def start_map(
+        self,
+        rows: Any,
+        common: Mapping[str, Any],
+        options: Mapping[str, Any] | None = None,
+        ledger: Ledger | None = None,
+    ) -> DatasetRun:
+        """A run over a data set that has not begun, for those who watch it; `ledger` is where its results go."""
+        fields = Choices.__dataclass_fields__
+        chosen = {"executor": "auto", "cache": None} | dict(options or {})
+        self._must_know(chosen, {"executor", "cache", *fields})
+        given = {name: value for name, value in chosen.items() if name in fields}
+        for what, known in (("refresh", self.plan.steps), ("outputs", self.plan.outputs)):
+            self._must_have(what.removesuffix("s"), given.get(what, ()), known)
+            given[what] = frozenset(given.get(what, ()))
+        return DatasetRun(
+            self.plan,
+            self._rows(rows, common),
+            common,
+            Choices(**given),
+            ledger=ledger,
+            cache=_cache(chosen["cache"]),
+            executor=_executor(chosen["executor"]),
+            inline=lambda: shared("local"),
+        )
+
+    def ledger(self, folder: str | Path) -> Ledger:
+        """The folder that the results of this graph over a data set go to."""
+        text = Path(self.plan.file).read_text() if Path(self.plan.file).is_file() else ""
+        return Ledger.open(Path(folder), {"graph": self.name, "text": text})
+
+    def _rows(self, rows: Any, common: Mapping[str, Any]) -> Rows:
+        return open_rows(rows, media_of(self.plan, common))
 
     def why(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> list[Verdict]:
         """For each step, whether its result is known, and if not, which part of its key is new."""
@@ -142,6 +202,11 @@ class Graph:
         """The graph as `text`, `mermaid` or `svg`."""
         return draw(self.plan, form)
 
+    def _must_know(self, chosen: Iterable[str], known: Iterable[str]) -> None:
+        for name in chosen:
+            if name not in known:
+                raise UsageError(f"unknown option '{name}'; there are: {', '.join(known)}")
+
     def _must_have(self, what: str, names: Iterable[str], known: Mapping[str, object]) -> None:
         for name in names:
             if name not in known:
@@ -155,6 +220,35 @@ def _to_the_end(run: Run, result: Result) -> Result:
     if run.cache is not None:
         prune_at_times(run.cache)
     return result.require()
+
+
+class Mapped:
+    """The results of a graph over a data set, as they come. Leaving the loop stops what is on its way."""
+
+    def __init__(self, run: DatasetRun, ledger: Ledger | None) -> None:
+        self.run = run
+        self._ledger = ledger
+
+    def __iter__(self) -> Iterator[ItemResult]:
+        with self._ledger or contextlib.nullcontext():
+            for event in self.run.events():
+                if isinstance(event, ItemFinished):
+                    yield ItemResult(event, self.run.cache)
+
+    async def __aiter__(self) -> AsyncIterator[ItemResult]:
+        import asyncio
+
+        results = iter(self)
+        try:
+            while (result := await asyncio.to_thread(next, results, None)) is not None:
+                yield result
+        except asyncio.CancelledError:
+            self.run.cancel()
+            raise
+
+
+def _executor(given: Any) -> Callable[[], Executor]:
+    return functools.cache(lambda: given if isinstance(given, Executor) else executor_for(given))
 
 
 def _cache(given: Any) -> Cache | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.cache import Cache
-from studio.digest import of_bytes, of_data, of_file
+from studio.digest import FileDigests, of_bytes, of_data, of_file
 from studio.errors import InputError, did_you_mean
 from studio.executors.live import Held
 from studio.plan import Edge, GraphInput, Plan, Source, Step
@@ -34,9 +34,14 @@ class Supply:
         values: Mapping[str, object],
         cache: Cache | None,
         later: Iterable[str] = (),
+        files: FileDigests | None = None,
     ) -> None:
-        """What is given `later`, to each item its own, is not asked for here."""
+        """What is given `later`, to each item its own, is not asked for here.
+
+        files: where the digests of files come from, if not from the cache.
+        """
         self._plan, self._cache = plan, cache
+        self._files = files or (cache.files if cache else None)
         self._folder = Path(plan.file).parent  # that paths in the graph start from
         read = set(_ends(plan, edges))
         self._later = sorted(read & set(later))
@@ -106,18 +111,20 @@ class Supply:
             ports = step.ports.inputs.items()
             types = {name: port.type.listed() if name in step.each else port.type for name, port in ports}
             self._constants[step.id] = {
-                name: _Given(f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._folder)
+                name: _Given(
+                    f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._files, self._folder
+                )
                 for name, raw in step.constants.items()
             }
         return self._constants[step.id]
 
     def _input(self, name: str, value: object) -> _Given:
         if relay := self._plan.relays.get(name):
-            return _Given(f"'{name}'", relay.type, relay.constant, self._cache, relay.folder)
+            return _Given(f"'{name}'", relay.type, relay.constant, self._cache, self._files, relay.folder)
         given = self._plan.inputs[name]
         if value is not None:
-            return _Given(f"input '{name}'", given.type, value, self._cache)
-        return _Given(f"input '{name}'", given.type, given.default, self._cache, self._folder)
+            return _Given(f"input '{name}'", given.type, value, self._cache, self._files)
+        return _Given(f"input '{name}'", given.type, given.default, self._cache, self._files, self._folder)
 
 
 def _ends(plan: Plan, edges: Iterable[Edge]) -> Iterator[str]:
@@ -152,11 +159,17 @@ class _Given:
     """One value handed to a graph or to a port."""
 
     def __init__(
-        self, name: str, type_: PortType, raw: object, cache: Cache | None, folder: Path | None = None
+        self,
+        name: str,
+        type_: PortType,
+        raw: object,
+        cache: Cache | None,
+        files: FileDigests | None,
+        folder: Path | None = None,
     ) -> None:
         self._name = name
         self._kind = type_.kind
-        self._cache = cache
+        self._cache, self._files = cache, files
         self._folder = folder  # that relative paths start from; None for the current one
         self._type = type_
         self._raws = self._leaves(type_, raw)
@@ -210,10 +223,10 @@ class _Given:
         return path if self._folder is None else self._folder / path
 
     def _known(self, raw: object) -> Artifact:
-        if self._is_path(raw) and not KINDS[self._kind].plain and self._cache is not None:
+        if self._is_path(raw) and not KINDS[self._kind].plain and self._files is not None:
             path = self._path(raw)
             if path.is_file():
-                return Artifact(self._kind, self._cache.files(path), path.stat().st_size)
+                return Artifact(self._kind, self._files(path), path.stat().st_size)
         return self._opened(raw, None)
 
     def _opened(self, raw: object, known: Artifact | None) -> Artifact:

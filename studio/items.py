@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from studio.digest import of_data
-from studio.errors import InputError, UsageError, did_you_mean
+from studio.errors import InputError, did_you_mean
 from studio.flow import Course
 from studio.inputs import Supply
 from studio.plan import GraphInput
-from studio.rows.base import Row, Rows
-from studio.store import ABSENT
+from studio.rows import Row, Rows
 from studio.values import KINDS
 from studio.words import value_from
 
@@ -66,17 +65,19 @@ class Items:
             yield self._item(position, row)
 
     def _item(self, position: int, row: Row) -> Item:
+        if row.error:
+            return self._unfit(row, position, row.error, of_data([self._identity, row.place]))
         values: dict[str, object] = {}
         try:
-            if row.error:
-                raise InputError(row.error)
             values = {name: self._value(row, name, column) for name, column in self._feeds.items()}
             supply = self._supply.of_item({name: value for name, value in values.items() if value is not None})
             digest = supply.digest(self._identity)
         except InputError as error:
-            digest = of_data([self._identity, row.place if row.error else _plain(values)])
-            return Item(self._id(row, digest), position, row.place, digest, None, f"{row.place}: {error}")
+            return self._unfit(row, position, str(error), of_data([self._identity, _plain(values)]))
         return Item(self._id(row, digest), position, row.place, digest, supply)
+
+    def _unfit(self, row: Row, position: int, error: str, digest: str) -> Item:
+        return Item(self._id(row, digest), position, row.place, digest, None, f"{row.place}: {error}")
 
     def _id(self, row: Row, digest: str) -> str:
         """The id of a row; of several that are called the same, the later ones get a number."""

@@ -7,7 +7,6 @@ computes batches finds them. An item that fails is a result like any other.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from studio.cache import Cache
 from studio.engine import Engine
 from studio.errors import InputError
-from studio.events import Event, StepCached, StepEvent, StepFailed, StepFinished
+from studio.events import Event, StepEvent, StepFailed, StepFinished
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.items import Item

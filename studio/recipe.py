@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pydantic import BaseModel
 
 from studio.digest import FileDigests, Uncacheable, of_data
 from studio.node import Node
-from studio.plan import Step
+from studio.plan import Plan, Step
 from studio.registry import Definition
 from studio.resources import Machine, Resources
 from studio.source import source_digest
 from studio.worker import Recipe
 
-__all__ = ["recipe_of", "recipe_of_node"]
+__all__ = ["identity_of", "recipe_of", "recipe_of_node"]
 
 _BATCH = 8  # tasks that a node which computes several together is given at once, if nobody says otherwise
 
@@ -43,6 +45,20 @@ def _recipe(definition: Definition, config: BaseModel, resources: Resources, fil
     key = f"{definition.name} {of_data(parts)[:24]}"
     batch = _BATCH if node.run_batch is not None else 1
     return Recipe(key, definition.name, node, config, resources, definition.portable, batch=batch)
+
+
+def identity_of(plan: Plan, steps: Iterable[Step], files: FileDigests) -> str:
+    """The digest of all that a plan does to its inputs. Variables of the environment count by their names."""
+    parts = [[name, str(relay.edge), repr(relay.constant)] for name, relay in sorted(plan.relays.items())]
+    for step in steps:
+        node = step.definition.node
+        wires = {name: str(edge) for name, edge in sorted(step.edges.items())}
+        instead = {name: str(edge) for name, edge in sorted(step.instead.items())}
+        policy = [step.each, [str(guard.condition) for guard in step.when], step.on_error, step.cache == "never"]
+        given = json.dumps([step.settings, step.constants, wires, instead, policy], default=str, sort_keys=True)
+        source = _source(node, files)  # type: ignore[arg-type]  # a class is hashable
+        parts.append([step.id, step.definition.name, node.version, source, given, _model(node, step.config(), files)])
+    return of_data([parts, {name: str(edge) for name, edge in plan.outputs.items()}])
 
 
 @functools.lru_cache(maxsize=1024)

@@ -117,7 +117,19 @@ class Result(Mapping[str, Any]):
         folder = Path(folder)
         if names:
             folder.mkdir(parents=True, exist_ok=True)
-        return {name: self._save(folder, name, self[name], self.artifacts[name]) for name in names}
+        return {name: self.save_as(name, folder / name) for name in names}
+
+    def save_as(self, name: str, stem: Path) -> Path | list[Path]:
+        """Writes one output as a file of this name, to which the suffix is added; of a list of media, several."""
+        value, artifact = self[name], self.artifacts[name]
+        if artifact.items is not None and _is_plain(artifact):
+            path = stem.with_name(f"{stem.name}.json")
+            path.write_text(json.dumps(self.data(name), ensure_ascii=False) + "\n", encoding="utf-8")
+            return path
+        if artifact.items is not None:
+            pairs = enumerate(zip(value, artifact.items, strict=True))
+            return [_write(stem.with_name(f"{stem.name}-{index:03}"), item, part) for index, (item, part) in pairs]
+        return _write(stem, value, artifact)
 
     def as_json(self, saved: Mapping[str, Any]) -> dict[str, Any]:
         """The whole result as plain data: outputs (media by where they were `saved`), steps, and the error if any."""
@@ -147,24 +159,21 @@ class Result(Mapping[str, Any]):
 
     def as_data(self, saved: Mapping[str, Any]) -> dict[str, Any]:
         """Every output as plain data; of media, what they are and where they were saved."""
-        return {name: self._data(name, saved.get(name)) for name in self}
+        return {name: self.data(name, saved.get(name)) for name in self}
 
-    def _data(self, name: str, saved: Any) -> Any:
+    def is_plain(self, name: str) -> bool:
+        """Whether an output is small and plain, rather than media."""
+        return _is_plain(self.artifacts[name])
+
+    def data(self, name: str, saved: Any = None) -> Any:
+        """One output as plain data; of media, what it is and where it was saved."""
         artifact = self.artifacts[name]
+        if artifact.inline:
+            return json.loads(artifact.inline)
         if artifact.items is None:
             return _data(artifact, self[name], saved)
         places = saved if isinstance(saved, list) else [None] * len(artifact.items)
         return [_data(*each) for each in zip(artifact.items, self[name], places, strict=True)]
-
-    def _save(self, folder: Path, name: str, value: Any, artifact: Artifact) -> Path | list[Path]:
-        if artifact.items is not None and _is_plain(artifact):
-            path = folder / f"{name}.json"
-            path.write_text(json.dumps(self._data(name, None), ensure_ascii=False) + "\n", encoding="utf-8")
-            return path
-        if artifact.items is not None:
-            pairs = enumerate(zip(value, artifact.items, strict=True))
-            return [_write(folder / f"{name}-{index:03}", item, part) for index, (item, part) in pairs]
-        return _write(folder / name, value, artifact)
 
     def __repr__(self) -> str:
         return f"Result({', '.join(f'{name}: {artifact.kind}' for name, artifact in self.artifacts.items())})"

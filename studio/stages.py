@@ -1,4 +1,4 @@
-"""Stages: what the steps of a data-set run have done so far, counted; in little memory, however many items there are."""
+"""Stages: what the steps of a data-set run have done so far, counted: little to keep, however many items there are."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Stage:
         self.step = step.id
         self.node = step.definition.name
         self.each = bool(step.each)
+        self.workers = step.replicas or 1
         self.done = self.cached = self.failed = self.skipped = self.replaced = 0
         self.waiting = 0  # on their way to a worker, or on one
         self.seconds = 0.0  # that the computed ones took
@@ -67,6 +68,12 @@ class Stages:
 
     def __init__(self, steps: Iterable[Step]) -> None:
         self.of = {step.id: Stage(step) for step in steps}
+
+    @property
+    def slowest(self) -> Stage | None:
+        """The step that takes the longest for all its items, over the workers that it may have."""
+        busy = [stage for stage in self.of.values() if stage.done]
+        return max(busy, key=lambda stage: stage.seconds / stage.workers, default=None)
 
     def hear(self, event: StepEvent) -> None:
         """Takes in one event of an item."""

@@ -12,7 +12,7 @@ from studio.errors import GraphError, InputError, UsageError
 from studio.plan import GraphInput
 from studio.values import KINDS, PortType
 
-__all__ = ["inputs_from", "setting_from", "value_from"]
+__all__ = ["columns_from", "inputs_from", "setting_from", "value_from"]
 
 
 def inputs_from(words: Sequence[str], known: Mapping[str, GraphInput]) -> dict[str, Any]:
@@ -38,6 +38,15 @@ def _add(inputs: dict[str, Any], name: str, value: str, given: GraphInput | None
         inputs.setdefault(name, []).extend(value_from(value, given.type))
     else:
         inputs.setdefault(name, []).append(_parsed(value, given.type.kind))
+
+
+def columns_from(words: Sequence[str]) -> dict[str, str]:
+    """The column for each input that words NAME=COLUMN name."""
+    pairs = [word.partition("=") for word in words]
+    for (name, _, column), word in zip(pairs, words, strict=True):
+        if not name or not column:
+            raise UsageError(f"'{word}' is not NAME=COLUMN: an input of the graph, and the column that feeds it")
+    return {name: column for name, _, column in pairs}
 
 
 def value_from(word: str, type_: PortType) -> Any:

@@ -59,8 +59,7 @@ class Reasons:
         self._plan, self._given = plan, given
         self._past = _Past(given.cache.folder) if given.cache else None
         course = Course(plan, given.outputs or plan.outputs)
-        origins = {source.name for edge in course.edges for source in plan.origins(edge) if not source.port}
-        self.read = sorted(origins & plan.inputs.keys())
+        self.read = sorted(course.inputs)
         self.made: dict[str, Mapping[str, Artifact]] = {}  # what each step gave
         self.why: dict[str, list[str]] = {}
         self._elements: dict[str, list[dict[str, Artifact]]] = {}  # of steps that run once per element

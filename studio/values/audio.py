@@ -104,6 +104,7 @@ class AudioKind(MediaKind[Audio]):
 
     name = "audio"
     suffix = ".wav"
+    suffixes = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".weba")
     python = Audio
 
     def convert(self, raw: object) -> Audio:

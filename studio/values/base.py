@@ -60,6 +60,7 @@ class Kind(ABC, Generic[T]):
 
     name: ClassVar[str]
     suffix: ClassVar[str]  # of the file at rest
+    suffixes: ClassVar[tuple[str, ...]] = ()  # of files that people have, where these tell the kind
     plain: ClassVar[bool] = False  # small JSON, rather than media
     from_path: ClassVar[bool] = False  # given as the path of a file
     by_path: ClassVar[bool] = False  # decoded from a file that stays where it is, never read whole

@@ -82,5 +82,6 @@ class VideoKind(MediaKind[Video]):
 
     name = "video"
     suffix = ".mp4"
+    suffixes = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".ts", ".3gp")
     by_path = True
     python = Video

@@ -101,6 +101,7 @@ class ImageKind(MediaKind[Image]):
 
     name = "image"
     suffix = ".png"
+    suffixes = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
     python = Image
 
     def convert(self, raw: object) -> Image:
