@@ -21,6 +21,7 @@ _Type: TypeAlias = Any
 _GROUP_ROWS = 10_000
 _GROUP_BYTES = 16 << 20  # of JSON in a row group
 _MOST_FIELDS = 100  # of a struct; more than that are no fields but keys
+_MOST_DEPTH = 10  # of lists and structs in one another
 _OWN = ("id", "status", "seconds", "error")
 _EXACT = 2**53  # the integers up to here are floats, too
 
@@ -85,7 +86,7 @@ def _types(results: Path) -> dict[str, _Type]:
             for name, value in row.items():
                 if (known := types.get(name)) != "json":
                     types[name] = _joined(known, value)
-    return {name: _final(type_) for name, type_ in types.items()}
+    return {name: type_ if _stands(type_) else "json" for name, type_ in types.items()}
 
 
 def _joined(known: _Type, value: Any) -> _Type:
@@ -112,7 +113,13 @@ def _type(value: Any) -> _Type:
         for item in value:
             inner = _common(inner, _type(item))
         return [inner]
-    return {name: _type(item) for name, item in value.items() if _text(name)}
+    return _struct({name: _type(item) for name, item in value.items() if _text(name)})
+
+
+def _struct(fields: dict[str, _Type]) -> _Type:
+    if len(fields) > _MOST_FIELDS:
+        raise _Mixed
+    return fields
 
 
 def _integer(value: int) -> str:
@@ -138,24 +145,19 @@ def _common(one: _Type, other: _Type) -> _Type:
     if isinstance(one, list) and isinstance(other, list):
         return [_common(one[0], other[0])]
     if isinstance(one, dict) and isinstance(other, dict):
-        both = {name: _common(one.get(name), other.get(name)) for name in {**one, **other}}
-        if len(both) > _MOST_FIELDS:
-            raise _Mixed
-        return both
+        return _struct({name: _common(one.get(name), other.get(name)) for name in {**one, **other}})
     if isinstance(one, str) and isinstance(other, str) and {one, other} in ({"int53", "int64"}, {"int53", "float64"}):
         return one if other == "int53" else other
     raise _Mixed
 
 
-def _final(type_: _Type) -> _Type:
-    """A type that Parquet has: it knows no struct without fields."""
-    return "json" if _hollow(type_) else type_
-
-
-def _hollow(type_: _Type) -> bool:
+def _stands(type_: _Type, depth: int = 0) -> bool:
+    """Whether Parquet has such a type: it knows no struct without fields, and no great depth."""
     if isinstance(type_, list):
-        return _hollow(type_[0])
-    return isinstance(type_, dict) and (not type_ or any(map(_hollow, type_.values())))
+        return depth < _MOST_DEPTH and _stands(type_[0], depth + 1)
+    if isinstance(type_, dict):
+        return depth < _MOST_DEPTH and bool(type_) and all(_stands(inner, depth + 1) for inner in type_.values())
+    return True
 
 
 def _arrow(pa: Any, type_: _Type) -> Any:

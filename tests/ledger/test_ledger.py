@@ -1,0 +1,564 @@
+"""The folder of a run: what is written is there once, in order, and whoever else comes is told what is wrong."""
+
+import gc
+import json
+import os
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import studio
+from studio.ledger import Entry, Ledger, Line
+
+ABOUT = {"graph": "dub", "text": "nodes: {}", "plan": "p"}
+
+
+def line(id: str, position: int, status: str = "done", digest: str = "d", kind: str = "", **outputs) -> Line:
+    row = {"id": id, "status": status, "outputs": outputs, "seconds": 0.5, "error": kind or None, "digest": digest}
+    return Line(id, digest, position, status, row, 0.5, kind)
+
+
+def rows(folder) -> list:
+    return [json.loads(text) for text in (folder / "results.jsonl").read_bytes().splitlines()]
+
+
+def ids(folder) -> str:
+    return "".join(row["id"] for row in rows(folder))
+
+
+def test_a_run_and_its_continuation(tmp_path):
+    folder = tmp_path / "runs" / "talks"
+    with Ledger.open(folder, ABOUT) as ledger:
+        ledger.write([line("c", 2), line("a", 0, said="olá")])
+        assert ledger.known("a") == Entry("d", "done")
+        assert ledger.known("b") is None
+    assert ids(folder) == "ca"
+    with Ledger.open(folder, {**ABOUT, "plan": "q"}) as ledger:
+        ledger.met([("a", 0), ("c", 2)])
+        ledger.write([line("b", 1, "failed", kind="hear")])
+        ledger.settle(complete=True)
+        assert [session.about["plan"] for session in ledger.sessions()] == ["p", "q"]
+        first, second = ledger.sessions()
+        assert first.started <= first.ended <= second.started
+        assert second.ended is None
+    assert ids(folder) == "abc"
+    assert rows(folder)[0]["outputs"] == {"said": "olá"}
+    plan = json.loads((folder / "plan.json").read_text())
+    assert {name: plan[name] for name in ABOUT} == {**ABOUT, "plan": "q"}
+    assert sorted(path.name for path in folder.iterdir() if not path.name.endswith("-journal")) == [
+        "journal.sqlite",
+        "plan.json",
+        "results.jsonl",
+    ]
+
+
+def test_a_later_line_stands_for_an_earlier_one(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("a", 0, "failed", kind="hear"), line("b", 1)])
+        ledger.write([line("a", 0, digest="e"), line("b", 1, digest="e"), line("b", 1, digest="f")])
+        assert ledger.known("a") == Entry("e", "done")
+        assert ledger.known("b") == Entry("f", "done")
+        assert (ledger.totals().done, ledger.totals().failed) == (2, 0)
+        ledger.settle(complete=True)
+    assert [(row["id"], row["digest"]) for row in rows(tmp_path)] == [("a", "e"), ("b", "f")]
+
+
+def test_an_item_stands_where_it_was_met_first(tmp_path):
+    """Two rows of equal content are one item, whichever of them is done first."""
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("b", 1), line("a", 2)])
+        ledger.met([("a", 0), ("b", 5)])
+        ledger.settle(complete=True)
+        assert ids(tmp_path) == "ab"
+
+
+def test_what_a_broken_off_pass_did_not_meet_stays_behind_it(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line(id, position) for position, id in enumerate("abcd")])
+        ledger.settle(complete=True)
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("n", 0)])
+        ledger.met([("c", 1)])
+        ledger.settle(complete=False)
+        assert ids(tmp_path) == "ncabd"
+        ledger.settle(complete=True)
+        assert ids(tmp_path) == "nc"
+        assert ledger.known("a") is None
+
+
+def test_what_is_in_order_is_not_written_again(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("b", 1), line("a", 0)])
+        ledger.settle(complete=True)
+        before = (tmp_path / "results.jsonl").stat().st_ino
+        ledger.settle(complete=True)
+        assert (tmp_path / "results.jsonl").stat().st_ino == before
+        ledger.write([line("c", 2)])  # the file that was renamed is the one that grows
+        ledger.settle(complete=True)
+        assert (tmp_path / "results.jsonl").stat().st_ino == before
+    assert ids(tmp_path) == "abc"
+
+
+def test_figures(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        assert ledger.totals() == studio.ledger.Totals(0, 0, 0.0, ())
+        assert ledger.sample("done", 5) == []
+        ledger.write([line(f"d{n}", n) for n in range(100)])
+        ledger.write([line(f"f{n}", 199 - n, "failed", kind="hear" if n % 3 else "disk") for n in range(99)])
+        totals = ledger.totals()
+        assert (totals.done, totals.failed, totals.seconds) == (100, 99, 99.5)
+        assert [(each.kind, each.count) for each in totals.failures] == [("hear", 66), ("disk", 33)]
+        assert [row["id"] for row in totals.failures[0].rows] == ["f98", "f97", "f95"]
+        assert [row["id"] for row in ledger.sample("done", 4)] == ["d0", "d25", "d50", "d75"]
+        assert len(ledger.sample("failed", 1000)) == 99
+        assert len(ledger.sample("done", 99)) == 99
+
+
+def test_text_that_utf8_does_not_have(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("\ud800", 0, said="\udfff\n\u2028\0")])
+        assert ledger.known("\ud800")
+        ledger.settle(complete=True)
+    assert rows(tmp_path)[0]["outputs"]["said"] == "\udfff\n\u2028\0"
+
+
+# A random life, against a model -----------------------------------------------
+
+items = st.lists(
+    st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9), st.sampled_from(["done", "failed"])), max_size=5
+)
+deeds = st.one_of(
+    st.tuples(st.just("write"), items),
+    st.tuples(st.just("met"), items),
+    st.tuples(st.just("settle"), st.booleans()),
+    st.tuples(st.just("again"), st.binary(max_size=30)),  # what a kill left after the last line
+)
+
+
+class Model:
+    def __init__(self):
+        self.session, self.items = 1, {}  # id: (session, position, number of writing, status)
+
+    def met(self, id, position):
+        session, old, *_ = self.items[id]
+        return min(old, position) if session == self.session else position
+
+    def order(self):
+        return sorted(self.items, key=lambda name: (self.items[name][0] != self.session, self.items[name][1]))
+
+
+@given(st.lists(deeds, max_size=25))
+def test_a_random_life(tmp_path_factory, life):
+    folder = tmp_path_factory.mktemp("life")
+    model, count = Model(), 0
+    ledger = Ledger.open(folder, ABOUT)
+    for deed, given_ in life:
+        if deed == "write":
+            lines = []
+            for id, position, status in given_:
+                count += 1
+                position = model.met(id, position) if id in model.items else position
+                model.items[id] = (model.session, position, count, status)
+                lines.append(line(id, position, status, digest=str(count)))
+            ledger.write(lines)
+        elif deed == "met":
+            there = [(id, position) for id, position, _ in given_ if id in model.items]
+            ledger.met([(id, position) for id, position, _ in given_])  # one that is not there is no matter
+            for id, position in there:
+                model.items[id] = (model.session, model.met(id, position), *model.items[id][2:])
+        elif deed == "settle":
+            if given_:
+                model.items = {id: item for id, item in model.items.items() if item[0] == model.session}
+            ledger.settle(given_)
+            found = [(row["id"], row["digest"]) for row in rows(folder)]
+            assert sorted(found) == sorted((id, str(item[2])) for id, item in model.items.items())
+            places = {id: item[:2] for id, item in model.items.items()}
+            assert [places[id] for id, _ in found] == [places[id] for id in model.order()]
+        else:
+            ledger.close()
+            with (folder / "results.jsonl").open("ab") as file:
+                file.write(given_)
+            ledger = Ledger.open(folder, ABOUT)
+            model.session += 1
+        for id in "abcdefgh":
+            item = model.items.get(id)
+            assert ledger.known(id) == (item and Entry(str(item[2]), item[3]))
+        last = {row["id"]: row["digest"] for row in rows(folder)}
+        assert {id: last[id] for id in model.items} == {id: str(item[2]) for id, item in model.items.items()}
+    ledger.close()
+
+
+# Folders that cannot be used ---------------------------------------------------
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from studio.ledger import Ledger
+ledger = Ledger.open(Path(sys.argv[1]), {"graph": "dub"})
+print("open", flush=True)
+time.sleep(60)
+"""
+
+
+def test_one_process_at_a_time(tmp_path):
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, env=env)
+    assert holder.stdout.readline() == b"open\n"
+    with pytest.raises(studio.StoreError) as told:
+        Ledger.open(tmp_path, ABOUT)
+    assert f"'{tmp_path}' is being written to by process {holder.pid} on " in str(told.value)
+    assert "wait for its end, or give another folder" in str(told.value)
+    holder.kill()
+    holder.communicate()
+    Ledger.open(tmp_path, ABOUT).close()
+
+
+def test_one_ledger_at_a_time_in_a_process(tmp_path):
+    with (
+        Ledger.open(tmp_path, ABOUT),
+        pytest.raises(studio.StoreError, match=f"written to by process {os.getpid()} on "),
+    ):
+        Ledger.open(tmp_path, ABOUT)
+    Ledger.open(tmp_path, ABOUT).close()
+
+
+def test_foreign_folders(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(
+        studio.StoreError, match=r"is not the folder of a run, and not empty \('thesis\.tex'\): give one"
+    ):
+        Ledger.open(tmp_path, ABOUT)
+    with pytest.raises(studio.StoreError, match="is a file; the results go to a folder: give one that is new"):
+        Ledger.open(tmp_path / "thesis.tex", ABOUT)
+    with pytest.raises(studio.StoreError, match="cannot be written: Not a directory"):
+        Ledger.open(tmp_path / "thesis.tex" / "run", ABOUT)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_foreign_journals(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE days (day TEXT)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(studio.StoreError, match=r"cannot be used: it is not a journal of the Studio\. Give a folder"):
+        Ledger.open(tmp_path, ABOUT)
+    assert path.read_bytes() == before
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(studio.StoreError, match=r"'.*journal\.sqlite' is damaged .*: give a folder that is new"):
+        Ledger.open(tmp_path, ABOUT)
+    path.unlink()
+    Ledger.open(tmp_path, ABOUT).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 2")
+    db.close()
+    with pytest.raises(studio.StoreError, match="it has format 2, and this Studio reads format 1"):
+        Ledger.open(tmp_path, ABOUT)
+
+
+def test_lines_that_were_taken_away_are_to_be_done_again(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("a", 0), line("b", 1), line("c", 2)])
+    results = tmp_path / "results.jsonl"
+    results.write_bytes(results.read_bytes()[:-5])
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        assert [bool(ledger.known(id)) for id in "abc"] == [True, True, False]
+        ledger.write([line("c", 2)])
+    assert ids(tmp_path) == "abc"
+    results.unlink()
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        assert ledger.known("a") is None
+    assert rows(tmp_path) == []
+
+
+def test_lines_that_were_changed_are_not_taken_for_ours(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("b", 1), line("a", 0)])
+    results = tmp_path / "results.jsonl"
+    results.write_bytes(b" " + results.read_bytes())
+    with (
+        Ledger.open(tmp_path, ABOUT) as ledger,
+        pytest.raises(studio.StoreError, match=r"results\.jsonl' is not as this run wrote it, at byte"),
+    ):
+        ledger.settle(complete=False)
+
+
+# A full disk -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [40_000, 60_000, 90_000, 200_000])
+def test_a_full_disk(tmp_path, most):
+    """Whichever of the files hits the limit: what was kept is whole, and goes on when there is room."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path), str(most)], capture_output=True, text=True, cwd=os.getcwd()
+    )
+    assert done.returncode == 0, done.stderr
+    kept, message = done.stdout.split("\n", 1)
+    assert int(kept) > 0
+    assert message.startswith(f"'{tmp_path}' cannot be written: ")
+    assert message.endswith(
+        "What was kept so far is whole: make room, or see to its permissions, and give the same command again\n"
+    )
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        assert len(rows(tmp_path)) == int(kept) == ledger.totals().done
+        assert not ledger.known(f"{int(kept):040}")
+        ledger.write([line("more", 10**6)])
+        ledger.settle(complete=False)
+    assert len(rows(tmp_path)) == int(kept) + 1
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from studio import StoreError
+from studio.ledger import Ledger
+from tests.ledger.test_ledger import line
+folder, most = Path(sys.argv[1]), int(sys.argv[2])
+with Ledger.open(folder, {}) as ledger:
+    kept = 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, -1))
+    try:
+        while kept < 10_000:
+            ledger.write([line(f"{n:040}", -n, text="x" * (n % 7 * most // 10_000)) for n in range(kept, kept + 10)])
+            kept += 10
+    except StoreError as error:
+        for again in range(3):  # and nothing gets worse by trying
+            try:
+                ledger.write([line(f"{n:040}", n, text="x" * 200_000) for n in range(kept, kept + 10)])
+            except StoreError:
+                continue
+            raise SystemExit("it took what cannot fit")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+        print(kept)
+        print(error)
+"""
+
+
+def test_no_room_to_settle(tmp_path):
+    """The lines stay as they were, and the folder can still be used."""
+    code = f"""
+import resource
+from pathlib import Path
+from studio import StoreError
+from studio.ledger import Ledger
+from tests.ledger.test_ledger import line
+folder = Path({str(tmp_path)!r})
+with Ledger.open(folder, {{}}) as ledger:
+    ledger.write([line(f"{{n}}", -n, text="x" * 100) for n in range(1000)])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
+    try:
+        ledger.settle(True)
+    except StoreError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+    ledger.write([line("more", -1000)])
+    assert not (folder / ".results.jsonl.settled").exists()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=os.getcwd())
+    assert done.returncode == 0, done.stderr
+    assert "cannot be written: File too large" in done.stdout
+    assert [int(row["id"]) for row in rows(tmp_path)[:-1]] == list(range(1000))
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.settle(complete=False)
+    assert [row["id"] for row in rows(tmp_path)] == ["more", *map(str, range(999, -1, -1))]
+
+
+# Kills -------------------------------------------------------------------------
+
+LIVES = """
+import os, random, sys
+from pathlib import Path
+from studio.ledger import Ledger
+from tests.ledger.test_ledger import line
+
+def live(folder, version, dice, tell):
+    '''One pass over a hundred items, done as far as one gets: in any order, a few at a time, settled now and then.'''
+    with Ledger.open(folder, {"version": version}) as ledger:
+        order = list(range(100))
+        dice.shuffle(order)
+        while order:
+            some, order = order[:7], order[7:]
+            known = {n: ledger.known(f"item {n}") for n in some}
+            there = [n for n in some if known[n] and known[n].digest == f"{version}:{n}"]
+            ledger.met([(f"item {n}", n) for n in there])
+            fresh = sorted({*some} - {*there}, key=lambda n: dice.random())
+            ledger.write([line(f"item {n}", n, digest=f"{version}:{n}", text="x" * dice.randrange(300)) for n in fresh])
+            tell("".join(f"{version} {n}\\n" for n in fresh))
+            if dice.random() < 0.2:
+                ledger.settle(False)
+        ledger.settle(True)
+"""
+
+
+def check_after_kill(folder, told: dict) -> None:
+    """Every line parses, and nothing that was told to be kept is lost or older than told."""
+    with Ledger.open(folder, {}) as ledger:
+        last = {row["id"]: row["digest"] for row in rows(folder)}
+        for number, version in told.items():
+            known = ledger.known(f"item {number}")
+            assert known is not None
+            assert int(known.digest.split(":")[0]) >= version
+            assert last[f"item {number}"] == known.digest
+        ledger.settle(complete=False)
+        assert len(rows(folder)) == len({row["id"] for row in rows(folder)}) == len(last)
+
+
+def check_undisturbed(folder, version: int) -> None:
+    assert [(row["id"], row["digest"]) for row in rows(folder)] == [(f"item {n}", f"{version}:{n}") for n in range(100)]
+
+
+FORKED = (
+    LIVES
+    + """
+folder, said = Path(sys.argv[1]), Path(sys.argv[2])
+print("ready", flush=True)
+for words in iter(sys.stdin.readline, ""):
+    seed, version = map(int, words.split())
+    child = os.fork()
+    if child == 0:
+        file = os.open(said, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        live(folder, version, random.Random(seed), lambda text: os.write(file, text.encode()))
+        os._exit(0)
+    print(child, flush=True)
+    sys.stdin.readline()
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+)
+
+
+def test_a_hundred_and_fifty_kills(tmp_path):
+    folder, said = tmp_path / "run", tmp_path / "said"
+    dice = random.Random(5)
+    lives = subprocess.Popen(
+        [sys.executable, "-c", FORKED, str(folder), str(said)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=os.getcwd(),
+    )
+
+    def live(version: int, seconds: float) -> int:
+        print(dice.randrange(10**6), version, file=lives.stdin, flush=True)
+        child = int(lives.stdout.readline())
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+        print("it is dead", file=lives.stdin, flush=True)
+        return int(lives.stdout.readline())
+
+    assert lives.stdout.readline() == "ready\n"
+    killed, told = 0, {}
+    for round_ in range(150):
+        killed += live(round_ // 3, dice.uniform(0.001, 0.02)) == signal.SIGKILL
+        if said.exists():
+            told |= {int(number): int(version) for version, number in map(str.split, said.read_text().splitlines())}
+            said.unlink()
+        if round_ % 3 == 2 and folder.exists():
+            check_after_kill(folder, told)
+    lives.communicate(timeout=20)
+    assert killed > 50
+    subprocess.run(
+        [sys.executable, "-c", f"{LIVES}\nlive(Path({str(folder)!r}), 99, random.Random(), str)"],
+        check=True,
+        cwd=os.getcwd(),
+    )
+    check_undisturbed(folder, 99)
+
+
+STOPPED = (
+    LIVES
+    + """
+import shutil, sys
+folder = Path(sys.argv[1])
+
+def life(count):
+    '''A short life that ends, as by a kill, at the count-th call or return inside of the ledger.'''
+    def step(frame, event, what):
+        nonlocal count
+        if "/studio/ledger/" in frame.f_code.co_filename:
+            count -= 1
+            if count == 0:
+                os._exit(9)
+    sys.setprofile(step)
+    with Ledger.open(folder, {}) as ledger:
+        ledger.write([line("c", 2), line("a", 0)])
+        ledger.write([line("b", 1), line("c", 2, digest="e")])
+        ledger.settle(False)
+        ledger.met([("a", 0)])
+        ledger.write([line("z", 9)])
+        ledger.settle(True)
+    sys.setprofile(None)
+    os._exit(0)
+
+step, status = 0, 9
+while status:
+    step += 1
+    shutil.rmtree(folder, ignore_errors=True)
+    child = os.fork()
+    if child == 0:
+        life(step)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, 9), status
+    found = {}
+    with Ledger.open(folder, {}) as ledger:
+        text = ledger.results.read_text()
+        assert len([*map(__import__("json").loads, text.splitlines())]) == text.count("\\n")
+        known = {id: ledger.known(id) for id in "abcz"}
+        kept = {id: entry.digest for id, entry in known.items() if entry}
+        assert list(kept) in ([], ["a", "c"], ["a", "b", "c"], ["a", "b", "c", "z"]), kept
+        assert kept.get("c", "-") == ("-" if not kept else "e" if "b" in kept else "d"), kept
+        ledger.write([line("n", 10)])
+        ledger.settle(False)
+        rows = [*map(__import__("json").loads, ledger.results.read_text().splitlines())]
+        assert {row["id"]: row["digest"] for row in rows} == {**kept, "n": "d"}, rows
+        assert [row["id"] for row in rows] == ["n", *sorted(kept)], rows
+print(step)
+"""
+)
+
+
+def test_an_end_at_every_step(tmp_path):
+    """A life that stops before any call, and after any: the next one finds all of what was kept, and once."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(tmp_path / "run")], capture_output=True, text=True, cwd=os.getcwd()
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 200
+
+
+# Weight ------------------------------------------------------------------------
+
+
+def test_memory_stays_flat(tmp_path):
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        ledger.write([line("first", -1)])
+        gc.collect()
+        tracemalloc.start()
+        for start in range(0, 100_000, 1000):
+            ledger.write([line(f"{n:064}", n ^ 1, text="x" * 20) for n in range(start, start + 1000)])
+        ledger.settle(complete=False)
+        kept, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert kept < 1 << 20
+        assert peak < 4 << 20
+        assert ledger.totals().done == 100_001
+
+
+def test_a_line_costs_little(tmp_path):
+    """Some ten microseconds, measured loosely: the machine is shared."""
+    batches = [[line(f"{n:064}", n, text="x" * 20) for n in range(at, at + 100)] for at in range(0, 10_000, 100)]
+    with Ledger.open(tmp_path, ABOUT) as ledger:
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        for lines in batches:
+            ledger.write(lines)
+        after = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds / 10_000 < 60e-6
