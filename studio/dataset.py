@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from studio.executors.base import Executor
 from studio.flow import Course
 from studio.inputs import Supply
 from studio.items import Item, Items
-from studio.ledger import Ledger, Line, Totals
+from studio.ledger import Failures, Ledger, Line, Totals
 from studio.map import ItemFinished, Map
 from studio.plan import GraphInput, Plan
 from studio.recipe import identity_of
@@ -75,7 +75,7 @@ class ItemResult(Result):
         """The kind of its failure: where it was, and what it is called there."""
         for step, why in self.failures.items():
             name = why.partition(":")[0]
-            return f"step '{step}': {name}" if name.isidentifier() else f"step '{step}'" if step else "input"
+            return f"{name} in step '{step}'" if step and name.isidentifier() else f"step '{step}'" if step else "input"
         return ""
 
 
@@ -100,7 +100,12 @@ class Summary:
     def as_data(self) -> dict[str, Any]:
         """As plain data."""
         shown: dict[str, Any] = {"graph": self.graph, "out": str(self.folder) if self.folder else None}
-        shown |= {"done": self.done, "failed": self.failed, "before": dict(self.kept), "seconds": round(self.seconds, 3)}
+        shown |= {
+            "done": self.done,
+            "failed": self.failed,
+            "before": dict(self.kept),
+            "seconds": round(self.seconds, 3),
+        }
         if self.totals is not None:
             shown["failures"] = {each.kind: each.count for each in self.totals.failures}
         return {**shown, "steps": dict(self.stages)}
@@ -110,15 +115,19 @@ class Summary:
         rate = f", {count / self.seconds:,.1f} a second" if count and self.seconds else ""
         lines = [f"{self.done:,} done, {self.failed:,} failed in {self.seconds:,.1f} s{rate}"]
         if any(self.kept.values()):
-            failed = f", {self.kept['failed']:,} of which failed: try them with --retry-failed" * bool(self.kept["failed"])
+            failed = f", {self.kept['failed']:,} of which failed: try them with --retry-failed" * bool(
+                self.kept["failed"]
+            )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
-        for failures in self.totals.failures if self.totals else ():
-            lines.append(f"  {failures.count:,} × {failures.kind}: {_first_line(failures.rows)}")
+        failures = self.totals.failures if self.totals else ()
+        lines += [f"  {each.count:,} × {each.kind}: {_told(each)}" for each in failures]
         return "\n".join([*lines, f"results: {self.folder / 'results.jsonl'}"] if self.folder else lines)
 
 
-def _first_line(rows: Sequence[Mapping[str, Any]]) -> str:
-    return str(rows[0]["error"]).partition("\n")[0] if rows else ""
+def _told(failures: Failures) -> str:
+    """The first failure of a kind, without what the kind says already."""
+    error = str(failures.rows[0]["error"]).partition("\n")[0] if failures.rows else ""
+    return (error.partition(" failed: ")[2] or error).removeprefix(f"{failures.kind.partition(' ')[0]}: ")
 
 
 class DatasetRun:
@@ -175,7 +184,7 @@ class DatasetRun:
         seconds = time.monotonic() - self._began
         return Summary(self._graph, folder, self.done, self.failed, dict(self.kept), seconds, stages, totals)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
         complete = False
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.cache import Cache
-from studio.digest import FileDigests, of_bytes, of_data, of_file
+from studio.digest import FileDigests, of_bytes, of_file
 from studio.errors import InputError, did_you_mean
 from studio.executors.live import Held
 from studio.plan import Edge, GraphInput, Plan, Source, Step
@@ -57,13 +57,10 @@ class Supply:
         supply._given = self._given | {name: self._input(name, values.get(name)) for name in self._later}
         return supply
 
-    def digest(self, of: str) -> str:
-        """The digest of all that was given, and of what it is given to."""
-        given = {name: self._given[name].artifact for name in sorted(self._given)}
-        for artifact in given.values():
-            if artifact.digest is None:
-                return ""
-        return of_data([of, [[name, artifact.kind, artifact.digest] for name, artifact in given.items()]])
+    def digests(self) -> tuple[str, str]:
+        """The digest of what one item was given of its own, and that of all; empty where content cannot be told."""
+        own = _digest({name: self._given[name].artifact for name in self._later})
+        return own, own and _digest({name: given.artifact for name, given in self._given.items()})
 
     @property
     def store(self) -> Store | None:
@@ -148,6 +145,16 @@ def _check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> 
             wrong.append(f"the input '{name}' ({given.type}) is missing{about}")
     if wrong:
         raise InputError("\n".join(wrong))
+
+
+def _digest(given: Mapping[str, Artifact]) -> str:
+    lines: list[str] = []
+    for name in sorted(given):
+        digest = given[name].digest
+        if digest is None:
+            return ""
+        lines += name, given[name].kind, digest
+    return of_bytes("\n".join(lines).encode())
 
 
 def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:

@@ -1,4 +1,4 @@
-"""Items: rows of a data set as the inputs of a plan. A row that does not fit is an item with an error, and stops nothing.
+"""Items: rows of a data set as the inputs of a plan. A row that does not fit is an item with an error.
 
 An item is told apart by its id: a column, or else the digest of its content; never its position.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.digest import of_data
+from studio.digest import of_bytes, of_data
 from studio.errors import InputError, did_you_mean
 from studio.flow import Course
 from studio.inputs import Supply
@@ -66,24 +66,27 @@ class Items:
 
     def _item(self, position: int, row: Row) -> Item:
         if row.error:
-            return self._unfit(row, position, row.error, of_data([self._identity, row.place]))
+            return self._unfit(row, position, row.error, [row.place, row.error])
         values: dict[str, object] = {}
         try:
             values = {name: self._value(row, name, column) for name, column in self._feeds.items()}
             supply = self._supply.of_item({name: value for name, value in values.items() if value is not None})
-            digest = supply.digest(self._identity)
+            own, whole = supply.digests()
         except InputError as error:
-            return self._unfit(row, position, str(error), of_data([self._identity, _plain(values)]))
-        return Item(self._id(row, digest), position, row.place, digest, supply)
+            return self._unfit(row, position, str(error), _plain(values) or [row.place])
+        digest = of_bytes(f"{self._identity}\n{whole}".encode()) if whole else ""
+        return Item(self._id(row, own or of_data(_plain(values))), position, row.place, digest, supply)
 
-    def _unfit(self, row: Row, position: int, error: str, digest: str) -> Item:
-        return Item(self._id(row, digest), position, row.place, digest, None, f"{row.place}: {error}")
+    def _unfit(self, row: Row, position: int, error: str, content: list[Any]) -> Item:
+        own = of_data(content)
+        digest = of_data([self._identity, own])
+        return Item(self._id(row, own), position, row.place, digest, None, f"{row.place}: {error}")
 
-    def _id(self, row: Row, digest: str) -> str:
+    def _id(self, row: Row, content: str) -> str:
         """The id of a row; of several that are called the same, the later ones get a number."""
         column = self._id_column or (_ID if _ID in row.values else "")
         given = row.values.get(column) if column else None
-        id = digest[:16] if given is None or given == "" else str(given)[:_LONGEST_ID]
+        id = content[:16] if given is None or given == "" else str(given)[:_LONGEST_ID]
         self._seen[id] += 1
         return id if self._seen[id] == 1 else f"{id}#{self._seen[id]}"
 
