@@ -5,7 +5,6 @@ Within a line the runs take turns, so that a run of thousands of tasks does not 
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
@@ -28,14 +27,10 @@ class Job:
     notify: Notify
     future: Future[Outcome] = field(default_factory=Future)
     deaths: int = 0  # of workers, while this task was all they had
-    ahead: bool = False  # sent to its worker before its inputs were made
     since: float = 0.0  # when it joined the queue
-    clock: threading.Timer | None = None
 
     def end(self, outcome: Outcome) -> None:
         """Gives the outcome to whoever waits; one that was cancelled has ended already."""
-        if self.clock:
-            self.clock.cancel()
         if not self.future.done():
             with suppress(InvalidStateError):  # cancelled at this very moment
                 self.future.set_result(outcome)

@@ -8,7 +8,7 @@ from concurrent.futures import wait as wait_for
 import pytest
 
 from studio.errors import ResourcesMissing
-from studio.executors import pooled
+from studio.executors import pooled, turns
 from studio.executors.footprints import Footprint
 from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied
 from studio.executors.queue import Job
@@ -243,7 +243,7 @@ def test_a_lost_input_that_is_stored_is_read_again(puppets, tmp_path):
     future = puppets.submit(Task("s", recipe(), Work({"audio": held}, Store(tmp_path))))
     puppets.calls.pop(0)[1].set_exception(InputLost("gone"))
     assert puppets.given() == [["s"]]
-    (job,) = puppets._running[0]
+    ((job,),) = [call.jobs for call in puppets._running]
     assert job.task.work.inputs["audio"].live is None
     puppets.finish()
     assert isinstance(future.result(0), Done)
@@ -364,7 +364,7 @@ def test_the_line_with_most_tasks_is_loaded_next():
 
 def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
     """Work for `a` never ends; `b`, which needs its room, comes all the same, and then `a` again."""
-    monkeypatch.setattr(pooled, "_PATIENCE", 0.1)
+    monkeypatch.setattr(turns, "_PATIENCE", 0.1)
     one = Puppets(Machine(cpus=2, gpus=1))
     whole = Resources(gpus=1)
     a, b = recipe("a", resources=whole), recipe("b", resources=whole)
@@ -385,7 +385,7 @@ def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
 
 def test_two_that_never_end_take_long_turns(monkeypatch):
     """Each is served for a while before the other may have its room: no to and fro at each task."""
-    monkeypatch.setattr(pooled, "_PATIENCE", 0.2)
+    monkeypatch.setattr(turns, "_PATIENCE", 0.2)
     one = Puppets(Machine(cpus=2, gpus=1))
     kinds = [recipe(name, resources=Resources(gpus=1)) for name in "ab"]
     done = {"a": 0, "b": 0}
@@ -402,7 +402,7 @@ def test_two_that_never_end_take_long_turns(monkeypatch):
 
 
 def test_many_cpus_are_not_starved_by_few(monkeypatch):
-    monkeypatch.setattr(pooled, "_PATIENCE", 0.1)
+    monkeypatch.setattr(turns, "_PATIENCE", 0.1)
     puppets = Puppets(Machine(cpus=2, gpus=0))
     small, large = recipe("s", resources=Resources(cpus=1), replicas=2), recipe("l", resources=Resources(cpus=2))
     submit(puppets, large, "warm")
