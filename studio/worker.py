@@ -129,9 +129,14 @@ class Worker:
         packed.spans.update(read=read - started, compute=computed - read, encode=time.perf_counter() - computed)
         return packed.done(computed - read, began), packed.live
 
-    def run_many(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
-        """The outcome of each: together where the node knows how, else (or if that fails) one after the other."""
-        if len(works) > 1 and self.batches:
+    def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
+        """The outcome of each: so many together where the node knows how, else one after the other."""
+        size = batch if self.batches else 1
+        return [ended for at in range(0, len(works), size) for ended in self._batch(works[at : at + size], fetch)]
+
+    def _batch(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
+        """The outcome of each: together, or if that fails one after the other."""
+        if len(works) > 1:
             with contextlib.suppress(Exception):  # one of them, or the batch as such: each for itself will tell
                 return self._together(works, fetch)
         return [self.run(work, fetch) for work in works]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from studio.executors.calls import Call, Calls, InputLost, WorkerDied, WorkerUnr
 from studio.executors.footprints import Footprints
 from studio.executors.live import kept_promise, makers_of
 from studio.executors.pool import Placement, Pool, Resident, State
-from studio.executors.queue import Job, Notify, Queue
+from studio.executors.queue import Job, Notify, NotifyMany, Queue
 from studio.executors.turns import Turns
 from studio.resources import Machine, show_bytes
 from studio.worker import Done, Failed, Outcome, Recipe, Task
@@ -98,12 +99,13 @@ class PooledExecutor(Executor):
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""
         job = Job(task, notify or _unheard)
-        makers = makers_of(task)
-        if not makers:
-            self._enter(job)
-        elif not self._sent_ahead(job, makers):
-            self._await(job, makers)
+        self._take_in([job])
         return job.future
+
+    def submit_many(self, tasks: Sequence[Task], notify: NotifyMany | None = None) -> list[Future[Outcome]]:
+        jobs = [Job(task, partial(notify, place) if notify else _unheard) for place, task in enumerate(tasks)]
+        self._take_in(jobs)
+        return [job.future for job in jobs]
 
     def prepare(self, recipe: Recipe) -> None:
         self.preload(recipe)
@@ -156,7 +158,11 @@ class PooledExecutor(Executor):
 
     def quick(self, recipe: Recipe) -> bool:
         """Whether tasks of this recipe end so soon that what follows should be submitted at once, on promises."""
-        return self.sends_ahead and self._turns.pace.get(recipe.key, _QUICK) < _QUICK
+        return self.sends_ahead and self._soon(recipe)
+
+    def _soon(self, recipe: Recipe, tasks: int = 1) -> bool:
+        """Whether so many tasks in a row will hardly take long."""
+        return tasks * self._turns.pace.of(recipe.key) < _QUICK
 
     def cancel(self, future: Future[Outcome]) -> None:
         """Stops a task, running or not. A worker that has others in the same batch goes on for them."""
@@ -213,21 +219,39 @@ class PooledExecutor(Executor):
             return f"took {show_bytes(held)} of a GPU when it was last loaded, but a GPU here has {show_bytes(room)}"
         return ""
 
-    def _enter(self, job: Job) -> None:
-        """Queues a job whose inputs are there."""
+    def _take_in(self, jobs: list[Job]) -> None:
+        """Queues jobs, or has them wait for what they were promised."""
+        ready = []
+        for job in jobs:
+            makers = makers_of(job.task)
+            if not makers:
+                ready.append(job)
+            elif not self._sent_ahead(job, makers):
+                self._await(job, makers)
+        if ready:
+            self._enter(ready)
+
+    def _enter(self, jobs: list[Job]) -> None:
+        """Queues jobs whose inputs are there."""
         assert self.machine  # known from here on, however long it takes to ask
         with self._mutex:
             closed = self._closed
             if not closed:
-                job.since = time.monotonic()
-                self._turns.saw(job.task.run, job.since)
-                key = job.task.recipe.key
-                if key not in self._queue and self.pool.of(key, State.STARTING):
-                    job.notify("loading", "")  # the first in line; those behind it wait for their turn
-                self._queue.add(job)
+                self._line_up(jobs)
         if closed:
-            job.end(Failed("the executor was closed", retryable=False))
+            for job in jobs:
+                job.end(Failed("the executor was closed", retryable=False))
         self._pump()
+
+    def _line_up(self, jobs: list[Job]) -> None:
+        now = time.monotonic()
+        for job in jobs:
+            job.since = now
+            self._turns.saw(job.task.run, now)
+            key = job.task.recipe.key
+            if key not in self._queue and self.pool.of(key, State.STARTING):
+                job.notify("loading", "")  # the first in line; those behind it wait for their turn
+            self._queue.add(job)
 
     def _sent_ahead(self, job: Job, makers: list[Future[Outcome]]) -> bool:
         """Gives a job to a worker that is free, to start there, unannounced, the moment its inputs are made."""
@@ -265,7 +289,7 @@ class PooledExecutor(Executor):
         made = [None if maker.cancelled() else maker.result() for maker in makers_of(job.task)]
         if all(isinstance(outcome, Done) for outcome in made):
             job.task = replace(job.task, work=job.task.work.with_inputs(kept_promise))
-            self._enter(job)
+            self._enter([job])
         else:
             job.end(Failed("what it needs was not made", upstream=True))
 
@@ -416,6 +440,7 @@ class PooledExecutor(Executor):
                 self.pool.finished(call.worker)
                 self._turns.rested[call.worker] = time.monotonic()
                 outcomes = called.result() if error is None else []
+                self._turns.pace.learn(call.jobs[0].task.recipe.key, outcomes)
                 if error is None or call.ahead:
                     self._running.end(call.worker)
                 else:
@@ -426,11 +451,7 @@ class PooledExecutor(Executor):
         else:
             ended += zip(call.jobs, outcomes, strict=False)
         for job, outcome in ended:
-            if isinstance(outcome, Done):
-                self._turns.pace[job.task.recipe.key] = outcome.seconds
-                job.end(replace(outcome, worker=call.worker))
-            else:
-                job.end(outcome)
+            job.end(_signed(outcome, call.worker))
         if self._queue:
             self._pump()
 
@@ -446,3 +467,8 @@ class PooledExecutor(Executor):
 
 def _too_early(outcome: Outcome) -> bool:
     return isinstance(outcome, Failed) and outcome.upstream
+
+
+def _signed(outcome: Outcome, worker: int) -> Outcome:
+    """The outcome, with the worker that it comes from."""
+    return outcome if isinstance(outcome, Failed) or outcome.worker == worker else replace(outcome, worker=worker)

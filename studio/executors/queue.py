@@ -8,32 +8,34 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from studio.worker import Outcome, Recipe, Task
 
-__all__ = ["Job", "Line", "Notify", "Queue"]
+__all__ = ["Job", "Line", "Notify", "NotifyMany", "Queue"]
 
-Notify = Callable[[str, str], None]
+Notify = Callable[[str, str], None]  # a state, and a detail
+NotifyMany = Callable[[int, str, str], None]  # the same of one of many tasks: its place among them comes first
 
 
-@dataclass(eq=False)
 class Job:
     """A task on its way through an executor."""
 
-    task: Task
-    notify: Notify
-    future: Future[Outcome] = field(default_factory=Future)
-    deaths: int = 0  # of workers, while this task was all they had
-    since: float = 0.0  # when it joined the queue
+    __slots__ = ("deaths", "future", "notify", "since", "task")  # a data set has very many
+
+    def __init__(self, task: Task, notify: Notify) -> None:
+        self.task = task
+        self.notify = notify
+        self.future: Future[Outcome] = Future()
+        self.deaths = 0  # of workers, while this task was all they had
+        self.since = 0.0  # when it joined the queue
 
     def end(self, outcome: Outcome) -> None:
         """Gives the outcome to whoever waits; one that was cancelled has ended already."""
-        if not self.future.done():
-            with suppress(InvalidStateError):  # cancelled at this very moment
-                self.future.set_result(outcome)
+        try:  # to ask first would take its lock twice
+            self.future.set_result(outcome)
+        except InvalidStateError:
+            return
 
 
 class Line:
@@ -77,9 +79,10 @@ class Line:
         self._groups.appendleft(group)
         self._count += len(group)
 
-    def take(self, share: int) -> list[Job]:
+    def take(self, share: int, quick: int = 1) -> list[Job]:
         """The next tasks for one worker: at most `share`, and as many as all of them bear in a batch.
 
+        Where `quick` ones are more than a batch, so many; in whole batches, since those are computed together.
         One with a time limit is given alone: the limit is its own.
         """
         if self._groups:
@@ -87,8 +90,9 @@ class Line:
             self._count -= len(group)
             return group
         taken = [self._next(next(iter(self._runs)))]
-        most = 1 if taken[0].task.timeout else min(share, taken[0].task.recipe.batch)
-        while len(taken) < most and (run := self._run_that_bears(len(taken) + 1)) is not None:
+        batch = taken[0].task.recipe.batch
+        most = 1 if taken[0].task.timeout else max(min(share, batch), quick // batch * batch)
+        while len(taken) < most and (run := self._run_that_bears(len(taken) + 1, quick)) is not None:
             taken.append(self._next(run))
         return taken
 
@@ -108,15 +112,17 @@ class Line:
         jobs = self._runs[run]
         job = jobs.popleft()
         if jobs:
-            self._runs.move_to_end(run)
+            if len(self._runs) > 1:
+                self._runs.move_to_end(run)
         else:
             del self._runs[run]
         self._count -= 1
         return job
 
-    def _run_that_bears(self, size: int) -> str | None:
+    def _run_that_bears(self, size: int, quick: int) -> str | None:
         for run, jobs in self._runs.items():
-            if not jobs[0].task.timeout and jobs[0].task.recipe.batch >= size:
+            task = jobs[0].task
+            if not task.timeout and (size <= quick or task.recipe.batch >= size):
                 return run
         return None
 
@@ -158,9 +164,9 @@ class Queue:
         if group:
             self._line_of(group[0]).put_back(group)
 
-    def take(self, line: Line, share: int) -> list[Job]:
+    def take(self, line: Line, share: int, quick: int = 1) -> list[Job]:
         """The next tasks of a line for one worker."""
-        taken = line.take(share)
+        taken = line.take(share, quick)
         self._forget(line)
         return taken
 

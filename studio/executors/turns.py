@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from studio.executors.calls import Calls
 from studio.executors.footprints import Footprint
+from studio.executors.pace import Pace
 from studio.executors.pool import Placement, Pool, Resident, State
 from studio.executors.queue import Job, Line, Queue
 from studio.resources import Resources
@@ -29,7 +30,7 @@ class Turns:
     def __init__(self, pool: Pool, queue: Queue, calls: Calls, look_again: Callable[[float], None]) -> None:
         self._pool, self._queue, self._calls = pool, queue, calls
         self._look_again = look_again
-        self.pace: dict[str, float] = {}  # seconds that a recipe's last task took
+        self.pace = Pace()
         self.rested: dict[int, float] = {}  # since when a worker is idle
         self._seen: dict[str, float] = {}  # when each run last gave a task
         self._claimant = ""  # the recipe that room is being made for
@@ -69,7 +70,11 @@ class Turns:
             line.served = now
             if self._claimant == recipe.key:
                 self._unclaim()
-            yield worker, self._queue.take(line, -(-len(line) // (idle + 1)))
+            yield worker, self._queue.take(line, _part(len(line), idle + 1), self._quick(line))
+
+    def _quick(self, line: Line) -> int:
+        """How many tasks are worth a call by their pace; every worker that there may be would get as many."""
+        return min(self.pace.most(line.recipe.key), _part(len(line), line.recipe.replicas))
 
     def _places(self, line: Line, now: float) -> Iterator[tuple[Placement, Line]]:
         recipe = line.recipe
@@ -101,7 +106,7 @@ class Turns:
         loading = len(self._pool.of(recipe.key, State.STARTING))
         if there >= recipe.replicas or len(line) <= loading:
             return False
-        lasts = len(line) * self.pace.get(recipe.key, float("inf")) / there
+        lasts = len(line) * self.pace.of(recipe.key) / there
         return lasts > self._pool.footprints.of(recipe.key).seconds
 
     def _held_up(self, line: Line, now: float) -> bool:
@@ -148,3 +153,8 @@ class Turns:
     def _runs(self) -> set[str]:
         """The runs that have tasks here."""
         return {job.task.run for line in self._queue.lines() for job in line.heads()} | self._calls.runs()
+
+
+def _part(count: int, among: int) -> int:
+    """A fair part, rounded up."""
+    return -(-count // among)
