@@ -51,10 +51,11 @@ class Puppets(PooledExecutor):
         """What each worker now has, in order of their ids."""
         return [steps for _, (steps, _) in sorted(self.calls.items())]
 
-    def finish(self, worker=None):
+    def finish(self, worker=None, seconds=0.0):
+        """Each task says that it took so long; by default nobody measured."""
         worker = min(self.calls) if worker is None else worker
         steps, future = self.calls.pop(worker)
-        future.set_result([Done({}) for _ in steps])
+        future.set_result([Done({}, seconds) for _ in steps])
         return steps
 
     def die(self, worker=None):
@@ -153,6 +154,112 @@ def test_runs_take_turns(puppets):
     while puppets.calls:
         order += puppets.finish()
     assert order == ["a0", "a1", "b0", "a2", "b1", "a3", "a4"]
+
+
+# Many at once ----------------------------------------------------------------
+
+
+def many(executor, kind, count, run="r"):
+    return executor.submit_many([Task(f"t{n}", kind, Work({}), run=run) for n in range(count)])
+
+
+def sizes(puppets, seconds):
+    """How many tasks each call had, one worker finishing all."""
+    found = []
+    while puppets.calls:
+        found.append(len(puppets.finish(seconds=seconds)))
+    return found
+
+
+def test_many_tasks_are_queued_at_once(puppets):
+    heard = []
+    tasks = [Task(f"t{n}", recipe(batch=2), Work({})) for n in range(4)]
+    futures = puppets.submit_many(tasks, lambda *told: heard.append(told))
+    assert puppets.given() == [["t0", "t1"]]  # it was given nothing before all were there
+    assert heard == [(0, "loading", ""), (0, "running", ""), (1, "running", "")]
+    puppets.finish()
+    puppets.finish()
+    assert all(isinstance(future.result(0), Done) for future in futures)
+
+
+def test_many_tasks_after_the_end(puppets):
+    puppets.close()
+    assert [future.result(0).message for future in many(puppets, recipe(), 2)] == ["the executor was closed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"),
+    [(0.0001, [1, 2, 4, 8, 16, 32, 64, 128, 45]), (0.01, [1, 2, 4, 5, 5, 5, 5]), (0.03, [1] * 5), (0.0, [1] * 5)],
+)
+def test_quick_tasks_share_calls_of_some_fifty_milliseconds(puppets, seconds, found):
+    futures = many(puppets, recipe(), sum(found))
+    assert sizes(puppets, seconds) == found
+    assert all(isinstance(future.result(0), Done) for future in futures)
+
+
+def test_quick_tasks_that_are_computed_together_come_in_whole_batches(puppets):
+    many(puppets, recipe(batch=8), 8 + 16 + 32 + 48 + 3)
+    assert sizes(puppets, 0.001) == [8, 16, 32, 48, 3]
+
+
+def test_a_call_that_took_long_is_believed_at_once(puppets):
+    many(puppets, recipe(), 100)
+    for size in (1, 2, 4, 8):
+        assert len(puppets.finish(seconds=0.001)) == size
+    assert len(puppets.finish(seconds=0.02)) == 16
+    assert len(puppets.finish(seconds=0.02)) == 2
+
+
+def test_quick_tasks_leave_some_to_every_worker_that_there_may_be(puppets):
+    kind = recipe(replicas=4)
+    puppets.pool.footprints.learn("m", Footprint(seconds=0.001))
+    many(puppets, kind, 1)
+    puppets.finish(seconds=0.001)
+    many(puppets, kind, 2)
+    while puppets.calls:
+        puppets.finish(seconds=0.001)
+    many(puppets, kind, 40)
+    assert max(map(len, puppets.given())) <= 10
+
+
+def test_a_quick_task_with_a_limit_is_given_alone_all_the_same(puppets):
+    kind = recipe()
+    many(puppets, kind, 1 + 2 + 4)
+    assert sizes(puppets, 0.001) == [1, 2, 4]
+    submit(puppets, kind, "a")
+    submit(puppets, kind, "b c")
+    submit(puppets, kind, "d", timeout=100)
+    submit(puppets, kind, "e")
+    order = []
+    while puppets.calls:
+        order.append(puppets.finish(seconds=0.001))
+    assert order == [["a"], ["b", "c"], ["d"], ["e"]]
+
+
+def test_cancelling_one_of_many_leaves_the_others(puppets):
+    kind = recipe()
+    many(puppets, kind, 3)
+    puppets.finish(seconds=0.001)
+    futures = many(puppets, kind, 4)
+    puppets.finish(seconds=0.001)
+    assert puppets.given() == [["t0", "t1", "t2", "t3"]]
+    puppets.cancel(futures[1])
+    puppets.finish()
+    assert [future.cancelled() for future in futures] == [False, True, False, False]
+    assert puppets.stopped == []
+
+
+def test_a_poison_among_many_quick_ones_fails_alone(puppets):
+    kind = recipe()
+    many(puppets, kind, 1 + 2)
+    sizes(puppets, 0.001)
+    futures = many(puppets, kind, 4)
+    while puppets.calls:
+        if "t2" in puppets.given()[0]:
+            puppets.die()
+        else:
+            puppets.finish(seconds=0.001)
+    assert [type(future.result(0)) for future in futures] == [Done, Done, Failed, Done]
 
 
 # Deaths ----------------------------------------------------------------------
