@@ -1,5 +1,6 @@
 """Whose turn it is: batches, replicas, residency and deaths, on an executor whose workers are strings in a list."""
 
+import random
 import threading
 import time
 from concurrent.futures import Future
@@ -260,6 +261,86 @@ def test_a_poison_among_many_quick_ones_fails_alone(puppets):
         else:
             puppets.finish(seconds=0.001)
     assert [type(future.result(0)) for future in futures] == [Done, Done, Failed, Done]
+
+
+# Alike -----------------------------------------------------------------------
+
+
+def sized(executor, kind, sizes, run="r", **more):
+    """Tasks that are called by the size of what they are given."""
+    works = [Work({"audio": Artifact("audio", "d" * 64, size, stored=True)}) for size in sizes]
+    tasks = [Task(str(size), kind, work, run=run, **more) for size, work in zip(sizes, works, strict=True)]
+    return executor.submit_many(tasks)
+
+
+def batches(puppets):
+    found = []
+    while puppets.calls:
+        found.append([int(step) for step in puppets.finish()])
+    return found
+
+
+def test_a_batch_is_filled_with_what_is_nearest_in_size_to_the_first(puppets):
+    sized(puppets, recipe(batch=3), [50, 900, 51, 2, 49, 1, 905, 3, 910])
+    assert batches(puppets) == [[50, 51, 49], [900, 905, 910], [2, 1, 3]]
+
+
+def test_batches_of_equal_sizes_keep_their_order(puppets):
+    tasks = [Task(str(n), recipe(batch=3), Work({"a": Artifact("audio", "d", 5)})) for n in range(8)]
+    puppets.submit_many(tasks)
+    assert batches(puppets) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+def test_the_first_always_goes(puppets):
+    """One that is like no other is in the first batch all the same, however many wait that are alike."""
+    sized(puppets, recipe(batch=4), [10_000, *range(1, 100)])
+    assert 10_000 in batches(puppets)[0]
+
+
+def test_nobody_is_passed_over_for_ever(puppets):
+    kind = recipe(batch=4)
+    sized(puppets, kind, [1, 5000, *[1] * 14])
+    order = []
+    while 5000 not in order:
+        order += [int(step) for step in puppets.finish()]
+        sized(puppets, kind, [1] * 8)  # and they never end
+    assert len(order) <= 4 * 2 + 4
+
+
+def test_only_the_next_of_the_line_are_looked_at(puppets):
+    sized(puppets, recipe(batch=2), [7, *[100] * 8, 7])
+    assert batches(puppets)[0] == [7, 100]
+
+
+def test_runs_take_turns_among_those_alike(puppets):
+    kind = recipe(batch=2)
+    sized(puppets, kind, [1])
+    sized(puppets, kind, [10, 99, 98, 11], run="a")
+    sized(puppets, kind, [97, 12, 13, 96], run="b")
+    assert batches(puppets) == [[1], [10, 11], [97, 98], [12, 13], [99, 96]]
+
+
+def test_what_is_computed_one_by_one_is_not_sorted(puppets):
+    sized(puppets, recipe(), [5, 1, 4])
+    assert batches(puppets) == [[5], [1], [4]]
+
+
+def test_a_whole_line_alike_or_not_is_given_once_each(puppets):
+    """Whatever sizes, runs and batches: every task is given, once."""
+    rng = random.Random(7)
+    kind = recipe(batch=5, replicas=2)
+    futures = []
+    for n in range(300):
+        limit = 100 if rng.random() < 0.05 else None
+        futures += sized(puppets, kind, [rng.choice([1, 2, 50, 51, 1000])], run=f"r{n % 3}", timeout=limit)
+        if rng.random() < 0.1:
+            puppets.cancel(rng.choice(futures))
+        if puppets.calls and rng.random() < 0.1:
+            puppets.finish(seconds=0.001)
+    given = batches(puppets)
+    assert all(len(each) <= 50 for each in given)
+    assert all(future.done() for future in futures)
+    assert not puppets._queue
 
 
 # Deaths ----------------------------------------------------------------------
