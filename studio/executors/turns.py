@@ -16,6 +16,7 @@ from studio.executors.pace import Pace
 from studio.executors.pool import Placement, Pool, Resident, State
 from studio.executors.queue import Job, Line, Queue
 from studio.resources import Resources
+from studio.worker import Recipe
 
 __all__ = ["Turns"]
 
@@ -61,16 +62,18 @@ class Turns:
     def _shares(self, line: Line, now: float) -> Iterator[tuple[int, list[Job]]]:
         """The idle workers of a line, each with a fair share of its tasks."""
         recipe = line.recipe
-        if self._claimant and self._claimant != recipe.key and recipe.resources.cpus:
-            claimant = self._queue.line(self._claimant)
-            if claimant and not self._pool.has_cpus(claimant.recipe.resources):
-                return
-        while line and (worker := self._pool.take(recipe.key, recipe.resources)) is not None:
+        while line and self._may_run(recipe) and (worker := self._pool.take(recipe.key, recipe.resources)) is not None:
             idle = len(self._pool.of(recipe.key, State.IDLE)) if len(line) > 1 else 0
             line.served = now
             if self._claimant == recipe.key:
                 self._unclaim()
             yield worker, self._queue.take(line, _part(len(line), idle + 1), self._quick(line))
+
+    def _may_run(self, recipe: Recipe) -> bool:
+        """Whether there are CPUs for a task, besides those that are kept for who has waited too long."""
+        claimant = self._queue.line(self._claimant) if self._claimant != recipe.key else None
+        kept = claimant.recipe.resources.cpus if claimant and recipe.resources.cpus else 0.0
+        return self._pool.has_cpus(recipe.resources, kept)
 
     def _quick(self, line: Line) -> int:
         """How many tasks are worth a call by their pace; every worker that there may be would get as many."""
@@ -78,7 +81,7 @@ class Turns:
 
     def _places(self, line: Line, now: float) -> Iterator[tuple[Placement, Line]]:
         recipe = line.recipe
-        while self._worth_another(line) and self._pool.has_cpus(recipe.resources):
+        while self._worth_another(line) and self._may_run(recipe):
             place = self._pool.start(recipe.key, recipe.resources, lambda resident: self._may_leave(resident, now))
             if place is None:
                 return
@@ -112,9 +115,11 @@ class Turns:
     def _held_up(self, line: Line, now: float) -> bool:
         """Whether a line waits for what others have; if it has for too long, nobody in its way gets more."""
         key = line.recipe.key
-        if not self._worth_another(line) and not self._pool.of(key, State.IDLE):  # idle: there is no CPU to run on
+        no_cpu = bool(self._pool.of(key, State.IDLE))
+        if not no_cpu and not self._worth_another(line):
             return False
-        if not self._claimant and self._late(line, now):
+        late = self._late(line, now) or (no_cpu and now - line.since > _PATIENCE)  # to get a CPU costs no loading
+        if late and not self._claimant:
             self._claimant = key
             if not self._pool.of(key):
                 self._pool.claim(key, line.recipe.resources)

@@ -605,6 +605,42 @@ def test_many_cpus_are_not_starved_by_few(monkeypatch):
     assert waiting.done()
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_many_cpus_are_not_starved_by_an_older_line_of_few(monkeypatch, resident):
+    """All of the small ones came before; the CPUs that become free are kept until there are enough."""
+    monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+    puppets = Puppets(Machine(cpus=4, gpus=0))
+    small, large = recipe("s", resources=Resources(cpus=1), replicas=4), recipe("l", resources=Resources(cpus=3))
+    if resident:
+        submit(puppets, large, "warm")
+        puppets.finish()
+    submit(puppets, small, " ".join("s" * 300))
+    waiting = submit(puppets, large, "l")["l"]
+    time.sleep(0.1)
+    order = []
+    while not waiting.done() and puppets.calls:
+        order += puppets.finish(max(puppets.calls, key=lambda worker: (puppets.calls[worker][0] == ["l"], worker)))
+    assert order.index("l") <= 8
+    assert puppets.given().count(["s"]) >= 1  # and those that fit beside it went on
+
+
+def test_each_of_several_that_want_many_cpus_waits_no_longer(monkeypatch):
+    """Patience is for a task, not for a turn: once the first has had to wait, they alternate."""
+    monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+    puppets = Puppets(Machine(cpus=2, gpus=0))
+    small, large = recipe("s", resources=Resources(cpus=1), replicas=2), recipe("l", resources=Resources(cpus=2))
+    submit(puppets, large, "warm")
+    puppets.finish()
+    submit(puppets, small, " ".join("s" * 300))
+    waiting = [submit(puppets, large, "l")["l"] for _ in range(5)]
+    time.sleep(0.1)
+    order = []
+    while not waiting[-1].done():
+        order += puppets.finish()
+    assert order.count("l") == 5
+    assert 5 <= order.count("s") <= 20  # the small ones had their turns, too
+
+
 def test_a_model_that_is_idle_leaves_once_it_was_kept_long_enough(puppets):
     """Another worker is busy for long, so nothing else happens: the clock alone must wake who waits."""
     long, quick, late = (recipe(name, resources=SHARE) for name in ("long", "quick", "late"))
