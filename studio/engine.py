@@ -186,15 +186,20 @@ class Engine:
     # Computing ---------------------------------------------------------------
 
     def _send(self) -> None:
-        """Gives what is to be computed to the executors."""
+        """Gives what is to be computed to the executors, all of it that is for the same one at once."""
         leaving, self._leaving = self._leaving, []
+        ready: dict[bool, list[Attempt]] = {False: [], True: []}  # by whether they run inline
         for attempt in leaving:
             try:
                 self._admit(attempt)
+                attempt.inputs = attempt.owner.admitted_inputs(attempt)
             except InputError as error:
                 self._give_up(attempt, error)
             else:
-                self._submit(attempt)
+                ready[attempt.step.definition.node.inline].append(attempt)
+        for inline, attempts in ready.items():
+            if attempts:
+                self._submit(self._executors[inline](), attempts)
 
     def _give_up(self, attempt: Attempt, error: InputError) -> None:
         """An item was given something that is not sound."""
@@ -203,20 +208,30 @@ class Engine:
         self.forget(attempt.owner)
         attempt.owner.refused(error)
 
-    def _submit(self, attempt: Attempt) -> None:
+    def _submit(self, executor: Executor, attempts: list[Attempt]) -> None:
+        tasks = [self._task(attempt) for attempt in attempts]
+        self._flying.update(attempts)
+        put = self._messages.put
+
+        def notify(place: int, state: str, detail: str) -> None:
+            put((state, attempts[place], detail))
+
+        futures = executor.submit_many(tasks, notify)
+        for attempt, future in zip(attempts, futures, strict=True):
+            attempt.future = future
+            future.add_done_callback(lambda future, attempt=attempt: put(("ended", attempt, future)))  # type: ignore[misc]
+        if self.cache is None:
+            for attempt, task in zip(attempts, tasks, strict=True):
+                if attempt.element is None and executor.quick(task.recipe):
+                    attempt.owner.ahead_of(attempt.step)
+
+    def _task(self, attempt: Attempt) -> Task:
         step = attempt.step
-        executor = self._executor(step)
-        attempt.inputs = attempt.owner.admitted_inputs(attempt)
         attempt.tries += 1
         work = Work(attempt.inputs, self.cache.store if self.cache else None, self._keeping)
-        task = Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
         if not attempt.remakes and not attempt.owner.is_ahead(attempt):
             self._hear(attempt, StepWaiting(step.id, element=attempt.element))
-        self._flying.add(attempt)
-        attempt.future = executor.submit(task, lambda state, detail: self._messages.put((state, attempt, detail)))
-        attempt.future.add_done_callback(lambda future: self._messages.put(("ended", attempt, future)))
-        if self.cache is None and attempt.element is None and executor.quick(task.recipe):
-            attempt.owner.ahead_of(step)
+        return Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
 
     def _admit(self, attempt: Attempt) -> None:
         """Before anything runs: can everything that may have to, and is everything given sound?"""

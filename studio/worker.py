@@ -7,7 +7,6 @@ inputs come to it as artifacts, outputs leave it as artifacts, and what goes wro
 
 from __future__ import annotations
 
-import contextlib
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from pydantic import BaseModel
 from studio.errors import StudioError
 from studio.node import Node, Ports, ports_of
 from studio.resources import Resources
+from studio.shortage import give_back, is_shortage
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store
 from studio.values import KINDS, PortType
 
@@ -80,6 +80,7 @@ class Done:
     unkept: str = ""  # why outputs could not be kept in the store
     began: float = 0.0  # when the worker took it up, in seconds since the epoch
     worker: int = -1  # which of the executor's workers that was
+    batch: int = 1  # how many tasks were computed together
 
 
 @dataclass(frozen=True)
@@ -114,26 +115,54 @@ class Worker:
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._node.setup()
+        self._bears: int | None = None  # tasks together, since memory ran out with more
+        self._bore: int | None = None  # the same, before the tasks now running
 
     def run(self, work: Work, fetch: Fetch) -> Ended:
         """The outcome, and the live values that its artifacts refer to by their index."""
-        began, started = time.time(), time.perf_counter()
         try:
-            arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in work.inputs.items()}
-            read = time.perf_counter()
-            results = self._named(self._node.run(**arguments))
-            computed = time.perf_counter()
-            packed = self._packed(results, work)
+            return self._alone(work, fetch)
         except Exception as error:
-            return failure(error), []
+            failed, ran_out = failure(error), is_shortage(error)
+        if ran_out:
+            give_back()  # now that the error, and all that it held, is gone
+            self._bears = self._bore  # this task was too large, and not the number of those beside it
+            head = "out of memory with a batch of one" if self.batches else "out of memory"
+            failed = replace(failed, message=f"{head}: {failed.message}")
+        return failed, []
+
+    def _alone(self, work: Work, fetch: Fetch) -> Ended:
+        began, started = time.time(), time.perf_counter()
+        arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in work.inputs.items()}
+        read = time.perf_counter()
+        results = self._named(self._node.run(**arguments))
+        computed = time.perf_counter()
+        packed = self._packed(results, work)
         packed.spans.update(read=read - started, compute=computed - read, encode=time.perf_counter() - computed)
         return packed.done(computed - read, began), packed.live
 
-    def run_many(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
-        """The outcome of each: together where the node knows how, else (or if that fails) one after the other."""
-        if len(works) > 1 and self.batches:
-            with contextlib.suppress(Exception):  # one of them, or the batch as such: each for itself will tell
+    def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
+        """The outcome of each: so many together where the node knows how, else one after the other."""
+        if not self.batches:
+            return [self.run(work, fetch) for work in works]
+        ended: list[Ended] = []
+        self._bore = self._bears
+        while len(ended) < len(works):
+            size = min(batch, self._bears or batch)
+            ended += self._batch(works[len(ended) : len(ended) + size], fetch)
+        return ended
+
+    def _batch(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
+        """The outcome of each: together, or if that fails one after the other; nothing yet, if it was too large."""
+        if len(works) > 1:
+            try:
                 return self._together(works, fetch)
+            except Exception as error:  # one of them, or the batch as such: each for itself will tell
+                too_large = is_shortage(error)
+            if too_large:
+                give_back()
+                self._bears = len(works) // 2
+                return []
         return [self.run(work, fetch) for work in works]
 
     @property
@@ -152,9 +181,11 @@ class Worker:
         if len(results) != len(works):
             raise BadOutput(f"run_batch returned {len(results)} results for {len(works)} tasks")
         share = {"read": (read - started) / len(works), "compute": (computed - read) / len(works)}
-        return [self._ended(result, work, began, share) for result, work in zip(results, works, strict=True)]
+        return [
+            self._ended(result, work, began, share, len(works)) for result, work in zip(results, works, strict=True)
+        ]
 
-    def _ended(self, result: object, work: Work, began: float, share: Mapping[str, float]) -> Ended:
+    def _ended(self, result: object, work: Work, began: float, share: Mapping[str, float], batch: int) -> Ended:
         """What became of one task of several."""
         if isinstance(result, Exception):
             return failure(result), []
@@ -164,7 +195,7 @@ class Worker:
         except Exception as error:
             return failure(error), []
         packed.spans.update(share, encode=time.perf_counter() - encoding)
-        return packed.done(share["compute"], began), packed.live
+        return packed.done(share["compute"], began, batch), packed.live
 
     def _named(self, result: object) -> dict[str, object]:
         names = list(self._ports.outputs)
@@ -194,8 +225,8 @@ class _Packing:
         self.live: list[object] = []
         self.spans: dict[str, float] = {}
 
-    def done(self, seconds: float, began: float) -> Done:
-        return Done(self.outputs, seconds, self.spans, unkept=self._unkept, began=began)
+    def done(self, seconds: float, began: float, batch: int = 1) -> Done:
+        return Done(self.outputs, seconds, self.spans, unkept=self._unkept, began=began, batch=batch)
 
     def of(self, type_: PortType, value: object) -> Artifact:
         if value is None and type_.optional:

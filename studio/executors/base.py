@@ -7,14 +7,16 @@ This is what a run knows of any executor. Those that have a pool of workers of t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from studio.errors import ResourcesMissing
-from studio.executors.queue import Notify
+from studio.executors.queue import Notify, NotifyMany
 from studio.resources import Machine
 from studio.worker import Outcome, Recipe, Task
 
-__all__ = ["Executor", "Notify"]
+__all__ = ["Executor", "Notify", "NotifyMany"]
 
 
 class Executor(ABC):
@@ -30,6 +32,10 @@ class Executor(ABC):
     @abstractmethod
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""
+
+    def submit_many(self, tasks: Sequence[Task], notify: NotifyMany | None = None) -> list[Future[Outcome]]:
+        """Queues tasks, for less than each by itself would cost. `notify` is told first the place among them."""
+        return [self.submit(task, notify and partial(notify, place)) for place, task in enumerate(tasks)]
 
     @abstractmethod
     def cancel(self, future: Future[Outcome]) -> None:

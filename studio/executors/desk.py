@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from studio.worker import Done, Failed, Outcome, Task
 __all__ = ["Desk", "main"]
 
 _MERCY = 5.0  # seconds that a cancelled task has to end by itself: its worker took long to load
+_MOST_AT_ONCE = 256  # things said in one message
 _MOST_BETWEEN_LOOKS = 5.0  # seconds between looks at who has been idle
 
 
@@ -128,10 +130,21 @@ class _Guest:
             self._tasks.clear()
 
     def _speak(self) -> None:
-        """Sends what is to be said: whoever has something to say never waits for a guest who does not listen."""
+        """Sends what is to be said: whoever has something to say never waits for a guest who does not listen.
+
+        What has gathered meanwhile is said in one message.
+        """
         with contextlib.suppress(ChannelClosed):
-            while (message := self._out.get()) is not None:
-                self._channel.send(message())
+            while (said := self._gathered())[-1] is not None:
+                messages = [message() for message in said if message is not None]
+                self._channel.send(messages[0] if len(messages) == 1 else ["several", messages])
+
+    def _gathered(self) -> list[Callable[[], list[Any]] | None]:
+        """What is to be said now: one thing at least. None is the last of all."""
+        gathered = [self._out.get()]
+        while gathered[-1] is not None and len(gathered) < _MOST_AT_ONCE and not self._out.empty():
+            gathered.append(self._out.get())
+        return gathered
 
     def _say(self, message: list[Any]) -> None:
         self._out.put(lambda: message)
@@ -143,12 +156,22 @@ class _Guest:
         parcel = parcel_from(wire)
         self._parcels[parcel.key] = parcel
 
-    def _submit(self, id: int, key: str, step: str, work: Wire, timeout: float | None, run: str) -> None:
+    def _submit(self, asked: list[Wire]) -> None:
+        ids = [id for id, *_ in asked]
+        tasks = [self._task(*told) for _, *told in asked]
+        futures = self._executor.submit_many(
+            tasks, lambda place, state, detail: self._say(["state", ids[place], state, detail])
+        )
+        self._tasks.update(zip(ids, futures, strict=True))
+        for id, future in zip(ids, futures, strict=True):
+            future.add_done_callback(partial(self._tell_end, id))
+
+    def _task(self, key: str, step: str, work: Wire, timeout: float | None, run: str) -> Task:
         given = work_from(work, lambda sent: artifact_from(sent, self._live), self._store)
-        task = Task(step, self._parcels[key], given, timeout, f"{self._name} {run}")
-        future = self._executor.submit(task, lambda state, detail: self._say(["state", id, state, detail]))
-        self._tasks[id] = future
-        future.add_done_callback(lambda future: self._out.put(lambda: _ended(id, future)))
+        return Task(step, self._parcels[key], given, timeout, f"{self._name} {run}")
+
+    def _tell_end(self, id: int, future: Future[Outcome]) -> None:
+        self._out.put(lambda: _ended(id, future))
 
     def _store(self, folder: Path) -> Store:
         return self._stores.setdefault(folder, Store(folder))

@@ -46,7 +46,10 @@ class Promised:
 
 def makers_of(task: Task) -> list[Future[Outcome]]:
     """The futures of the tasks whose outputs this one has been promised."""
-    leaves = [leaf for artifact in task.work.inputs.values() for leaf in artifact.leaves]
+    sources = [artifact for artifact in task.work.inputs.values() if artifact.live is not None or artifact.items]
+    if not sources:
+        return []
+    leaves = [leaf for artifact in sources for leaf in artifact.leaves]
     return list({id(leaf.live.future): leaf.live.future for leaf in leaves if isinstance(leaf.live, Promised)}.values())
 
 

@@ -64,7 +64,8 @@ def _threads_for(recipe: Recipe, machine: Machine) -> int:
 
 
 def _ran(worker: Worker, tasks: list[Task]) -> list[Outcome]:
-    ended = worker.run_many([task.work for task in tasks], fetched)
+    batch = min(task.recipe.batch for task in tasks)
+    ended = worker.run_many([task.work for task in tasks], fetched, batch)
     return [_held(outcome, live) for outcome, live in ended]
 
 

@@ -183,9 +183,9 @@ class Pool:
         crowded = stay and sum(resident.memory for resident in stay) + memory > self.machine.memory
         return not crowded and self._devices_among(need, weight, stay) is not None
 
-    def has_cpus(self, need: Resources) -> bool:
-        """Whether the CPUs that a task holds while it runs are free."""
-        return self._free_cpus() + _GRAIN >= need.cpus
+    def has_cpus(self, need: Resources, kept: float = 0.0) -> bool:
+        """Whether the CPUs that a task holds while it runs are free, besides some that are kept for another."""
+        return self._free_cpus() + _GRAIN >= need.cpus + kept
 
     def _free_cpus(self) -> float:
         return self.machine.cpus - sum(r.need.cpus for r in self.residents.values() if r.running)

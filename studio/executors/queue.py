@@ -5,40 +5,48 @@ Within a line the runs take turns, so that a run of thousands of tasks does not 
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from dataclasses import dataclass, field
+from itertools import islice, zip_longest
 from typing import Any
 
 from studio.worker import Outcome, Recipe, Task
 
-__all__ = ["Job", "Line", "Notify", "Queue"]
+__all__ = ["Job", "Line", "Notify", "NotifyMany", "Queue"]
 
-Notify = Callable[[str, str], None]
+_LOOK = 4  # batches' worth of a line that a batch is chosen from
+
+Notify = Callable[[str, str], None]  # a state, and a detail
+NotifyMany = Callable[[int, str, str], None]  # the same of one of many tasks: its place among them comes first
 
 
-@dataclass(eq=False)
 class Job:
     """A task on its way through an executor."""
 
-    task: Task
-    notify: Notify
-    future: Future[Outcome] = field(default_factory=Future)
-    deaths: int = 0  # of workers, while this task was all they had
-    ahead: bool = False  # sent to its worker before its inputs were made
-    since: float = 0.0  # when it joined the queue
-    clock: threading.Timer | None = None
+    __slots__ = ("_size", "deaths", "future", "notify", "since", "task")  # a data set has very many
+
+    def __init__(self, task: Task, notify: Notify) -> None:
+        self.task = task
+        self.notify = notify
+        self.future: Future[Outcome] = Future()
+        self.deaths = 0  # of workers, while this task was all they had
+        self.since = 0.0  # when it joined the queue
+        self._size = -1
+
+    @property
+    def size(self) -> int:
+        """Bytes of its inputs: a stand-in for seconds of sound, tokens, pixels."""
+        if self._size < 0:
+            self._size = sum(artifact.size for artifact in self.task.work.inputs.values())
+        return self._size
 
     def end(self, outcome: Outcome) -> None:
         """Gives the outcome to whoever waits; one that was cancelled has ended already."""
-        if self.clock:
-            self.clock.cancel()
-        if not self.future.done():
-            with suppress(InvalidStateError):  # cancelled at this very moment
-                self.future.set_result(outcome)
+        try:  # to ask first would take its lock twice
+            self.future.set_result(outcome)
+        except InvalidStateError:
+            return
 
 
 class Line:
@@ -82,20 +90,66 @@ class Line:
         self._groups.appendleft(group)
         self._count += len(group)
 
-    def take(self, share: int) -> list[Job]:
+    def take(self, share: int, quick: int = 1) -> list[Job]:
         """The next tasks for one worker: at most `share`, and as many as all of them bear in a batch.
 
+        Where `quick` ones are more than a batch, so many; in whole batches, since those are computed together.
         One with a time limit is given alone: the limit is its own.
         """
         if self._groups:
             group = self._groups.popleft()
             self._count -= len(group)
             return group
-        taken = [self._next(next(iter(self._runs)))]
-        most = 1 if taken[0].task.timeout else min(share, taken[0].task.recipe.batch)
-        while len(taken) < most and (run := self._run_that_bears(len(taken) + 1)) is not None:
+        run = next(iter(self._runs))
+        first = self._runs[run][0].task
+        if first.timeout:
+            return [self._next(run)]
+        batch = first.recipe.batch
+        most = max(min(share, batch), quick // batch * batch)
+        taken: list[Job] = []
+        while some := self._batch(min(batch, most - len(taken)), len(taken), quick):
+            taken += some
+        return taken
+
+    def _batch(self, size: int, beside: int, quick: int) -> list[Job]:
+        """The next tasks, to be computed together: alike, where there is a choice. They join so many in a call."""
+        if 1 < size < self._count and (alike := self._alike(size, beside + size, quick)):
+            return self._taken_out(alike)
+        taken: list[Job] = []
+        while len(taken) < size and (run := self._run_that_bears(beside + len(taken) + 1, quick)) is not None:
             taken.append(self._next(run))
         return taken
+
+    def _alike(self, size: int, beside: int, quick: int) -> list[Job]:
+        """Of the tasks whose turn comes soon the first, and those nearest to it in size; none if all are equal.
+
+        A batch takes as long as its longest, and the first always goes: nobody is passed over for ever.
+        """
+        turns = zip_longest(*(islice(jobs, _LOOK * size) for jobs in self._runs.values()))
+        bearing = (job for turn in turns for job in turn if job is not None and _bears(job.task, beside, quick))
+        soon = list(islice(bearing, _LOOK * size))
+        if len(soon) <= size or len({job.size for job in soon}) == 1:
+            return []
+        by_nearness = sorted(range(len(soon)), key=lambda turn: abs(soon[turn].size - soon[0].size))
+        return [soon[turn] for turn in sorted(by_nearness[:size])]
+
+    def _taken_out(self, chosen: list[Job]) -> list[Job]:
+        """The same tasks, in the line no more; the turn of their runs then comes after that of all others."""
+        left = set(chosen)
+        for run in dict.fromkeys(job.task.run for job in chosen):
+            mine, passed = sum(job.task.run == run for job in chosen), list[Job]()
+            jobs = self._runs[run]
+            while mine:
+                job = jobs.popleft()
+                if job in left:
+                    mine -= 1
+                else:
+                    passed.append(job)
+            jobs.extendleft(reversed(passed))
+            self._runs.move_to_end(run)
+        self._count -= len(chosen)
+        self._tidy()
+        return chosen
 
     def remove(self, future: Future[Outcome]) -> Job | None:
         """Takes one task out of the line."""
@@ -113,15 +167,16 @@ class Line:
         jobs = self._runs[run]
         job = jobs.popleft()
         if jobs:
-            self._runs.move_to_end(run)
+            if len(self._runs) > 1:
+                self._runs.move_to_end(run)
         else:
             del self._runs[run]
         self._count -= 1
         return job
 
-    def _run_that_bears(self, size: int) -> str | None:
+    def _run_that_bears(self, size: int, quick: int) -> str | None:
         for run, jobs in self._runs.items():
-            if not jobs[0].task.timeout and jobs[0].task.recipe.batch >= size:
+            if _bears(jobs[0].task, size, quick):
                 return run
         return None
 
@@ -129,6 +184,11 @@ class Line:
         self._groups = deque(group for group in self._groups if group)
         for run in [run for run, jobs in self._runs.items() if not jobs]:
             del self._runs[run]
+
+
+def _bears(task: Task, size: int, quick: int) -> bool:
+    """Whether a task may be given with others: so many, with it."""
+    return not task.timeout and (size <= quick or task.recipe.batch >= size)
 
 
 class Queue:
@@ -163,9 +223,9 @@ class Queue:
         if group:
             self._line_of(group[0]).put_back(group)
 
-    def take(self, line: Line, share: int) -> list[Job]:
+    def take(self, line: Line, share: int, quick: int = 1) -> list[Job]:
         """The next tasks of a line for one worker."""
-        taken = line.take(share)
+        taken = line.take(share, quick)
         self._forget(line)
         return taken
 

@@ -38,6 +38,7 @@ from studio.worker import Ended, Failed, Outcome, Recipe, Task, Worker, failure
 
 __all__ = ["RayExecutor"]
 
+_Send = Callable[[int, list[Wire], list[Any]], list[Any]]  # a batch, what is sent and what goes beside it: references
 _SOON = 0.05  # seconds that the result of a quick task is waited for before others' turn
 
 
@@ -52,7 +53,7 @@ class RayExecutor(PooledExecutor):
         self._ready: Future[None] | None = None
         self._waking = threading.Lock()
         self._actors: dict[int, Any] = {}
-        self._sends: dict[int, Callable[[list[Wire], list[Any]], list[Any]]] = {}
+        self._sends: dict[int, _Send] = {}
         self._calls: dict[int, list[Any]] = {}  # by worker: the references to what its call now running returns
         self._session: Path | None = None  # of a private cluster
         self._end = threading.Event()
@@ -168,19 +169,21 @@ class RayExecutor(PooledExecutor):
         ended: Future[list[Outcome]] = Future()
         beside = _Beside({future: (self._calls[maker], index) for future, (maker, index) in makers.items()})
         try:
-            refs = self._sends[worker]([work_to(task.work, beside.place) for task in tasks], beside.arguments)
+            sent = [work_to(task.work, beside.place) for task in tasks]
+            batch = min(task.recipe.batch for task in tasks)
+            refs = self._sends[worker](batch, sent, beside.arguments)
         except Exception as error:
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
-        soon = self.quick(tasks[0].recipe)
+        soon = self._soon(tasks[0].recipe, len(tasks))
         self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 
     def _returned(self, worker: int, refs: list[Any], sent: list[Wire]) -> list[Outcome]:
         if self._calls.get(worker) is refs:
             del self._calls[worker]  # a reference kept is a value kept
-        return [outcome_from(wire, partial(_Remote, ref)) for wire, ref in zip(sent, refs[1:], strict=True)]
+        return [outcome_from(wire, partial(_Remote, ref), worker) for wire, ref in zip(sent, refs[1:], strict=True)]
 
     def _stop(self, worker: int) -> None:
         actor = self._actors.pop(worker, None)
@@ -195,19 +198,19 @@ class RayExecutor(PooledExecutor):
                 ray.kill(actor)
 
 
-def _calls_plain(actor: Any) -> Callable[[list[Wire], list[Any]], list[Any]]:
+def _calls_plain(actor: Any) -> _Send:
     """Calls that return one reference: nothing goes beside the outcomes."""
     run = actor.run_plain.remote
-    return lambda sent, beside: [run(sent, *beside), *([] for _ in sent)]
+    return lambda batch, sent, beside: [run(batch, sent, *beside), *([] for _ in sent)]
 
 
-def _calls_with_values(actor: Any) -> Callable[[list[Wire], list[Any]], list[Any]]:
+def _calls_with_values(actor: Any) -> _Send:
     """Calls that return a reference to all outcomes, and one to the live values of each."""
     single = actor.run.options(num_returns=2).remote
 
-    def call(sent: list[Wire], beside: list[Any]) -> list[Any]:
+    def call(batch: int, sent: list[Wire], beside: list[Any]) -> list[Any]:
         run = single if len(sent) == 1 else actor.run.options(num_returns=1 + len(sent)).remote
-        refs: list[Any] = run(sent, *beside)
+        refs: list[Any] = run(batch, sent, *beside)
         return refs
 
     return call
@@ -238,22 +241,22 @@ class _Host:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Started(os.getpid(), devices, memory, _settle_torch(threads))
 
-    def run(self, sent: list[Wire], *arguments: Any) -> Any:
-        """Runs tasks; returns what became of all of them, and the live values of each."""
-        ended = self._ended(sent, arguments)
+    def run(self, batch: int, sent: list[Wire], *arguments: Any) -> Any:
+        """Runs tasks, so many together; returns what became of all of them, and the live values of each."""
+        ended = self._ended(batch, sent, arguments)
         return [outcome_to(outcome) for outcome, _ in ended], *(live for _, live in ended)
 
-    def run_plain(self, sent: list[Wire], *arguments: Any) -> list[Wire]:
+    def run_plain(self, batch: int, sent: list[Wire], *arguments: Any) -> list[Wire]:
         """Runs tasks of a node whose outputs are all plain: there is nothing to go beside the outcomes."""
-        return [outcome_to(outcome) for outcome, _ in self._ended(sent, arguments)]
+        return [outcome_to(outcome) for outcome, _ in self._ended(batch, sent, arguments)]
 
-    def _ended(self, sent: list[Wire], arguments: tuple[Any, ...]) -> list[Ended]:
+    def _ended(self, batch: int, sent: list[Wire], arguments: tuple[Any, ...]) -> list[Ended]:
         assert self._worker is not None
         if len(sent) == 1 or not self._worker.batches:
             return [self._one(wire, arguments) for wire in sent]
         works = [work_from(wire, lambda each: _arrived(each, arguments), self._store) for wire in sent]
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
-            ended = self._worker.run_many(works, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
+            ended = self._worker.run_many(works, lambda place: arguments[place[0]][place[1]], batch)  # type: ignore[index]
         (first, live), *others = ended
         return [(self._with_log(first, out.getvalue()), live), *others]  # whose it is, nobody can tell
 

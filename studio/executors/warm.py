@@ -10,15 +10,16 @@ import itertools
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from studio.errors import EnvironmentMissing
-from studio.executors.base import Executor, Notify
+from studio.executors.base import Executor, Notify, NotifyMany
 from studio.executors.channel import ChannelClosed
 from studio.executors.live import Held, Promised
 from studio.executors.parcel import parcel_of
@@ -90,21 +91,37 @@ class WarmExecutor(Executor):
         return self._pace.get(recipe.key, _QUICK) < _QUICK
 
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
-        number = next(self._count)
-        asked = _Asked(task.recipe, notify, _Token(number))
-        weakref.finalize(asked.token, self._forgotten.append, number)
-        self._numbers[asked.future] = asked.token
-        self._asked[number] = asked
+        return self._ask([task], [notify])[0]
+
+    def submit_many(self, tasks: Sequence[Task], notify: NotifyMany | None = None) -> list[Future[Outcome]]:
+        return self._ask(tasks, [notify and partial(notify, place) for place in range(len(tasks))])
+
+    def _ask(self, tasks: Sequence[Task], heard: Sequence[Notify | None]) -> list[Future[Outcome]]:
+        """Asks for tasks, all in one message."""
+        asked = [
+            _Asked(task.recipe, notify, _Token(next(self._count))) for task, notify in zip(tasks, heard, strict=True)
+        ]
+        for each in asked:
+            weakref.finalize(each.token, self._forgotten.append, each.token.number)
+            self._numbers[each.future] = each.token
+            self._asked[each.token.number] = each
         try:
-            key = self._key(task.recipe)
-            work = task.work.with_inputs(self._telling)
-            self._send(["submit", number, key, task.step, work_to(work, _as_it_is), task.timeout, task.run])
+            told = [self._told(task, each.token.number) for task, each in zip(tasks, asked, strict=True)]
+            self._send(["submit", told])
         except ChannelClosed:
-            self._end(number, Failed(_GONE, exit_code=5, retryable=False))
+            for each in asked:
+                self._end(each.token.number, Failed(_GONE, exit_code=5, retryable=False))
         except Exception:
-            self._asked.pop(number, None)
+            for each in asked:
+                self._asked.pop(each.token.number, None)
             raise
-        return asked.future
+        return [each.future for each in asked]
+
+    def _told(self, task: Task, number: int) -> Wire:
+        """A task as plain lists."""
+        key = self._key(task.recipe)
+        work = work_to(task.work.with_inputs(self._telling), _as_it_is)
+        return [number, key, task.step, work, task.timeout, task.run]
 
     def cancel(self, future: Future[Outcome]) -> None:
         token = self._numbers.get(future)
@@ -165,8 +182,9 @@ class WarmExecutor(Executor):
         }
         with suppress(ChannelClosed):
             while True:
-                what, *details = self._channel.receive()
-                does[what](*details)
+                message = self._channel.receive()
+                for what, *details in message[1] if message[0] == "several" else [message]:
+                    does[what](*details)
         self._lose(_GONE)
 
     def _on_state(self, number: int, state: str, detail: str) -> None:
@@ -178,10 +196,9 @@ class WarmExecutor(Executor):
         asked = self._asked.get(number)
         if asked is None or wire is None:
             return
-        outcome = outcome_from(wire, lambda place: _There(self, asked.token, place, ""))
+        outcome = outcome_from(wire, lambda place: _There(self, asked.token, place, ""), worker)
         if isinstance(outcome, Done):
             self._pace[asked.recipe.key] = outcome.seconds
-            outcome = replace(outcome, worker=worker)
         self._end(number, outcome)
 
     def _end(self, number: int, outcome: Outcome) -> None:

@@ -36,20 +36,24 @@ def outcome_to(outcome: Outcome) -> Wire:
     if isinstance(outcome, Failed):
         return [False, *vars(outcome).values()]
     outputs = {name: _artifact_to(artifact, lambda index: index) for name, artifact in outcome.outputs.items()}
-    return [True, outputs, outcome.seconds, dict(outcome.spans), outcome.log, outcome.unkept, outcome.began]
+    took = [outcome.seconds, dict(outcome.spans)]
+    return [True, outputs, *took, outcome.log, outcome.unkept, outcome.began, outcome.batch]
 
 
-def outcome_from(wire: Wire, live: Exchange) -> Outcome:
-    """The outcome back, with `live` applied to the index of each live value."""
+def outcome_from(wire: Wire, live: Exchange, worker: int = -1) -> Outcome:
+    """The outcome back, with `live` applied to the index of each live value, and the worker that it comes from."""
     if not wire[0]:
         return Failed(*wire[1:])
-    outputs, seconds, spans, log, unkept, began = wire[1:]
-    return Done({name: artifact_from(sent, live) for name, sent in outputs.items()}, seconds, spans, log, unkept, began)
+    outputs, seconds, spans, log, unkept, began, batch = wire[1:]
+    made = {name: artifact_from(sent, live) for name, sent in outputs.items()}
+    return Done(made, seconds, spans, log, unkept, began, worker, batch)
 
 
 def artifact_from(wire: Wire, live: Exchange) -> Artifact:
     """One artifact back."""
     kind, digest, size, inline, items, stored, told = wire
+    if items is None and told is None:
+        return Artifact(*wire)
     inner = None if items is None else tuple(artifact_from(item, live) for item in items)
     return Artifact(kind, digest, size, inline, inner, stored, None if told is None else live(told))
 

@@ -138,6 +138,23 @@ def test_a_share_of_the_time_is_told_to_each(executor):
     assert all(each.spans["compute"] == each.seconds for each in done)
 
 
+def test_many_tasks_at_once(executor):
+    """Quick ones of two kinds, a failing one among them: each gets what is its own, and is told of by its place."""
+    together, length = recipe(Together, "many", batch=4), recipe(Length, "many lengths")
+    texts = [f"t{n}" if n != 77 else "bad" for n in range(300)]
+    tasks = [Task(text, together, Work({"text": pack("text", text)[0]})) for text in texts]
+    sound = executor.submit(Task("s", recipe(Sounds, "many"), Work({"number": pack("number", 9)[0]}))).result(60)
+    tasks += [Task("l", length, Work({"audio": sound.outputs["audio"]}))] * 20
+    heard = []
+    futures = executor.submit_many(tasks, lambda place, state, detail: heard.append((place, state)))
+    found = told(futures[:300])
+    assert found.pop(77) == "ValueError: bad: bad"
+    assert [each.split()[0] for each in found] == [text for text in texts if text != "bad"]
+    assert max(int(each.split()[1]) for each in found) == 4  # many a call, and never more than four together
+    assert [unpack(future.result(60).outputs["number"], fetched, None) for future in futures[300:]] == [9] * 20
+    assert {place for place, state in heard if state == "running"} == set(range(320))
+
+
 @pytest.mark.ray
 def test_a_poison_item_of_a_batch_fails_alone(ray_executor):
     kind = recipe(Together, "poison", batch=8)

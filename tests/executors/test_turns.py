@@ -1,5 +1,6 @@
 """Whose turn it is: batches, replicas, residency and deaths, on an executor whose workers are strings in a list."""
 
+import random
 import threading
 import time
 from concurrent.futures import Future
@@ -8,7 +9,7 @@ from concurrent.futures import wait as wait_for
 import pytest
 
 from studio.errors import ResourcesMissing
-from studio.executors import pooled
+from studio.executors import pooled, turns
 from studio.executors.footprints import Footprint
 from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied
 from studio.executors.queue import Job
@@ -51,10 +52,11 @@ class Puppets(PooledExecutor):
         """What each worker now has, in order of their ids."""
         return [steps for _, (steps, _) in sorted(self.calls.items())]
 
-    def finish(self, worker=None):
+    def finish(self, worker=None, seconds=0.0):
+        """Each task says that it took so long; by default nobody measured."""
         worker = min(self.calls) if worker is None else worker
         steps, future = self.calls.pop(worker)
-        future.set_result([Done({}) for _ in steps])
+        future.set_result([Done({}, seconds) for _ in steps])
         return steps
 
     def die(self, worker=None):
@@ -155,6 +157,192 @@ def test_runs_take_turns(puppets):
     assert order == ["a0", "a1", "b0", "a2", "b1", "a3", "a4"]
 
 
+# Many at once ----------------------------------------------------------------
+
+
+def many(executor, kind, count, run="r"):
+    return executor.submit_many([Task(f"t{n}", kind, Work({}), run=run) for n in range(count)])
+
+
+def sizes(puppets, seconds):
+    """How many tasks each call had, one worker finishing all."""
+    found = []
+    while puppets.calls:
+        found.append(len(puppets.finish(seconds=seconds)))
+    return found
+
+
+def test_many_tasks_are_queued_at_once(puppets):
+    heard = []
+    tasks = [Task(f"t{n}", recipe(batch=2), Work({})) for n in range(4)]
+    futures = puppets.submit_many(tasks, lambda *told: heard.append(told))
+    assert puppets.given() == [["t0", "t1"]]  # it was given nothing before all were there
+    assert heard == [(0, "loading", ""), (0, "running", ""), (1, "running", "")]
+    puppets.finish()
+    puppets.finish()
+    assert all(isinstance(future.result(0), Done) for future in futures)
+
+
+def test_many_tasks_after_the_end(puppets):
+    puppets.close()
+    assert [future.result(0).message for future in many(puppets, recipe(), 2)] == ["the executor was closed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"),
+    [(0.0001, [1, 2, 4, 8, 16, 32, 64, 128, 45]), (0.01, [1, 2, 4, 5, 5, 5, 5]), (0.03, [1] * 5), (0.0, [1] * 5)],
+)
+def test_quick_tasks_share_calls_of_some_fifty_milliseconds(puppets, seconds, found):
+    futures = many(puppets, recipe(), sum(found))
+    assert sizes(puppets, seconds) == found
+    assert all(isinstance(future.result(0), Done) for future in futures)
+
+
+def test_quick_tasks_that_are_computed_together_come_in_whole_batches(puppets):
+    many(puppets, recipe(batch=8), 8 + 16 + 32 + 48 + 3)
+    assert sizes(puppets, 0.001) == [8, 16, 32, 48, 3]
+
+
+def test_a_call_that_took_long_is_believed_at_once(puppets):
+    many(puppets, recipe(), 100)
+    for size in (1, 2, 4, 8):
+        assert len(puppets.finish(seconds=0.001)) == size
+    assert len(puppets.finish(seconds=0.02)) == 16
+    assert len(puppets.finish(seconds=0.02)) == 2
+
+
+def test_quick_tasks_leave_some_to_every_worker_that_there_may_be(puppets):
+    kind = recipe(replicas=4)
+    puppets.pool.footprints.learn("m", Footprint(seconds=0.001))
+    many(puppets, kind, 1)
+    puppets.finish(seconds=0.001)
+    many(puppets, kind, 2)
+    while puppets.calls:
+        puppets.finish(seconds=0.001)
+    many(puppets, kind, 40)
+    assert max(map(len, puppets.given())) <= 10
+
+
+def test_a_quick_task_with_a_limit_is_given_alone_all_the_same(puppets):
+    kind = recipe()
+    many(puppets, kind, 1 + 2 + 4)
+    assert sizes(puppets, 0.001) == [1, 2, 4]
+    submit(puppets, kind, "a")
+    submit(puppets, kind, "b c")
+    submit(puppets, kind, "d", timeout=100)
+    submit(puppets, kind, "e")
+    order = []
+    while puppets.calls:
+        order.append(puppets.finish(seconds=0.001))
+    assert order == [["a"], ["b", "c"], ["d"], ["e"]]
+
+
+def test_cancelling_one_of_many_leaves_the_others(puppets):
+    kind = recipe()
+    many(puppets, kind, 3)
+    puppets.finish(seconds=0.001)
+    futures = many(puppets, kind, 4)
+    puppets.finish(seconds=0.001)
+    assert puppets.given() == [["t0", "t1", "t2", "t3"]]
+    puppets.cancel(futures[1])
+    puppets.finish()
+    assert [future.cancelled() for future in futures] == [False, True, False, False]
+    assert puppets.stopped == []
+
+
+def test_a_poison_among_many_quick_ones_fails_alone(puppets):
+    kind = recipe()
+    many(puppets, kind, 1 + 2)
+    sizes(puppets, 0.001)
+    futures = many(puppets, kind, 4)
+    while puppets.calls:
+        if "t2" in puppets.given()[0]:
+            puppets.die()
+        else:
+            puppets.finish(seconds=0.001)
+    assert [type(future.result(0)) for future in futures] == [Done, Done, Failed, Done]
+
+
+# Alike -----------------------------------------------------------------------
+
+
+def sized(executor, kind, sizes, run="r", **more):
+    """Tasks that are called by the size of what they are given."""
+    works = [Work({"audio": Artifact("audio", "d" * 64, size, stored=True)}) for size in sizes]
+    tasks = [Task(str(size), kind, work, run=run, **more) for size, work in zip(sizes, works, strict=True)]
+    return executor.submit_many(tasks)
+
+
+def batches(puppets):
+    found = []
+    while puppets.calls:
+        found.append([int(step) for step in puppets.finish()])
+    return found
+
+
+def test_a_batch_is_filled_with_what_is_nearest_in_size_to_the_first(puppets):
+    sized(puppets, recipe(batch=3), [50, 900, 51, 2, 49, 1, 905, 3, 910])
+    assert batches(puppets) == [[50, 51, 49], [900, 905, 910], [2, 1, 3]]
+
+
+def test_batches_of_equal_sizes_keep_their_order(puppets):
+    tasks = [Task(str(n), recipe(batch=3), Work({"a": Artifact("audio", "d", 5)})) for n in range(8)]
+    puppets.submit_many(tasks)
+    assert batches(puppets) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+def test_the_first_always_goes(puppets):
+    """One that is like no other is in the first batch all the same, however many wait that are alike."""
+    sized(puppets, recipe(batch=4), [10_000, *range(1, 100)])
+    assert 10_000 in batches(puppets)[0]
+
+
+def test_nobody_is_passed_over_for_ever(puppets):
+    kind = recipe(batch=4)
+    sized(puppets, kind, [1, 5000, *[1] * 14])
+    order = []
+    while 5000 not in order:
+        order += [int(step) for step in puppets.finish()]
+        sized(puppets, kind, [1] * 8)  # and they never end
+    assert len(order) <= 4 * 2 + 4
+
+
+def test_only_the_next_of_the_line_are_looked_at(puppets):
+    sized(puppets, recipe(batch=2), [7, *[100] * 8, 7])
+    assert batches(puppets)[0] == [7, 100]
+
+
+def test_runs_take_turns_among_those_alike(puppets):
+    kind = recipe(batch=2)
+    sized(puppets, kind, [1])
+    sized(puppets, kind, [10, 99, 98, 11], run="a")
+    sized(puppets, kind, [97, 12, 13, 96], run="b")
+    assert batches(puppets) == [[1], [10, 11], [97, 98], [12, 13], [99, 96]]
+
+
+def test_what_is_computed_one_by_one_is_not_sorted(puppets):
+    sized(puppets, recipe(), [5, 1, 4])
+    assert batches(puppets) == [[5], [1], [4]]
+
+
+def test_a_whole_line_alike_or_not_is_given_once_each(puppets):
+    """Whatever sizes, runs and batches: every task is given, once."""
+    rng = random.Random(7)
+    kind = recipe(batch=5, replicas=2)
+    futures = []
+    for n in range(300):
+        limit = 100 if rng.random() < 0.05 else None
+        futures += sized(puppets, kind, [rng.choice([1, 2, 50, 51, 1000])], run=f"r{n % 3}", timeout=limit)
+        if rng.random() < 0.1:
+            puppets.cancel(rng.choice(futures))
+        if puppets.calls and rng.random() < 0.1:
+            puppets.finish(seconds=0.001)
+    given = batches(puppets)
+    assert all(len(each) <= 50 for each in given)
+    assert all(future.done() for future in futures)
+    assert not puppets._queue
+
+
 # Deaths ----------------------------------------------------------------------
 
 
@@ -243,7 +431,7 @@ def test_a_lost_input_that_is_stored_is_read_again(puppets, tmp_path):
     future = puppets.submit(Task("s", recipe(), Work({"audio": held}, Store(tmp_path))))
     puppets.calls.pop(0)[1].set_exception(InputLost("gone"))
     assert puppets.given() == [["s"]]
-    (job,) = puppets._running[0]
+    ((job,),) = [call.jobs for call in puppets._running]
     assert job.task.work.inputs["audio"].live is None
     puppets.finish()
     assert isinstance(future.result(0), Done)
@@ -364,7 +552,7 @@ def test_the_line_with_most_tasks_is_loaded_next():
 
 def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
     """Work for `a` never ends; `b`, which needs its room, comes all the same, and then `a` again."""
-    monkeypatch.setattr(pooled, "_PATIENCE", 0.1)
+    monkeypatch.setattr(turns, "_PATIENCE", 0.1)
     one = Puppets(Machine(cpus=2, gpus=1))
     whole = Resources(gpus=1)
     a, b = recipe("a", resources=whole), recipe("b", resources=whole)
@@ -385,7 +573,7 @@ def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
 
 def test_two_that_never_end_take_long_turns(monkeypatch):
     """Each is served for a while before the other may have its room: no to and fro at each task."""
-    monkeypatch.setattr(pooled, "_PATIENCE", 0.2)
+    monkeypatch.setattr(turns, "_PATIENCE", 0.2)
     one = Puppets(Machine(cpus=2, gpus=1))
     kinds = [recipe(name, resources=Resources(gpus=1)) for name in "ab"]
     done = {"a": 0, "b": 0}
@@ -402,7 +590,7 @@ def test_two_that_never_end_take_long_turns(monkeypatch):
 
 
 def test_many_cpus_are_not_starved_by_few(monkeypatch):
-    monkeypatch.setattr(pooled, "_PATIENCE", 0.1)
+    monkeypatch.setattr(turns, "_PATIENCE", 0.1)
     puppets = Puppets(Machine(cpus=2, gpus=0))
     small, large = recipe("s", resources=Resources(cpus=1), replicas=2), recipe("l", resources=Resources(cpus=2))
     submit(puppets, large, "warm")
@@ -415,6 +603,42 @@ def test_many_cpus_are_not_starved_by_few(monkeypatch):
         puppets.finish(max(puppets.calls))
         time.sleep(0.005)
     assert waiting.done()
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_many_cpus_are_not_starved_by_an_older_line_of_few(monkeypatch, resident):
+    """All of the small ones came before; the CPUs that become free are kept until there are enough."""
+    monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+    puppets = Puppets(Machine(cpus=4, gpus=0))
+    small, large = recipe("s", resources=Resources(cpus=1), replicas=4), recipe("l", resources=Resources(cpus=3))
+    if resident:
+        submit(puppets, large, "warm")
+        puppets.finish()
+    submit(puppets, small, " ".join("s" * 300))
+    waiting = submit(puppets, large, "l")["l"]
+    time.sleep(0.1)
+    order = []
+    while not waiting.done() and puppets.calls:
+        order += puppets.finish(max(puppets.calls, key=lambda worker: (puppets.calls[worker][0] == ["l"], worker)))
+    assert order.index("l") <= 8
+    assert puppets.given().count(["s"]) >= 1  # and those that fit beside it went on
+
+
+def test_each_of_several_that_want_many_cpus_waits_no_longer(monkeypatch):
+    """Patience is for a task, not for a turn: once the first has had to wait, they alternate."""
+    monkeypatch.setattr(turns, "_PATIENCE", 0.05)
+    puppets = Puppets(Machine(cpus=2, gpus=0))
+    small, large = recipe("s", resources=Resources(cpus=1), replicas=2), recipe("l", resources=Resources(cpus=2))
+    submit(puppets, large, "warm")
+    puppets.finish()
+    submit(puppets, small, " ".join("s" * 300))
+    waiting = [submit(puppets, large, "l")["l"] for _ in range(5)]
+    time.sleep(0.1)
+    order = []
+    while not waiting[-1].done():
+        order += puppets.finish()
+    assert order.count("l") == 5
+    assert 5 <= order.count("s") <= 20  # the small ones had their turns, too
 
 
 def test_a_model_that_is_idle_leaves_once_it_was_kept_long_enough(puppets):
