@@ -49,13 +49,14 @@ class Engine:
         inline: Callable[[], Executor],
         refresh: frozenset[str],
         tell: Callable[[Event], None],
+        many: bool = False,
     ) -> None:
-        """Events that concern no single item go to `tell`."""
+        """Events that concern no single item go to `tell`. `many` items are better sent together than ahead."""
         self.course, self.cache = course, cache
         self.tell = tell
         self._name = secrets.token_hex(8)  # by which executors tell runs apart
         self._executors = {False: executor, True: inline}
-        self._refresh = refresh
+        self._refresh, self._many = refresh, many
         self._configs = {id: course.steps[id].config() for id in course.steps if id in course.first}
         self._bases: dict[str, Basis] = {}
         self._recipes: dict[str, Recipe] = {}
@@ -220,7 +221,7 @@ class Engine:
         for attempt, future in zip(attempts, futures, strict=True):
             attempt.future = future
             future.add_done_callback(lambda future, attempt=attempt: put(("ended", attempt, future)))  # type: ignore[misc]
-        if self.cache is None:
+        if self.cache is None and not self._many:
             for attempt, task in zip(attempts, tasks, strict=True):
                 if attempt.element is None and executor.quick(task.recipe):
                     attempt.owner.ahead_of(attempt.step)

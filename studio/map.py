@@ -58,7 +58,7 @@ class Map:
         self._window, self._ordered = window, ordered
         self._news: deque[Event] = deque()
         self._engine = Engine(
-            course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
+            course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
         self.stages = Stages(course.steps.values())
         self._over: deque[_Journey] = deque()  # journeys whose end is to be told
