@@ -39,7 +39,7 @@ def open_rows(source: str | os.PathLike[str] | Iterable[object], media: Media | 
     """
     if isinstance(source, Rows):
         return source
-    if source == "-":
+    if isinstance(source, str) and source == "-":
         return JsonlStream(sys.stdin.buffer)
     if isinstance(source, str | os.PathLike) and os.fspath(source):
         return _at(Path(source).expanduser(), media)

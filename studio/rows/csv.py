@@ -56,7 +56,7 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
     firsts = {delimiter: next(_records(path, delimiter), (1, [], "")) for delimiter in (*tried, _NONE)}
     delimiter = max(tried, key=lambda delimiter: len(firsts[delimiter][1]))
     if len(firsts[delimiter][1]) == 1 and len(tried) > 1:
-        delimiter = _NONE
+        delimiter = next((delimiter for delimiter in tried if firsts[delimiter][2]), _NONE)
     number, fields, error = firsts[delimiter]
     if error or not fields:
         raise InputError(f"{path}:{number}: {error or 'the file is empty'}. The first line names the columns")

@@ -6,9 +6,9 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from studio.errors import InputError
 from studio.rows.base import Row, Rows, newlines, opened, why
@@ -28,8 +28,8 @@ class JsonlRows(Rows):
         self._packed = path.suffix.lower() == ".gz"
 
     def __iter__(self) -> Iterator[Row]:
-        with opened(self._path) as file, gzip.GzipFile(fileobj=file) as unpacked:
-            yield from _rows(self.name, cast("BinaryIO", unpacked) if self._packed else file)
+        with opened(self._path) as file:
+            yield from _rows(self.name, gzip.GzipFile(fileobj=file) if self._packed else file)
 
     def count(self) -> int | None:
         return None if self._packed else newlines(self._path)
@@ -52,17 +52,17 @@ class JsonlStream(Rows):
         return None
 
 
-def _rows(name: str, lines: BinaryIO) -> Iterator[Row]:
+def _rows(name: str, lines: Iterable[bytes]) -> Iterator[Row]:
     number = 0
     try:
         for number, line in enumerate(lines, 1):
             if number == 1:
                 line = line.removeprefix(_BOM)  # noqa: PLW2901
+            if not (text := line.rstrip()):
+                continue
             try:
-                values = _decode(line.decode())
+                values = _decode(text.decode())
             except (ValueError, RecursionError) as error:
-                if line.isspace() or not line:
-                    continue
                 column, message = _wrong(line, error)
                 yield Row(f"{name}:{number}:{column}", error=message)
                 continue
@@ -97,7 +97,8 @@ def _wrong(line: bytes, error: Exception) -> tuple[int, str]:
     if isinstance(error, UnicodeDecodeError):
         return len(line[: error.start].decode()) + 1, "not text in UTF-8"
     if isinstance(error, json.JSONDecodeError):
-        return min(error.pos, len(error.doc.rstrip())) + 1, f"not JSON: {why(ValueError(error.msg))}"
+        what = error.msg.removesuffix(" at").removesuffix(" starting")
+        return error.pos + 1, f"not JSON: {what[0].lower()}{what[1:]}"
     if isinstance(error, RecursionError):
         return 1, "nested too deep"
     if isinstance(error, _Refused):

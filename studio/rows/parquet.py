@@ -62,7 +62,12 @@ class ParquetRows(Rows):
         except ImportError as error:
             raise MissingExtra("pyarrow", "parquet") from error
         try:
-            return parquet.ParquetFile(self._path, buffer_size=_BUFFER_BYTES)
+            return parquet.ParquetFile(
+                self._path,
+                buffer_size=_BUFFER_BYTES,
+                pre_buffer=False,  # or a group of rows is held whole
+                page_checksum_verification=True,
+            )
         except OSError as error:
             raise InputError(f"'{self.name}': {why(error)}") from None
         except ValueError as error:
