@@ -156,7 +156,6 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
     """
     import studio
     from studio.board import Board
-    from studio.ledger import write_parquet
     from studio.upkeep import prune_at_times
     from studio.words import columns_from, inputs_from, setting_from
 
@@ -185,7 +184,7 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
             raise
         summary = run.summary()
         if given["parquet"]:
-            write_parquet(folder)
+            ledger.write_parquet()
     if isinstance(cache, studio.Cache):
         prune_at_times(cache)
     click.echo(json.dumps(summary.as_data(), ensure_ascii=False) if given["as_json"] else str(summary), file=stdout)

@@ -64,6 +64,7 @@ def test_nodes_see_the_face_and_what_lies_beside_them(path):
 def test_the_command_knows_little():
     allowed = {
         "studio",
+        "studio.board",
         "studio.report",
         "studio.upkeep",
         "studio.catalog",

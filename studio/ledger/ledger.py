@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, Self
 from studio.errors import StoreError
 from studio.ledger.journal import Entry, Foreign, Item, Journal, Place
 from studio.ledger.names import name_of
+from studio.ledger.parquet import write_parquet
 from studio.store import write_atomically
 
 __all__ = ["Failures", "Ledger", "Line", "Session", "Totals"]
@@ -195,6 +196,10 @@ class Ledger:
                 folder.mkdir(exist_ok=True)
             self._made.add(output)
         return folder / name_of(id, suffix)
+
+    def write_parquet(self) -> Path:
+        """Writes the lines of a settled run as a table, too: `results.parquet`."""
+        return write_parquet(self.folder)
 
     # The file ----------------------------------------------------------------
 
