@@ -423,6 +423,8 @@ class Engine:
         if self.cache.damaged > self._damaged:
             self._damaged = self.cache.damaged
             self.tell(Warned("a damaged cache entry was set aside; it is made anew"))
+        for message in self.cache.news():
+            self.tell(Warned(message))
 
     def clean(self, text: str) -> str:
         """Text without the secrets that a node may have put into it."""

@@ -218,6 +218,7 @@ def _to_the_end(run: Run, result: Result) -> Result:
     for event in run.events():
         result.hear(event)
     if run.cache is not None:
+        run.cache.flush()
         prune_at_times(run.cache)
     return result.require()
 
@@ -234,6 +235,8 @@ class Mapped:
             for event in self.run.events():
                 if isinstance(event, ItemFinished):
                     yield ItemResult(event, self.run.cache)
+        if self.run.cache is not None:
+            self.run.cache.flush()
 
     async def __aiter__(self) -> AsyncIterator[ItemResult]:
         import asyncio

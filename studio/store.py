@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -91,9 +92,35 @@ class Store:
         if isinstance(encoded, Path):
             return self._put_file(kind, encoded, digest)
         artifact = Artifact(kind, digest or of_bytes(encoded), len(encoded), stored=True)
-        if not self._holds(artifact):
+        if not self.holds(artifact):
             write_atomically(self.path(str(artifact.digest)), encoded, mode=0o444)
         return artifact
+
+    def holds(self, artifact: Artifact) -> bool:
+        """Whether a sound blob is there already; one that is damaged is set aside."""
+        try:
+            os.utime(self.verified(artifact))  # a blob in use is not swept
+        except (Damaged, OSError):
+            return False
+        return True
+
+    def receive(self, artifact: Artifact, chunks: Iterable[bytes]) -> None:
+        """Keeps a blob that comes from elsewhere, in parts; Damaged if it is not what its name says."""
+        path = self.path(str(artifact.digest))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        try:
+            with temporary.open("xb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+            stat = temporary.stat()
+            if stat.st_size != artifact.size or of_file(temporary) != artifact.digest:
+                raise Damaged(f"the blob {str(artifact.digest)[:12]} is not what came from elsewhere")
+            temporary.chmod(0o444)
+            temporary.replace(path)
+            self._verified[str(artifact.digest)] = (stat.st_mtime_ns, stat.st_size)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def path(self, digest: str) -> Path:
         """Where the blob of a digest lies."""
@@ -130,7 +157,7 @@ class Store:
 
     def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
         artifact = Artifact(kind, digest or of_file(source), source.stat().st_size, stored=True)
-        if not self._holds(artifact):
+        if not self.holds(artifact):
             self._copy(source, self.path(str(artifact.digest)), str(artifact.digest))
         return artifact
 
@@ -145,14 +172,6 @@ class Store:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-
-    def _holds(self, artifact: Artifact) -> bool:
-        """Whether a sound blob is there already; one that is damaged is set aside."""
-        try:
-            os.utime(self.verified(artifact))  # a blob in use is not swept
-        except (Damaged, OSError):
-            return False
-        return True
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600, replace: bool = True) -> bool:
