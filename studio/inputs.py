@@ -90,10 +90,11 @@ class Supply:
             if admit:
                 constant.admit()
             found[name] = constant.artifact
-        for name, port in step.ports.inputs.items():
-            if name not in found and port.type.optional and port.default is None:
-                found[name] = ABSENT
-            elif name in found and found[name].absent and not port.required and not port.type.optional:
+        for name in step.unwired:
+            found[name] = ABSENT
+        for name in [name for name, artifact in found.items() if artifact.absent]:
+            port = step.ports.inputs[name]
+            if not port.required and not port.type.optional:
                 del found[name]  # as if it were not wired: the port has a default of its own
         return found
 
@@ -183,13 +184,7 @@ class _Given:
         self._shape = raw
         self._artifacts = [self._checked(self._known, item) for item in self._raws]
         self._live = False
-
-    @property
-    def artifact(self) -> Artifact:
-        """The value as it enters keys; once `admit` was called, as a worker can take it."""
-        if self._shape is None and not self._raws:
-            return ABSENT
-        return self._formed(self._shape, self._type, iter(self._artifacts))
+        self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
 
     def _formed(self, shape: Any, type_: PortType, leaves: Iterator[Artifact]) -> Artifact:
         """The artifacts in lists as deep as those that were given."""
@@ -203,6 +198,12 @@ class _Given:
             pairs = zip(self._raws, self._artifacts, strict=True)
             self._artifacts = [self._checked(self._opened, raw, artifact) for raw, artifact in pairs]
             self._live = True
+            self.artifact = self._whole()
+
+    def _whole(self) -> Artifact:
+        if self._shape is None and not self._raws:
+            return ABSENT
+        return self._formed(self._shape, self._type, iter(self._artifacts))
 
     def _leaves(self, type_: PortType, raw: object) -> list[object]:
         if raw is None and type_.optional:

@@ -109,6 +109,13 @@ class Step:
         found = {name: port.type for name, port in self.ports.outputs.items()}
         return {name: type_.required().listed() for name, type_ in found.items()} if self.each else found
 
+    @cached_property
+    def unwired(self) -> list[str]:
+        """The optional inputs that nothing feeds, and that have no default of their own: they are absent."""
+        ports = self.ports.inputs.items()
+        fed = self.edges.keys() | self.constants.keys()
+        return [name for name, port in ports if name not in fed and port.type.optional and port.default is None]
+
     def requires(self, name: str) -> bool:
         """Whether it cannot run without this input."""
         port = self.ports.input(name)
