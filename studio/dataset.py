@@ -6,11 +6,13 @@ through a `Map`, and every one that ends becomes a line of the `Ledger`.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +30,8 @@ from studio.plan import GraphInput, Plan
 from studio.recipe import identity_of
 from studio.result import Result
 from studio.rows import Media, Rows
+from studio.run import Run
+from studio.store import Artifact, write_atomically
 from studio.values import KINDS
 
 __all__ = ["Choices", "DatasetRun", "ItemResult", "media_of"]
@@ -90,6 +94,8 @@ class Summary:
     kept: Mapping[str, int]  # that were over before, by how
     seconds: float  # of this sitting
     stages: Mapping[str, Any]
+    outputs: Mapping[str, Any]  # of what runs once over all rows
+    broken: Mapping[str, str]  # steps of these that failed
     totals: Totals | None = None
 
     @property
@@ -108,6 +114,8 @@ class Summary:
         }
         if self.totals is not None:
             shown["failures"] = {each.kind: each.count for each in self.totals.failures}
+        if self.outputs or self.broken:
+            shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
         return {**shown, "steps": dict(self.stages)}
 
     def __str__(self) -> str:
@@ -119,9 +127,16 @@ class Summary:
                 self.kept["failed"]
             )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
+        lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
+        lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
         failures = self.totals.failures if self.totals else ()
         lines += [f"  {each.count:,} × {each.kind}: {_told(each)}" for each in failures]
         return "\n".join([*lines, f"results: {self.folder / 'results.jsonl'}"] if self.folder else lines)
+
+
+def _short(value: Any) -> str:
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 200 else f"{shown[:200]} …"
 
 
 def _told(failures: Failures) -> str:
@@ -146,12 +161,15 @@ class DatasetRun:
         inline: Callable[[], Executor],
     ) -> None:
         """The common inputs are the same for all items."""
-        course = Course(plan, choices.outputs or plan.outputs)
+        wanted = choices.outputs or plan.outputs
+        course, self._over_all = Course(plan, wanted, "item"), Course(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
         feeds = _feeds(course, rows, common, choices.columns)
+        _check_over_all(self._over_all, feeds)
         supply = Supply(plan, course.edges, common, cache, feeds, files)
         identity = identity_of(plan, course.steps.values(), files)
-        self._graph, self._rows = plan.name, rows
+        self._plan, self._common, self._rows = plan, common, rows
+        self._executors = {"executor": executor, "inline": inline}
         self._items = Items(rows, course, supply, feeds, id_column=choices.id, identity=identity)
         self._choices, self._ledger, self.cache = choices, ledger, cache
         self._map = Map(
@@ -169,6 +187,9 @@ class DatasetRun:
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[Line] = []
+        self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
+        self._outputs: dict[str, Any] = {}
+        self.result = Result(cache.store if cache else None)  # of what is made of all items
         self._began = self._written = time.monotonic()
 
     @property
@@ -179,10 +200,19 @@ class DatasetRun:
 
     def summary(self) -> Summary:
         """How it stands."""
-        stages = {id: stage.as_data() for id, stage in self.stages.of.items()}
         folder, totals = (self._ledger.folder, self._ledger.totals()) if self._ledger else (None, None)
-        seconds = time.monotonic() - self._began
-        return Summary(self._graph, folder, self.done, self.failed, dict(self.kept), seconds, stages, totals)
+        return Summary(
+            self._plan.name,
+            folder,
+            self.done,
+            self.failed,
+            dict(self.kept),
+            time.monotonic() - self._began,
+            {id: stage.as_data() for id, stage in self.stages.of.items()},
+            self._outputs,
+            dict(self.result.failures),
+            totals,
+        )
 
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
@@ -197,6 +227,26 @@ class DatasetRun:
             self._write()
         if self._ledger is not None:
             self._ledger.settle(complete)
+        if self._over_all.steps:
+            yield from self._over_all_rows()
+
+    def _over_all_rows(self) -> Iterator[Event]:
+        """Runs the steps that run once, over what all rows gave; those that failed are left out."""
+        there = [row for _, row in sorted(self._gathered, key=itemgetter(0))]
+        rows = {
+            source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
+            for index, source in enumerate(self._over_all.rows)
+        }
+        supply = Supply(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
+        run = Run(self._over_all, supply, cache=self.cache, refresh=self._choices.refresh, **self._executors)
+        for event in run.events():
+            self.result.hear(event)
+            yield event
+        self._outputs = {name: _as_data(self.result, name, "dataset", name, self._ledger) for name in self.result}
+        if self._ledger is not None:
+            told = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
+            text = json.dumps(told, ensure_ascii=False, indent=1).encode()
+            write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
 
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
@@ -212,8 +262,14 @@ class DatasetRun:
             elif entry is not None:
                 self.kept[entry.status] += 1
                 self._met.append((item.id, item.position))
+                if self._over_all.rows and item.supply is not None:
+                    yield replace(item, over=True)
 
     def _end(self, finished: ItemFinished) -> None:
+        if finished.gathered:
+            self._gathered.append((finished.item.position, finished.gathered))
+        if finished.item.over:
+            return
         if finished.failures:
             self.failed += 1
         else:
@@ -226,7 +282,7 @@ class DatasetRun:
     def _line(self, finished: ItemFinished, ledger: Ledger) -> Line:
         """An item as a line of the results; its media lie beside them."""
         item, result = finished.item, ItemResult(finished, self.cache)
-        outputs = {name: _as_data(result, name, ledger) for name in result}
+        outputs = {name: _as_data(result, name, name, item.id, ledger) for name in result}
         status: Literal["done", "failed"] = "failed" if result.failures else "done"
         row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
         row["error"] = result.error or None
@@ -243,11 +299,11 @@ class DatasetRun:
         self._written = time.monotonic()
 
 
-def _as_data(result: ItemResult, name: str, ledger: Ledger) -> Any:
-    """An output as plain data; media are written to a file of the item's name, and told by where that is."""
-    if result.artifacts[name].absent or result.is_plain(name):
+def _as_data(result: Result, name: str, folder: str, stem: str, ledger: Ledger | None) -> Any:
+    """An output as plain data; media are written to a file beside the results, and told by where that is."""
+    if result.artifacts[name].absent or result.is_plain(name) or ledger is None:
         return result.data(name)
-    places = result.save_as(name, ledger.media_path(name, result.id, ""))
+    places = result.save_as(name, ledger.media_path(folder, stem, ""))
     return _from(ledger.folder, result.data(name, places))
 
 
@@ -279,6 +335,15 @@ def _feeds(course: Course, rows: Rows, common: Mapping[str, Any], columns: Mappi
     if rows.columns:
         _must_be_there(feeds, free, rows)
     return feeds
+
+
+def _check_over_all(course: Course, feeds: Mapping[str, str]) -> None:
+    """What a step over all rows reads as one value cannot be another for each row."""
+    of_rows = {source.name for source in course.rows if not source.port}
+    for name in course.inputs:
+        if name in feeds and name not in of_rows:
+            reader = next(id for id in course.steps)
+            raise UsageError(f"'{reader}' runs once over all rows, and reads '{name}': give {name}=VALUE for all rows")
 
 
 def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], rows: Rows) -> None:

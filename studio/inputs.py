@@ -35,11 +35,15 @@ class Supply:
         cache: Cache | None,
         later: Iterable[str] = (),
         files: FileDigests | None = None,
+        rows: Mapping[Source, Artifact] | None = None,
     ) -> None:
         """What is given `later`, to each item its own, is not asked for here.
 
         files: where the digests of files come from, if not from the cache.
+        rows: what sources gave for all rows of a data set; without, there is one row, and it is this one.
         """
+        self.rows = rows
+        edges = [edge for edge in edges if rows is None or edge.form != "rows"]
         self._plan, self._cache = plan, cache
         self._files = files or (cache.files if cache else None)
         self._folder = Path(plan.file).parent  # that paths in the graph start from
@@ -69,7 +73,11 @@ class Supply:
 
     def artifact(self, edge: Edge) -> Artifact:
         """What comes along an edge: ABSENT where that is not there, or a part of a gathered list is not."""
+        if edge.form == "rows" and self.rows is not None:
+            return self.rows[edge.sources[0]]
         found = [self.of(source) for source in edge.sources]
+        if edge.form == "rows":
+            return Artifact.of_items(found[0].kind, () if found[0].absent else (found[0],))
         if edge.form == "first":
             return next((artifact for artifact in found if not artifact.absent), ABSENT)
         if edge.form == "one" or any(artifact.absent for artifact in found):

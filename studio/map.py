@@ -36,6 +36,7 @@ class ItemFinished(Event):
     failures: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0  # that its steps computed
     trace: str = ""
+    gathered: tuple[Artifact, ...] = ()  # what is wanted of all items, if all of that is there
 
 
 class Map:
@@ -54,7 +55,7 @@ class Map:
         ordered: bool = True,
     ) -> None:
         """At most `window` items are on their way at a time, or held back because one before them is not over."""
-        self._items = iter(items)
+        self._items, self._gathers = iter(items), course.rows
         self._window, self._ordered = window, ordered
         self._news: deque[Event] = deque()
         self._engine = Engine(
@@ -115,9 +116,11 @@ class Map:
             outputs = journey.flow.outputs()
         except InputError as error:
             failures.setdefault("", f"{journey.item.place}: {error}")
-        self._tell(
-            journey.number, ItemFinished(journey.item, outputs, failures, round(journey.seconds, 6), journey.trace)
-        )
+        gathered = tuple(value for source in self._gathers if (value := journey.flow.value_of(source)) is not None)
+        if len(gathered) < len(self._gathers):
+            gathered = ()
+        ending = (failures, round(journey.seconds, 6), journey.trace, gathered)
+        self._tell(journey.number, ItemFinished(journey.item, outputs, *ending))
 
     def _tell(self, number: int, finished: ItemFinished) -> None:
         """Tells of an item that is over, when its turn has come."""

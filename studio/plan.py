@@ -19,9 +19,12 @@ from studio.registry import Definition
 from studio.resources import Resources
 from studio.values import PortType
 
-__all__ = ["Edge", "GraphInput", "Guard", "Plan", "Relay", "Source", "Step", "filled", "variables_in"]
+__all__ = ["Edge", "GraphInput", "Guard", "Plan", "Relay", "Scope", "Source", "Step", "filled", "variables_in"]
 
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+Scope = Literal["item", "dataset"]  # whether a step runs for each row of a data set, or once over all of them
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Edge:
-    """Where an input comes from: one source, several gathered into a list, or the first that is there."""
+    """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows."""
 
     sources: tuple[Source, ...]
-    form: Literal["one", "many", "first"] = "one"
+    form: Literal["one", "many", "first", "rows"] = "one"
 
     def __str__(self) -> str:
         shown = ", ".join(map(str, self.sources))
-        return {"one": shown, "many": f"[{shown}]", "first": f"first of {shown}"}[self.form]
+        return {"one": shown, "many": f"[{shown}]", "first": f"first of {shown}", "rows": f"all {shown}"}[self.form]
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Step:
     instead: Mapping[str, Edge] = field(default_factory=dict)  # what its outputs are, if it fails and says `use`
     replicas: int | None = None
     batch: int | None = None
+    scope: Scope = "item"
 
     @property
     def ports(self) -> Ports:
@@ -181,6 +185,10 @@ class Plan:
     def makers(self, edges: Iterable[Edge]) -> set[str]:
         """The steps that edges come from."""
         return {source.name for edge in edges for source in self.origins(edge) if source.port}
+
+    def scope_of(self, edges: Iterable[Edge]) -> Scope:
+        """What comes along edges: something of each row, or of the whole data set."""
+        return "dataset" if any(self.steps[maker].scope == "dataset" for maker in self.makers(edges)) else "item"
 
     def needed(self, outputs: Iterable[str], spares: bool = False) -> set[str]:
         """The steps that some outputs need; with `spares`, also those that would be needed if others failed."""

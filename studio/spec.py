@@ -189,6 +189,9 @@ class StepSpec(_Strict):
     on_error: Annotated[Remedy, BeforeValidator(_remedy), WithJsonSchema(_REMEDY_SCHEMA)] = Field(
         Remedy(), description="what a failure means: fail, skip, or {use: WIRE} for that value instead"
     )
+    scope: Literal["item", "dataset"] = Field(
+        "item", description="of a data set: for each row (item), or once over the values of all rows (dataset)"
+    )
     replicas: int | None = Field(None, ge=1, le=1000, description="how many workers may run it side by side")
     batch: int | None = Field(None, ge=1, le=100_000, description="how many tasks a worker takes at once")
 
