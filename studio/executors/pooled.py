@@ -111,16 +111,16 @@ class PooledExecutor(Executor):
         self.preload(recipe)
 
     def preload(self, recipe: Recipe) -> bool:
-        """Starts a worker before any task asks for one; False if that would send another away, or never fits."""
+        """Starts workers before any task asks for one; False if the first would send another away, or never fits."""
         assert self.machine
         with self._mutex:
-            if self.pool.of(recipe.key):
-                return True
             never = self._closed or self._never(recipe)
-            place = None if never else self.pool.start(recipe.key, recipe.resources, lambda _: False)
-            if place is not None:
+            while not never and len(self.pool.of(recipe.key)) < recipe.least:
+                place = self.pool.start(recipe.key, recipe.resources, lambda _: False)
+                if place is None:
+                    break
                 self._load(place, recipe, wanted=True)
-        return place is not None
+            return bool(self.pool.of(recipe.key))
 
     @property
     def waiting(self) -> int:
@@ -316,7 +316,8 @@ class PooledExecutor(Executor):
         if self._queue:
             self._refuse()
             for place, line in self._turns.extended(now):
-                self._load(place, line.recipe)
+                asked = 1 < len(self.pool.of(line.recipe.key)) <= line.recipe.least
+                self._load(place, line.recipe, wanted=asked)
 
     def _refuse(self) -> None:
         """Ends the tasks whose workers could never run here."""

@@ -665,6 +665,26 @@ def test_idle_workers_are_let_go_and_others_stay(puppets):
     assert [resident.key for resident in puppets.pool.residents.values()] == ["busy"]
 
 
+def test_the_least_are_set_up_as_soon_as_one_is_needed(puppets):
+    puppets.prompt = False
+    kind = recipe(least=2, replicas=3)
+    puppets.pool.footprints.learn("m", Footprint(seconds=1000))
+    submit(puppets, kind, "a")
+    assert puppets.loads == ["m", "m"]  # for one task, which is hardly worth it
+    puppets.cancel(submit(puppets, recipe("other"), "x")["x"])
+    assert puppets.stopped == [2]  # those that are wanted in any case stay on their way
+    for future in list(puppets.starting.values())[:2]:
+        future.set_result(Started())
+    submit(puppets, kind, "b c d")
+    assert puppets.loads.count("m") == 3  # and the third where tasks queue up
+
+
+def test_the_least_are_prepared_where_there_is_room(puppets):
+    puppets.prepare(recipe(least=2, replicas=4))
+    puppets.prepare(recipe("gpu", least=3, replicas=4, resources=Resources(gpus=1)))
+    assert puppets.loads == ["m", "m", "gpu", "gpu"]
+
+
 def test_what_was_preloaded_is_used(puppets):
     kind = recipe("p")
     puppets.preload(kind)
