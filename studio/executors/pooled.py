@@ -376,11 +376,18 @@ class PooledExecutor(Executor):
                 self._settle(worker, arrival, ready)
             if failed is not None:
                 self.troubles[arrival.recipe.name] = failed.message
-                doomed = self._queue.drain(arrival.recipe.key)
+                doomed = self._given_up(arrival.recipe)
         for job in doomed:  # all that wait for one of its kind
             assert failed is not None
             job.end(failed)
         self._pump()
+
+    def _given_up(self, recipe: Recipe) -> list[Job]:
+        """A worker cannot be set up: all that wait for one of its kind; nobody, where there are others for them."""
+        if others := len(self.pool.of(recipe.key)):
+            self._turns.most[recipe.key] = others
+            return []
+        return self._queue.drain(recipe.key)
 
     def _settle(self, worker: int, arrival: Arrival, ready: Started) -> None:
         now = time.monotonic()
@@ -397,7 +404,7 @@ class PooledExecutor(Executor):
             if arrival is None:
                 return
             self._drop(worker)
-            doomed = self._queue.drain(arrival.recipe.key)
+            doomed = self._given_up(arrival.recipe)
         for job in doomed:
             job.end(Failed(f"its worker was not ready within {self.loading_limit:g} s and was stopped"))
         self._pump()

@@ -34,6 +34,7 @@ class Turns:
         self._look_again = look_again
         self.pace = Pace()
         self.rested: dict[int, float] = {}  # since when a worker is idle
+        self.most: dict[str, int] = {}  # workers of a recipe, where a further one could not be set up
         self._seen: dict[str, float] = {}  # when each run last gave a task
         self._claimant = ""  # the recipe that room is being made for
         self.stale = False  # whether something changed that may matter to those who were already asked about
@@ -111,10 +112,12 @@ class Turns:
         if self._queue.line(recipe.key) is not line:  # its last worker could not be set up, and nobody waits any more
             return False
         there = len(self._pool.of(recipe.key))
+        if there and there >= self.most.get(recipe.key, recipe.replicas):
+            return False
         if there < recipe.least:
             return True
         loading = len(self._pool.of(recipe.key, State.STARTING))
-        if there >= recipe.replicas or len(line) <= loading:
+        if len(line) <= loading:
             return False
         lasts = len(line) * self.pace.of(recipe.key) / there
         return lasts > self._pool.footprints.of(recipe.key).seconds

@@ -390,6 +390,29 @@ def test_workers_that_die_while_they_are_set_up():
     assert len(puppets.loads) == 3
 
 
+def test_a_further_worker_that_cannot_be_set_up_fails_nobody():
+    """The second finds no memory: the first goes on alone, and no other is tried."""
+    puppets = Puppets(prompt=False)
+    futures = many(puppets, recipe(least=2, replicas=2), 9)
+    puppets.starting[0].set_result(Started())
+    puppets.starting[1].set_result(Failed("no memory for a second"))
+    assert puppets.troubles == {"m": "no memory for a second"}
+    while puppets.calls:
+        puppets.finish()
+    assert all(isinstance(future.result(0), Done) for future in futures)
+    assert puppets.loads == ["m", "m"]
+
+
+def test_the_last_worker_that_cannot_be_set_up_fails_all():
+    puppets = Puppets(prompt=False)
+    futures = many(puppets, recipe(least=2, replicas=2), 3)
+    puppets.starting[0].set_result(Failed("no weights"))
+    assert not futures[0].done()
+    puppets.starting[1].set_result(Failed("no weights"))
+    assert [future.result(0).message for future in futures] == ["no weights"] * 3
+    assert puppets.loads == ["m", "m"]
+
+
 def test_a_worker_that_is_never_ready(puppets):
     puppets.prompt, puppets.loading_limit = False, 0.05
     future = submit(puppets, recipe(), "s")["s"]
