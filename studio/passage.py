@@ -174,7 +174,8 @@ class Passage:
     def admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
         """The inputs, as a worker can take them."""
         inputs = self.flow.supply.inputs_of
-        if not attempt.losses and all(artifact.movable for artifact in attempt.inputs.values()):
+        whole = not (attempt.losses or attempt.remakes)
+        if whole and all(artifact.movable for artifact in attempt.inputs.values()):
             return attempt.inputs
         if attempt.element is None:
             return inputs(attempt.step, admit=True)

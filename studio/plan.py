@@ -99,6 +99,7 @@ class Step:
     on_error: Literal["fail", "skip", "use"] = "fail"
     instead: Mapping[str, Edge] = field(default_factory=dict)  # what its outputs are, if it fails and says `use`
     replicas: int | None = None
+    least: int = 1  # workers that are set up as soon as one is needed
     batch: int | None = None
     scope: Scope = "item"
 

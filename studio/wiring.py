@@ -204,7 +204,8 @@ class _Binder:
             when=self._guards(id, spec),
             on_error=spec.on_error.does,
             instead=self._instead(id, spec, face),
-            replicas=spec.replicas,
+            replicas=spec.replicas.max if spec.replicas else None,
+            least=spec.replicas.min if spec.replicas else 1,
             batch=spec.batch,
             scope=spec.scope,
         )

@@ -36,6 +36,7 @@ class Recipe:
     resources: Resources
     portable: bool = True  # whether another process can import the class by its name
     replicas: int = 1  # most workers at a time
+    least: int = 1  # workers that are set up as soon as one is needed
     batch: int = 1  # most tasks that a worker is given at once
 
 
