@@ -235,7 +235,7 @@ class Engine:
         attempt.tries += 1
         work = Work(attempt.inputs, self.cache.store if self.cache else None, self._keeping)
         if not attempt.remakes and not attempt.owner.is_ahead(attempt):
-            self._hear(attempt, StepWaiting(step.id, element=attempt.element))
+            attempt.owner.waits(attempt)
         return Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
 
     def _admit(self, attempt: Attempt) -> None:

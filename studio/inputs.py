@@ -7,7 +7,6 @@ checked and copied into the store. So a cached run decodes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,16 +49,25 @@ class Supply:
         read = set(_ends(plan, edges))
         self._later = sorted(read & set(later))
         _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
-        self._given = {name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))}
+        self._given: dict[str, _Given | _Plain] = {
+            name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
+        }
         self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
         self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
 
     def of_item(self, values: Mapping[str, object]) -> Supply:
         """The supply of one item, with these values; it shares with others what is the same for all."""
         _check_names(self._plan, values, set(self._later))
-        supply = copy(self)
-        supply._given = self._given | {name: self._input(name, values.get(name)) for name in self._later}
+        supply = object.__new__(Supply)
+        supply.__dict__.update(self.__dict__)
+        supply._given = self._given | {name: self._own(name, values.get(name)) for name in self._later}
         return supply
+
+    def _own(self, name: str, value: object) -> _Given | _Plain:
+        type_ = self._plan.inputs[name].type
+        if value is None or type_.many or not KINDS[type_.kind].plain or isinstance(value, Path):
+            return self._input(name, value)
+        return _Plain(name, type_.kind, value)
 
     def digests(self) -> tuple[str, str]:
         """The digest of what one item was given of its own, and that of all; empty where content cannot be told."""
@@ -169,6 +177,21 @@ def _digest(given: Mapping[str, Artifact]) -> str:
 def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:
     known = ", ".join(f"{given.name} ({given.type})" for given in inputs.values()) or "none"
     return f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {known}".replace("  ", " ")
+
+
+class _Plain:
+    """A small value that an item gives: what most of a data set is made of."""
+
+    __slots__ = ("artifact",)
+
+    def __init__(self, name: str, kind: str, value: object) -> None:
+        try:
+            self.artifact, _ = pack(kind, value)
+        except ValueError as error:
+            raise InputError(f"input '{name}': {error}") from None
+
+    def admit(self) -> None:
+        """It is what it is."""
 
 
 class _Given:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from studio.cache import Cache
 from studio.engine import Engine
 from studio.errors import InputError
-from studio.events import Event, StepEvent, StepFailed, StepFinished
+from studio.events import Event, StepEvent, StepFailed
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.items import Item
-from studio.passage import Passage
+from studio.passage import Attempt, Passage
 from studio.stages import Stages
 from studio.store import Artifact
+from studio.worker import Done
 
 __all__ = ["ItemFinished", "Map"]
 
@@ -165,11 +166,21 @@ class _Journey(Passage):
         self.close()
         self.advance()
 
+    # What is counted of every task is counted as it is: events would cost more than all the rest of a small one.
+
+    def waits(self, attempt: Attempt) -> None:
+        self._stages.of[attempt.step.id].waiting += 1
+
+    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self._stages.of[attempt.step.id].knew(seconds)
+
+    def _tell_done(self, attempt: Attempt, done: Done) -> None:
+        self._stages.of[attempt.step.id].took(done.seconds, done.batch)
+        self.seconds += done.seconds
+
     def _hear(self, event: Event) -> None:
         assert isinstance(event, StepEvent)
         self._stages.hear(event)
-        if isinstance(event, StepFinished):
-            self.seconds += event.seconds if event.element is None or not event.key else 0.0
-        elif isinstance(event, StepFailed) and event.element is None:
+        if isinstance(event, StepFailed) and event.element is None:
             self.failures[event.step] = event.message
             self.trace = event.trace
