@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, Literal
 from studio.cache import Cache
 from studio.digest import FileDigests
 from studio.errors import UsageError, did_you_mean
-from studio.events import Event
+from studio.events import Event, Warned
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.inputs import Supply
@@ -27,12 +28,14 @@ from studio.items import Item, Items
 from studio.ledger import Failures, Ledger, Line, Totals
 from studio.map import ItemFinished, Map
 from studio.plan import GraphInput, Plan
-from studio.recipe import identity_of
+from studio.recipe import identity_of, recipe_of
 from studio.result import Result
 from studio.rows import Media, Rows
 from studio.run import Run
+from studio.stages import Stages
 from studio.store import Artifact, write_atomically
 from studio.values import KINDS
+from studio.worker import Recipe
 
 __all__ = ["Choices", "DatasetRun", "ItemResult", "media_of"]
 
@@ -170,19 +173,13 @@ class DatasetRun:
         identity = identity_of(plan, course.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
-        self._items = Items(rows, course, supply, feeds, id_column=choices.id, identity=identity)
-        self._choices, self._ledger, self.cache = choices, ledger, cache
-        self._map = Map(
-            course,
-            self._to_do(),
-            cache=cache,
-            executor=executor,
-            inline=inline,
-            refresh=choices.refresh,
-            window=choices.window,
-            ordered=choices.ordered,
-        )
-        self.stages = self._map.stages
+        self._course, self._choices, self._ledger, self.cache = course, choices, ledger, cache
+        self._new_items = partial(Items, rows, course, supply, feeds, id_column=choices.id, identity=identity)
+        self._files = files
+        self.stages = Stages(course.steps.values())
+        self.phase = ""  # which models it is at, where they are taken one after the other
+        self._map: Map | None = None  # the one that is going on
+        self._cancelled = False
         self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
@@ -217,8 +214,13 @@ class DatasetRun:
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
         complete = False
+        *before, _ = parts = self._parts()
+        for number, part in enumerate(before):
+            yield from self._ahead(part, number, len(parts))
+        self.phase = ""
         try:
-            for event in self._map.events():
+            counted = self.stages.of_these(self.stages.of.keys() - {id for part in before for id in part})
+            for event in self._events_of(self._course, self._to_do(), counted):
                 if isinstance(event, ItemFinished):
                     self._end(event)
                 yield event
@@ -248,22 +250,84 @@ class DatasetRun:
             text = json.dumps(told, ensure_ascii=False, indent=1).encode()
             write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
 
+    def _events_of(self, course: Course, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
+        choices = self._choices
+        self._map = Map(
+            course,
+            items,
+            stages,
+            cache=self.cache,
+            refresh=choices.refresh,
+            window=choices.window,
+            ordered=choices.ordered,
+            **self._executors,
+        )
+        if self._cancelled:
+            self._map.cancel()
+        return self._map.events()
+
+    def _ahead(self, part: list[str], number: int, count: int) -> Iterator[Event]:
+        """Takes all items through the steps up to these, whose outputs the cache then knows."""
+        models = [id for id in part if not self._course.steps[id].definition.node.inline]
+        self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
+        yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
+        upto = list(self.stages.of)[: list(self.stages.of).index(part[-1]) + 1]
+        course = Course(self._plan, self._choices.outputs or self._plan.outputs, "item", upto)
+        for event in self._events_of(course, self._not_over(), self.stages.of_these(part)):
+            if not isinstance(event, ItemFinished):
+                yield event
+
+    def _parts(self) -> list[list[str]]:
+        """The steps in parts whose models fit together, where taking the parts in turn loads fewer of them.
+
+        Otherwise models make room for each other every so many items, as many as are on their way at a time.
+        Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
+        """
+        ids, total = list(self._course.steps), self.total
+        if self.cache is None or self._rows.count() is None or (total or 0) <= self._choices.window:
+            return [ids]
+        parts: list[list[str]] = [[]]
+        recipes: list[Recipe] = []
+        for id in ids:
+            step = self._course.steps[id]
+            if not step.definition.node.inline and step.cache != "never":
+                executor = self._executors["executor"]()
+                recipes.append(recipe_of(step, step.config(), executor.machine, self._files))
+                if not executor.fit_together(recipes) and parts[-1]:
+                    parts.append([])
+                    recipes = recipes[-1:]
+            parts[-1].append(id)
+        return parts
+
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
-        self._map.cancel()
+        self._cancelled = True
+        if self._map is not None:
+            self._map.cancel()
+
+    def _not_over(self) -> Iterator[Item]:
+        """The items that are not over, before the last part of the steps."""
+        for item in islice(self._new_items(), self._choices.limit):
+            if item.supply is not None and not self._is_over(item):
+                yield item
+
+    def _is_over(self, item: Item) -> str:
+        """How an item ended that stays as it is; nothing if it is to be done."""
+        entry = self._ledger.known(item.id) if self._ledger else None
+        if entry is None or not item.digest or entry.digest != item.digest:
+            return ""
+        return "" if entry.status == "failed" and self._choices.retry_failed else entry.status
 
     def _to_do(self) -> Iterator[Item]:
         """The items that are not over."""
-        for item in islice(self._items, self._choices.limit):
-            entry = self._ledger.known(item.id) if self._ledger else None
-            again = entry is None or not item.digest or entry.digest != item.digest
-            if again or (entry is not None and entry.status == "failed" and self._choices.retry_failed):
-                yield item
-            elif entry is not None:
-                self.kept[entry.status] += 1
+        for item in islice(self._new_items(), self._choices.limit):
+            if over := self._is_over(item):
+                self.kept[over] += 1
                 self._met.append((item.id, item.position))
                 if self._over_all.rows and item.supply is not None:
                     yield replace(item, over=True)
+            else:
+                yield item
 
     def _end(self, finished: ItemFinished) -> None:
         if finished.gathered:

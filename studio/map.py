@@ -47,6 +47,7 @@ class Map:
         self,
         course: Course,
         items: Iterable[Item],
+        stages: Stages,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
@@ -62,7 +63,7 @@ class Map:
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
-        self.stages = Stages(course.steps.values())
+        self._stages = stages
         self._over: deque[_Journey] = deque()  # journeys whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
@@ -109,7 +110,7 @@ class Map:
             return
         journey = self._engine.passage(item.supply, _unheard, _Journey)
         assert isinstance(journey, _Journey)
-        journey.begin(item, number, self.stages, self._over)
+        journey.begin(item, number, self._stages, self._over)
 
     def _finish(self, journey: _Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()

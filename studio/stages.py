@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from studio.events import StepEvent, StepFailed, StepReplaced, StepSkipped
@@ -74,7 +74,14 @@ class Stages:
     """All of them, in the order of the plan."""
 
     def __init__(self, steps: Iterable[Step]) -> None:
-        self.of = {step.id: Stage(step) for step in steps}
+        self._steps = {step.id: step for step in steps}
+        self.of = {id: Stage(step) for id, step in self._steps.items()}
+
+    def of_these(self, counted: Collection[str]) -> Stages:
+        """The same, where what becomes of other steps does not count."""
+        stages = Stages(self._steps.values())
+        stages.of |= {id: self.of[id] for id in counted}
+        return stages
 
     @property
     def slowest(self) -> Stage | None:
