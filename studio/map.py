@@ -84,6 +84,8 @@ class Map:
                     self._finish(self._over.popleft())
                 while self._news:
                     yield self._news.popleft()
+            engine.settle()
+            yield from self._news
         finally:
             engine.let_go()
 
