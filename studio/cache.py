@@ -8,12 +8,15 @@ the same leaves everything after it cached.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +30,17 @@ from studio.node import Node
 from studio.plan import Step
 from studio.source import source_digest
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store, write_atomically
+from studio.tier import Tier
+from studio.values import KINDS
 
 __all__ = ["Basis", "Cache", "Parts", "Record", "default_folder"]
 
 _SCHEME = 2  # raised when keys or records change their form
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ORPHANED = 60.0  # seconds after which another process sends on what was not shared
+_PATIENCE = 5.0  # seconds that the end of a run waits for what is to be shared
+_MOST_FETCHING = (5.0, 600.0)  # seconds that blobs are waited for: as long as making them took, within these
 _MOST_COMPARED = 200  # records read to say why a key is new
 
 Parts = dict[str, Any]  # what a key is made of, in clear
@@ -80,16 +89,22 @@ class Record:
 
 
 class Cache:
-    """Keys to records, in a folder of this machine."""
+    """Keys to records, in a folder of this machine; behind it, if there is one, a tier that others share.
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    tier: a folder or URL; without it $STUDIO_TIER, and with "" none. $STUDIO_TIER_KEY signs its records.
+    """
+
+    def __init__(self, folder: str | Path | None = None, tier: str | None = None) -> None:
         self.folder = Path(folder) if folder else default_folder()
         self.records = self.folder / "records"
         self.store = Store(self.folder)
         self.files = FileDigests(self.folder / "files.sqlite")
         self.leases = Leases.of(self.folder)
         self.damaged = 0  # records and blobs set aside so far
+        self._unshared = self.folder / "unshared"  # an empty file for each record that is not on the tier yet
+        self._tier = os.environ.get("STUDIO_TIER", "") if tier is None else tier
         _check_layout(self.folder)
+        _ = self.tier  # what is wrong with it is said at once
 
     # Keys --------------------------------------------------------------------
 
@@ -140,9 +155,13 @@ class Cache:
     # Records -----------------------------------------------------------------
 
     def lookup(self, key: str, node: str) -> Record | None:
+        """The record of a key: from here, or else from the tier, and from then on here."""
+        return self.at_hand(key, node) or (self._brought(key, node) if self._tier else None)
+
+    def at_hand(self, key: str, node: str) -> Record | None:
         """The record of a key, all of it verified; what is damaged is set aside and counts as absent."""
-        path = self.path(key, node)
-        record = self.read(path)
+        place = self._place(key, node)
+        record = self.read(place)
         if record is None:
             return None
         try:
@@ -151,44 +170,153 @@ class Cache:
             sound = False
         if not sound:
             self.damaged += 1
-            self.store.set_aside(path)
+            self.store.set_aside(Path(place))
         return record if sound else None
 
-    def read(self, path: Path) -> Record | None:
+    def read(self, path: Path | str) -> Record | None:
         """The record in a file, if it is whole; otherwise it is set aside."""
         try:
-            text = path.read_bytes()
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 a data set reads many: a Path costs more than this
+                text = file.read()
         except OSError:
             return None
         try:
             return _record(text)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.damaged += 1
-            self.store.set_aside(path)
+            self.store.set_aside(Path(path))
             return None
 
     def touch(self, record: Record) -> None:
         """Marks a record as used just now."""
         with contextlib.suppress(OSError):  # a read-only cache can still be read
-            os.utime(self.path(record.key, record.node))
+            os.utime(self._place(record.key, record.node))
 
     def save(self, record: Record, replace: bool = False) -> Record:
         """Keeps a record; if somebody was faster, theirs is the one that counts, and is returned."""
-        path = self.path(record.key, record.node)
-        if write_atomically(path, _written(record), replace=replace):
+        place = self._place(record.key, record.node)
+        if write_atomically(place, _written(record), replace=replace, by_way_of=self.store.unfinished):
+            if self._tier:
+                self._share_soon(Path(place), replace)
             return record
-        theirs = self.lookup(record.key, record.node)
+        theirs = self.at_hand(record.key, record.node)
         return theirs or self.save(record, replace=True)
 
     def path(self, key: str, node: str) -> Path:
         """Where the record of a key lies."""
-        return self.records / _slug(node) / key[:2] / f"{key}.json"
+        return Path(self._place(key, node))
+
+    def _place(self, key: str, node: str) -> str:
+        return f"{self.records}/{_slug(node)}/{key[:2]}/{key}.json"
 
     def all_records(self, node: str | None = None) -> list[Path]:
         """The files of all records (of one node), the last used first."""
         folder = self.records / _slug(node) if node else self.records
         found = [(entry.stat().st_mtime, entry) for entry in folder.rglob("*.json")] if folder.exists() else []
         return [path for _, path in sorted(found, reverse=True)]
+
+    # The tier ----------------------------------------------------------------
+
+    @property
+    def tier(self) -> Tier | None:
+        """What is shared with others, if there is such a place. The key is in no cache: it stays in the environment."""
+        return Tier.of(self._tier, os.environ.get("STUDIO_TIER_KEY", "").encode() or None) if self._tier else None
+
+    def ask(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Asks the tier ahead for the records of many (key, node) that are not here: `lookup` finds the answers."""
+        if (tier := self.tier) is not None:
+            paths = [self.path(key, node) for key, node in keys]
+            tier.ask(self._name(path) for path in paths if not path.exists())
+
+    def flush(self, seconds: float = _PATIENCE) -> int:
+        """Waits for what is to be shared, for some time at most; how many results still are."""
+        if (tier := self.tier) is None:
+            return 0
+        for mark in self._marks():
+            with contextlib.suppress(OSError):
+                if time.time() - mark.stat().st_mtime > _ORPHANED and tier.later(partial(self._share, mark)):
+                    os.utime(mark)  # now it is ours
+        tier.flush(seconds)
+        return self.unshared
+
+    @property
+    def unshared(self) -> int:
+        """How many results wait to be sent to the tier."""
+        return len(self._marks())
+
+    def news(self) -> Iterator[str]:
+        """What went wrong with the tier, each thing once."""
+        tier = self.tier
+        while tier is not None and tier.news:
+            with contextlib.suppress(IndexError):  # another run has told it
+                yield tier.news.popleft()
+
+    def _brought(self, key: str, node: str) -> Record | None:
+        """The record of a key from the tier, with its blobs; whatever is wrong with it, it counts as absent."""
+        tier, path = self.tier, self.path(key, node)
+        text = tier.record(self._name(path)) if tier else None
+        if tier is None or text is None:
+            return None
+        try:
+            record = _record(text)
+            _check_foreign(record, key, node)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            tier.refuse(self._name(path), "a record that is no record")
+            return None
+        if not self._has_blobs(record, tier):
+            tier.refuse(self._name(path))
+            return None
+        with contextlib.suppress(OSError):  # it counts, though it cannot be kept
+            write_atomically(path, _written(record), replace=False)
+        return record
+
+    def _has_blobs(self, record: Record, tier: Tier) -> bool:
+        """Whether the blobs of a record are here now. Fetching them may take as long as making them took."""
+        missing = {str(blob.digest): blob for blob in record.blobs if not self.store.holds(blob)}
+        least, most = _MOST_FETCHING
+        wanted = [
+            (self._name(self.store.path(digest)), blob.size, partial(self.store.receive, blob))
+            for digest, blob in missing.items()
+        ]
+        return tier.fetch(wanted, min(max(record.seconds, least), most))
+
+    def _share_soon(self, path: Path, replace: bool) -> None:
+        """Sends a record to the tier, by and by. A mark says so, for others to go on if this process ends."""
+        tier = self.tier
+        if tier is None or not tier.takes:
+            return
+        mark = self._unshared / f"{path.parent.parent.name}@{path.stem}"
+        with contextlib.suppress(OSError):
+            self._unshared.mkdir(exist_ok=True)
+            mark.write_bytes(b"replace" if replace else b"")
+            tier.later(partial(self._share, mark))
+
+    def _share(self, mark: Path) -> None:
+        """Sends the record of a mark, after its blobs; what is gone or damaged meanwhile is left."""
+        folder, _, key = mark.name.rpartition("@")
+        path = self.records / folder / key[:2] / f"{key}.json"
+        with contextlib.suppress(OSError):
+            replace, tier, record = bool(mark.read_bytes()), self.tier, self.read(path)
+            if tier is None or (record is not None and not self._sent(record, path, replace, tier)):
+                return
+            mark.unlink()
+
+    def _sent(self, record: Record, path: Path, replace: bool, tier: Tier) -> bool:
+        """Whether the tier has it now, or what is to be sent is damaged."""
+        try:
+            blobs = {self.store.verified(blob) for blob in record.blobs}
+        except Damaged:
+            return True
+        return all(tier.put(self._name(blob), blob) for blob in blobs) and tier.put_record(
+            self._name(path), _written(record), replace
+        )
+
+    def _marks(self) -> list[Path]:
+        return list(self._unshared.iterdir()) if self._unshared.is_dir() else []
+
+    def _name(self, path: Path) -> str:
+        """What a file of this cache is called on the tier: its place is the same."""
+        return path.relative_to(self.folder).as_posix()
 
     # Why ---------------------------------------------------------------------
 
@@ -231,6 +359,7 @@ def _kind(artifact: Artifact) -> str:
     return f"list[{artifact.kind}]" if artifact.items is not None else artifact.kind
 
 
+@functools.lru_cache(maxsize=1024)
 def _slug(node: str) -> str:
     """A node's name as a folder's."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in node)[:80]
@@ -256,6 +385,19 @@ def _record(text: bytes) -> Record:
     data = json.loads(body)
     outputs = {name: _loaded(artifact) for name, artifact in data["outputs"].items()}
     return Record(data["key"], data["parts"], outputs, data["seconds"], data["made"])
+
+
+def _check_foreign(record: Record, key: str, node: str) -> None:
+    """ValueError unless a record from elsewhere is the one that was asked for, and names blobs that there can be."""
+    fits = (
+        record.key == key
+        and record.node == node
+        and all(type(n) in (int, float) for n in (record.seconds, record.made))
+    )
+    leaves = [leaf for artifact in record.outputs.values() for leaf in artifact.leaves]
+    known = all(leaf.absent or leaf.kind in KINDS for leaf in leaves)
+    if not fits or not known or not all(_DIGEST.fullmatch(str(leaf.digest)) and leaf.size >= 0 for leaf in leaves):
+        raise ValueError("the record is not what was asked for")
 
 
 def _dumped(artifact: Artifact) -> Any:

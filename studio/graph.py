@@ -16,7 +16,9 @@ from studio.errors import Problem, UsageError, did_you_mean
 from studio.events import Event
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
+from studio.flow import Course
 from studio.home import find_graph, graph_names
+from studio.inputs import Supply
 from studio.ledger import Ledger
 from studio.map import ItemFinished
 from studio.node import Node
@@ -114,13 +116,13 @@ class Graph:
         self._must_have("step", chosen["refresh"], self.plan.steps)
         self._must_have("output", chosen["outputs"], self.plan.outputs)
         cache = _cache(chosen["cache"])
+        course = Course(self.plan, chosen["outputs"] or self.plan.outputs)
         run = Run(
-            self.plan,
-            inputs,
+            course,
+            Supply(self.plan, course.edges, inputs, cache),
             cache=cache,
             executor=_executor(chosen["executor"]),
             inline=lambda: shared("local"),
-            outputs=set(chosen["outputs"]),
             refresh=frozenset(chosen["refresh"]),
         )
         return run, Result(cache.store if cache else None)
@@ -218,6 +220,7 @@ def _to_the_end(run: Run, result: Result) -> Result:
     for event in run.events():
         result.hear(event)
     if run.cache is not None:
+        run.cache.flush()
         prune_at_times(run.cache)
     return result.require()
 
@@ -238,6 +241,8 @@ class Mapped:
             for event in self.run.events():
                 if isinstance(event, ItemFinished):
                     yield ItemResult(event, self.run.cache)
+        if self.run.cache is not None:
+            self.run.cache.flush()
 
     async def __aiter__(self) -> AsyncIterator[ItemResult]:
         import asyncio

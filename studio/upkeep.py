@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studio.cache import Cache, Record
 from studio.digest import of_file
@@ -40,6 +41,7 @@ class Stats:
     seconds: float  # of computing that it holds
     quarantined: int
     nodes: dict[str, int]  # records by node
+    tier: dict[str, Any] | None  # where it is, whether it answers and is signed, and how many results wait to go there
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,14 @@ def stats(cache: Cache) -> Stats:
         records_size += entry.path.stat().st_size
     blobs = list(_blobs(cache))
     size = records_size + sum(path.stat().st_size for path in blobs)
-    return Stats(cache.folder, records, len(blobs), size, seconds, len(_files(cache.store.quarantine)), nodes)
+    quarantined = len(_files(cache.store.quarantine))
+    return Stats(cache.folder, records, len(blobs), size, seconds, quarantined, nodes, _tier(cache))
+
+
+def _tier(cache: Cache) -> dict[str, Any] | None:
+    if (tier := cache.tier) is None:
+        return None
+    return {"url": tier.url, "reached": tier.reached(), "signed": tier.signed, "unshared": cache.unshared}
 
 
 def verify(cache: Cache) -> Verification:
@@ -83,7 +92,7 @@ def verify(cache: Cache) -> Verification:
             cache.damaged += 1
             cache.store.set_aside(path)
         elif record is not None:
-            cache.lookup(record.key, record.node)
+            cache.at_hand(record.key, record.node)
     for path in _blobs(cache):  # those that no record names too: what runs were given
         if of_file(path) != path.name:
             cache.damaged += 1
@@ -127,7 +136,7 @@ def clear(cache: Cache) -> int:
     if not (cache.folder / "CACHEDIR.TAG").exists():
         raise StoreError(f"'{cache.folder}' is not a cache of the Studio: nothing was deleted")
     freed = _weight(cache)
-    for name in ("records", "blobs", "quarantine"):
+    for name in ("records", "blobs", "quarantine", "unshared"):
         shutil.rmtree(cache.folder / name, ignore_errors=True)
     return freed
 
@@ -151,7 +160,7 @@ def _weight(cache: Cache) -> int:
 def _sweep(cache: Cache) -> None:
     """Deletes blobs that no record names, and temporary files that nobody writes any more."""
     named = {blob.digest for entry in entries(cache) for blob in entry.record.blobs}
-    for path in [*_files(cache.store.blobs), *_files(cache.records)]:
+    for path in [*_files(cache.store.blobs), *_files(cache.records), *_files(Path(cache.store.unfinished))]:
         stale = path.name.endswith(".tmp") or (path.parent.parent == cache.store.blobs and path.name not in named)
         if stale and time.time() - path.stat().st_mtime > _GRACE:
             path.unlink(missing_ok=True)

@@ -76,9 +76,10 @@ def stopped(studio_map, folder, executor):
     process = studio_map.begin(*command)
     end = time.monotonic() + 60
     tally = folder / "slow.tally"
-    while not tally.exists() or "long" not in tally.read_text() or not lines_so_far(folder / "run"):
+    while not tally.exists() or "long" not in tally.read_text():
         assert time.monotonic() < end, process.poll()
         time.sleep(0.05)
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
     _, err = process.communicate(timeout=20)
