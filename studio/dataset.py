@@ -56,6 +56,11 @@ class Choices:
     refresh: frozenset[str] = frozenset()  # steps to run again
     outputs: frozenset[str] = frozenset()  # those wanted; empty for all
 
+    def __post_init__(self) -> None:
+        for name, count in (("window", self.window), ("limit", self.limit)):
+            if count is not None and count < 1:
+                raise UsageError(f"{name} is {count}, but at least one item must be on its way: give 1 or more")
+
 
 class ItemResult(Result):
     """The outputs of one item by name, each loaded when it is looked at."""
@@ -168,6 +173,7 @@ class DatasetRun:
         course, self._over_all = Course(plan, wanted, "item"), Course(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
         feeds = _feeds(course, rows, common, choices.columns)
+        _must_tell_apart(rows, choices.id)
         _check_over_all(self._over_all, feeds)
         supply = Supply(plan, course.edges, common, cache, feeds, files)
         identity = identity_of(plan, course.steps.values(), files)
@@ -417,6 +423,13 @@ def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], row
             hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
             way = f"Give --input {name}=COLUMN, or {name}=VALUE for all items"
             raise UsageError(f"'{rows.name}' has no column '{column}' for the input '{name}'. {hint} {way}")
+
+
+def _must_tell_apart(rows: Rows, column: str) -> None:
+    """Where the columns are known, that of the ids must be one."""
+    if column and rows.columns and column not in rows.columns:
+        hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
+        raise UsageError(f"'{rows.name}' has no column '{column}' to tell items apart by. {hint}")
 
 
 def _fed_by_file(free: Mapping[str, GraphInput], rows: Rows, columns: Mapping[str, str]) -> dict[str, str]:

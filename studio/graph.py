@@ -161,9 +161,9 @@ class Graph:
         chosen = {"executor": "auto", "cache": None} | dict(options or {})
         self._must_know(chosen, {"executor", "cache", *fields})
         given = {name: value for name, value in chosen.items() if name in fields}
-        for what, known in (("refresh", self.plan.steps), ("outputs", self.plan.outputs)):
-            self._must_have(what.removesuffix("s"), given.get(what, ()), known)
-            given[what] = frozenset(given.get(what, ()))
+        for name, what, known in (("refresh", "step", self.plan.steps), ("outputs", "output", self.plan.outputs)):
+            self._must_have(what, given.get(name, ()), known)
+            given[name] = frozenset(given.get(name, ()))
         return DatasetRun(
             self.plan,
             self._rows(rows, common),
@@ -231,8 +231,12 @@ class Mapped:
     def __init__(self, run: DatasetRun, ledger: Ledger | None) -> None:
         self.run = run
         self._ledger = ledger
+        self._begun = False
 
     def __iter__(self) -> Iterator[ItemResult]:
+        if self._begun:
+            raise UsageError("these results were gone through already: keep them in a list, or call map again")
+        self._begun = True
         with self._ledger or contextlib.nullcontext():
             for event in self.run.events():
                 if isinstance(event, ItemFinished):

@@ -6,6 +6,7 @@ checked and copied into the store. So a cached run decodes nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -250,7 +251,9 @@ class _Given:
         except Damaged as error:
             raise InputError(f"{self._name}: {error}") from None
         except OSError as error:
-            raise InputError(f"{self._name}: '{error.filename}': {(error.strerror or 'unreadable').lower()}") from None
+            raise InputError(
+                f"{self._name}: '{str(error.filename)[:300]}': {(error.strerror or 'unreadable').lower()}"
+            ) from None
         except ValueError as error:
             raise InputError(f"{self._name}: {error}") from None
 
@@ -258,7 +261,7 @@ class _Given:
         return KINDS[self._kind].from_path and isinstance(raw, str | Path)
 
     def _path(self, raw: object) -> Path:
-        path = Path(str(raw)).expanduser()
+        path = Path(os.path.expanduser(str(raw)))  # noqa: PTH111 the home of nobody stays as it is written
         return path if self._folder is None else self._folder / path
 
     def _known(self, raw: object) -> Artifact:

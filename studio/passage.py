@@ -129,6 +129,9 @@ class Passage:
             return True
         try:
             obstacle = self.flow.obstacle(step)
+        except InputError as error:
+            self.refused(error)
+            return False
         except (ValueError, Damaged) as error:
             self._step_failed(step, Failed(str(error), retryable=False))
             return False
