@@ -28,12 +28,17 @@ from studio.plan import GraphInput, Plan
 from studio.recipe import identity_of
 from studio.result import Result
 from studio.rows import Media, Rows
+from studio.spread import Spread
 from studio.values import KINDS
 
-__all__ = ["Choices", "DatasetRun", "ItemResult", "media_of"]
+__all__ = ["Choices", "DatasetRun", "Example", "ItemResult", "media_of"]
 
 _AT_ONCE = 100  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
+_AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
+_FEW = 12  # items of a status, at least, of which it is remembered what they were given
+
+_Status = Literal["done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,27 @@ def _told(failures: Failures) -> str:
     return (error.partition(" failed: ")[2] or error).removeprefix(f"{failures.kind.partition(' ')[0]}: ")
 
 
+@dataclass(frozen=True)
+class Example:
+    """One item that is over: its row as it stands in the results, and what it was given, where that is known."""
+
+    row: Mapping[str, Any]
+    given: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An item that this pass came by."""
+
+    id: str
+    position: int
+    given: Mapping[str, object]
+
+    @staticmethod
+    def of(item: Item) -> _Seen:
+        return _Seen(item.id, item.position, item.supply.own if item.supply else {})
+
+
 class DatasetRun:
     """One sitting. Iterate `events()` to make it happen; without a ledger nothing is written."""
 
@@ -169,7 +195,10 @@ class DatasetRun:
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[Line] = []
-        self._began = self._written = time.monotonic()
+        self._seen: dict[str, Spread[_Seen]] = {"done": Spread(_FEW), "failed": Spread(_FEW)}
+        self._began = self._written = self._noted = time.monotonic()
+        self._ended: float | None = None
+        self.complete = False  # whether it came to the end of the data, or of the items that were wanted
 
     @property
     def total(self) -> int | None:
@@ -177,26 +206,50 @@ class DatasetRun:
         count, limit = self._rows.count(), self._choices.limit
         return limit if count is None else min(count, limit or count)
 
+    @property
+    def seconds(self) -> float:
+        """How long this sitting has lasted, until it ended."""
+        return (time.monotonic() if self._ended is None else self._ended) - self._began
+
+    def figures(self) -> dict[str, Any]:
+        """This sitting in figures, as plain data to keep."""
+        counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
+        return {**counts, "steps": self.stages.figures()}
+
+    def examples(self, status: _Status, most: int) -> list[Example]:
+        """Some items that ended in this way, evenly from all over the data.
+
+        Of those that this pass came by it is known what they were given; those of earlier ones fill up.
+        """
+        if self._ledger is None:
+            return []
+        seen = sorted(self._seen[status].kept, key=lambda each: each.position)
+        seen = [seen[index * len(seen) // min(most, len(seen))] for index in range(min(most, len(seen)))]
+        rows = [(self._ledger.row(each.id), each.given) for each in seen]
+        found = {row["id"]: Example(row, given) for row, given in rows if row is not None}
+        more = self._ledger.sample(status, most) if len(found) < most else []
+        return list(({row["id"]: Example(row, {}) for row in more} | found).values())[-most:]
+
     def summary(self) -> Summary:
         """How it stands."""
         stages = {id: stage.as_data() for id, stage in self.stages.of.items()}
         folder, totals = (self._ledger.folder, self._ledger.totals()) if self._ledger else (None, None)
-        seconds = time.monotonic() - self._began
-        return Summary(self._graph, folder, self.done, self.failed, dict(self.kept), seconds, stages, totals)
+        return Summary(self._graph, folder, self.done, self.failed, dict(self.kept), self.seconds, stages, totals)
 
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
-        complete = False
         try:
             for event in self._map.events():
                 if isinstance(event, ItemFinished):
                     self._end(event)
                 yield event
-            complete = self._choices.limit is None
+            self.complete = True
         finally:
+            self._ended = time.monotonic()
             self._write()
+            self._note()
         if self._ledger is not None:
-            self._ledger.settle(complete)
+            self._ledger.settle(complete=self._choices.limit is None)
 
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
@@ -212,6 +265,7 @@ class DatasetRun:
             elif entry is not None:
                 self.kept[entry.status] += 1
                 self._met.append((item.id, item.position))
+                self._seen[entry.status].add(_Seen.of(item))
 
     def _end(self, finished: ItemFinished) -> None:
         if finished.failures:
@@ -220,6 +274,7 @@ class DatasetRun:
             self.done += 1
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
+            self._seen[self._lines[-1].status].add(_Seen.of(finished.item))
         if len(self._lines) >= _AT_ONCE or time.monotonic() - self._written > _SOON:
             self._write()
 
@@ -227,7 +282,7 @@ class DatasetRun:
         """An item as a line of the results; its media lie beside them."""
         item, result = finished.item, ItemResult(finished, self.cache)
         outputs = {name: _as_data(result, name, ledger) for name in result}
-        status: Literal["done", "failed"] = "failed" if result.failures else "done"
+        status: _Status = "failed" if result.failures else "done"
         row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
         row["error"] = result.error or None
         return Line(item.id, item.digest, item.position, status, row, result.seconds, result.kind)
@@ -241,6 +296,13 @@ class DatasetRun:
             if met:
                 self._ledger.met(met)
         self._written = time.monotonic()
+        if self._written - self._noted > _AT_TIMES:
+            self._note()
+
+    def _note(self) -> None:
+        if self._ledger is not None:
+            self._ledger.note(self.figures())
+        self._noted = time.monotonic()
 
 
 def _as_data(result: ItemResult, name: str, ledger: Ledger) -> Any:

@@ -63,6 +63,11 @@ class Supply:
         return own, own and _digest({name: given.artifact for name, given in self._given.items()})
 
     @property
+    def own(self) -> dict[str, object]:
+        """What one item was given of its own, by input, as it came."""
+        return {name: self._given[name].raw for name in self._later}
+
+    @property
     def store(self) -> Store | None:
         """Where values lie at rest."""
         return self._cache.store if self._cache else None
@@ -183,6 +188,11 @@ class _Given:
         self._shape = raw
         self._artifacts = [self._checked(self._known, item) for item in self._raws]
         self._live = False
+
+    @property
+    def raw(self) -> object:
+        """The value as it came."""
+        return self._shape
 
     @property
     def artifact(self) -> Artifact:

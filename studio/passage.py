@@ -242,7 +242,7 @@ class Passage:
 
     def done(self, attempt: Attempt, done: Done) -> None:
         """It was computed."""
-        ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
+        ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker, done.batch)
         self.tell(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
         self._end(attempt, done.outputs, done.seconds, cached=False)
 
