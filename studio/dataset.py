@@ -31,7 +31,7 @@ from studio.rows import Media, Rows
 from studio.spread import Spread
 from studio.values import KINDS
 
-__all__ = ["Choices", "DatasetRun", "Example", "ItemResult", "media_of"]
+__all__ = ["Choices", "DatasetRun", "Example", "ItemResult", "media_of", "told"]
 
 _AT_ONCE = 100  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
@@ -125,11 +125,13 @@ class Summary:
             )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
         failures = self.totals.failures if self.totals else ()
-        lines += [f"  {each.count:,} × {each.kind}: {_told(each)}" for each in failures]
-        return "\n".join([*lines, f"results: {self.folder / 'results.jsonl'}"] if self.folder else lines)
+        lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]
+        if self.folder:
+            lines += [f"results: {self.folder / 'results.jsonl'}", f"report: {self.folder / 'report.html'}"]
+        return "\n".join(lines)
 
 
-def _told(failures: Failures) -> str:
+def told(failures: Failures) -> str:
     """The first failure of a kind, without what the kind says already."""
     error = str(failures.rows[0]["error"]).partition("\n")[0] if failures.rows else ""
     return (error.partition(" failed: ")[2] or error).removeprefix(f"{failures.kind.partition(' ')[0]}: ")
@@ -212,7 +214,7 @@ class DatasetRun:
         return (time.monotonic() if self._ended is None else self._ended) - self._began
 
     def figures(self) -> dict[str, Any]:
-        """This sitting in figures, as plain data to keep."""
+        """The sitting in figures, as plain data to keep."""
         counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
         return {**counts, "steps": self.stages.figures()}
 
