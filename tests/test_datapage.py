@@ -1,9 +1,14 @@
 """The page of a run over a data set: it tells how the run stands, stays small, and no item gets to be HTML."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +23,7 @@ from tests.shown import NASTY
 from tests.test_page import Tags, browser  # noqa: F401 a fixture
 
 LOCAL = {"executor": "local"}
+ROOT = Path(__file__).parents[1]
 UPPER = """
 graph: shout
 description: a <b> & "c"
@@ -228,7 +234,7 @@ def test_a_large_run_has_as_small_a_page(tmp_path):
         ]
 
     sizes = []
-    for count in (40, 400):
+    for count in (120, 600):
         graph = load(PICKY.replace("0.05", "0"), nodes=[*fakes.ALL, Picky])
         list(graph.map(rows(count), resume=tmp_path / str(count), options={**LOCAL, "cache": False}))
         sizes.append((tmp_path / str(count) / "report.html").stat().st_size)
@@ -252,6 +258,43 @@ def test_the_words_to_go_on_with(tmp_path):
     text = words(run(tmp_path / "it's", PICKY, [{"id": "a", "text": "bad"}]))
     assert f'graph.map(rows, resume="{tmp_path}/it\'s")' in text
     assert "options={'retry_failed': True})" in text
+
+
+def command(folder, *words) -> subprocess.Popen:
+    (folder / "g.yaml").write_text(
+        "graph: g\ninputs: {text: text}\n"
+        "nodes: {s: {use: 'tests.test_datapage:Picky', with: {seconds: 0.05}, in: {text: text}}}\noutputs: {x: s}"
+    )
+    call = [sys.executable, str(ROOT / "cli.py"), "map", "g.yaml", *words, "--executor", "local"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    return subprocess.Popen(call, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_command_to_go_on_with(tmp_path):
+    (tmp_path / "my rows.jsonl").write_text('{"text": "bad"}\n{"text": "good"}\n')
+    process = command(tmp_path, "my rows.jsonl", "--out", "run", "--retry-failed", "--fail-fast")
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 4, said
+    assert "report: run/report.html" in out
+    html = (tmp_path / "run" / "report.html").read_text()
+    commands = [attributes["data-copy"] for _, attributes in Tags(html).tags if "data-copy" in attributes]
+    again = "studio map g.yaml 'my rows.jsonl' --out run --fail-fast --executor local"
+    assert commands == [again, f"{again} --retry-failed"]
+
+
+def test_ctrl_c_leaves_a_page(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"text": "t{n}"}}\n' for n in range(2000)))
+    process = command(tmp_path, "rows.jsonl", "--out", "run", "-q")
+    results = tmp_path / "run" / "results.jsonl"
+    deadline = time.monotonic() + 30
+    while not (results.exists() and results.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert time.monotonic() - started < 3
+    assert process.returncode == 130, said
+    assert "Go on with what is left" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_report_that_cannot_be_written_ends_nothing(tmp_path):

@@ -185,7 +185,7 @@ def _bottleneck(slowest: _Row, rows: Sequence[_Row]) -> Markup:
     if slowest.busy < _BUSY:
         return Markup(
             "{} takes {} of the time that steps need, yet it was at work for only {} of the run: the rest went into "
-            "reading, looking up and writing, so that a faster step would help little."
+            "starting, reading, looking up and writing, so that a faster step would help little."
         ).format(name, _percent(share), _percent(slowest.busy))
     return Markup(
         "{} takes {} of the time that steps need, and was at work for {} of the run: more replicas or a smaller model "

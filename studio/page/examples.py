@@ -24,6 +24,7 @@ from studio.views import ABSENT, VIEWS, Scene, Shelf, listing
 __all__ = ["Examples", "Sample", "Shown", "cut"]
 
 _ROOM = 1500  # characters of a value; what is longer is cut
+_TEXT = 600  # of a text, which takes more room
 _MOST_MEDIA = 6  # of a list
 _MOST_BYTES = 8 << 20  # of a file that is opened for its looks; a larger one is only linked
 _PIXELS = 480  # of the longer side of a picture
@@ -160,7 +161,7 @@ class Examples:
 def _shortened(type_: PortType, data: Any) -> Any:
     if not KINDS[type_.kind].plain:
         return data[:_MOST_MEDIA] if type_.many and data is not None else data
-    return cut(data, _ROOM)
+    return cut(data, _TEXT if isinstance(data, str) else _ROOM)
 
 
 def cut(data: Any, room: int) -> Any:
