@@ -190,7 +190,7 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
     if isinstance(cache, studio.Cache):
         _tend(cache)
     click.echo(json.dumps(summary.as_data(), ensure_ascii=False) if given["as_json"] else str(summary), file=stdout)
-    return 4 if summary.all_failed else 0
+    return 1 if summary.broken else 4 if summary.all_failed else 0
 
 
 @cli.command()

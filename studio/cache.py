@@ -8,6 +8,7 @@ the same leaves everything after it cached.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -155,12 +156,12 @@ class Cache:
 
     def lookup(self, key: str, node: str) -> Record | None:
         """The record of a key: from here, or else from the tier, and from then on here."""
-        return self.at_hand(key, node) or self._brought(key, node)
+        return self.at_hand(key, node) or (self._brought(key, node) if self._tier else None)
 
     def at_hand(self, key: str, node: str) -> Record | None:
         """The record of a key, all of it verified; what is damaged is set aside and counts as absent."""
-        path = self.path(key, node)
-        record = self.read(path)
+        place = self._place(key, node)
+        record = self.read(place)
         if record is None:
             return None
         try:
@@ -169,39 +170,44 @@ class Cache:
             sound = False
         if not sound:
             self.damaged += 1
-            self.store.set_aside(path)
+            self.store.set_aside(Path(place))
         return record if sound else None
 
-    def read(self, path: Path) -> Record | None:
+    def read(self, path: Path | str) -> Record | None:
         """The record in a file, if it is whole; otherwise it is set aside."""
         try:
-            text = path.read_bytes()
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 a data set reads many: a Path costs more than this
+                text = file.read()
         except OSError:
             return None
         try:
             return _record(text)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.damaged += 1
-            self.store.set_aside(path)
+            self.store.set_aside(Path(path))
             return None
 
     def touch(self, record: Record) -> None:
         """Marks a record as used just now."""
         with contextlib.suppress(OSError):  # a read-only cache can still be read
-            os.utime(self.path(record.key, record.node))
+            os.utime(self._place(record.key, record.node))
 
     def save(self, record: Record, replace: bool = False) -> Record:
         """Keeps a record; if somebody was faster, theirs is the one that counts, and is returned."""
-        path = self.path(record.key, record.node)
-        if write_atomically(path, _written(record), replace=replace):
-            self._share_soon(path, replace)
+        place = self._place(record.key, record.node)
+        if write_atomically(place, _written(record), replace=replace, by_way_of=self.store.unfinished):
+            if self._tier:
+                self._share_soon(Path(place), replace)
             return record
         theirs = self.at_hand(record.key, record.node)
         return theirs or self.save(record, replace=True)
 
     def path(self, key: str, node: str) -> Path:
         """Where the record of a key lies."""
-        return self.records / _slug(node) / key[:2] / f"{key}.json"
+        return Path(self._place(key, node))
+
+    def _place(self, key: str, node: str) -> str:
+        return f"{self.records}/{_slug(node)}/{key[:2]}/{key}.json"
 
     def all_records(self, node: str | None = None) -> list[Path]:
         """The files of all records (of one node), the last used first."""
@@ -353,6 +359,7 @@ def _kind(artifact: Artifact) -> str:
     return f"list[{artifact.kind}]" if artifact.items is not None else artifact.kind
 
 
+@functools.lru_cache(maxsize=1024)
 def _slug(node: str) -> str:
     """A node's name as a folder's."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in node)[:80]

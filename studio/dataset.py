@@ -6,18 +6,21 @@ through a `Map`, and every one that ends becomes a line of the `Ledger`.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
 from studio.cache import Cache
 from studio.digest import FileDigests
 from studio.errors import UsageError, did_you_mean
-from studio.events import Event
+from studio.events import Event, Warned
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.inputs import Supply
@@ -25,11 +28,15 @@ from studio.items import Item, Items
 from studio.ledger import Failures, Ledger, Line, Totals
 from studio.map import ItemFinished, Map
 from studio.plan import GraphInput, Plan
-from studio.recipe import identity_of
+from studio.recipe import identity_of, recipe_of
 from studio.result import Result
 from studio.rows import Media, Rows
+from studio.run import Run
 from studio.spread import Spread
+from studio.stages import Stages
+from studio.store import Artifact, write_atomically
 from studio.values import KINDS
+from studio.worker import Recipe
 
 __all__ = ["Choices", "DatasetRun", "Example", "ItemResult", "media_of", "told"]
 
@@ -95,6 +102,8 @@ class Summary:
     kept: Mapping[str, int]  # that were over before, by how
     seconds: float  # of this sitting
     stages: Mapping[str, Any]
+    outputs: Mapping[str, Any]  # of what runs once over all rows
+    broken: Mapping[str, str]  # steps of these that failed
     totals: Totals | None = None
 
     @property
@@ -113,6 +122,8 @@ class Summary:
         }
         if self.totals is not None:
             shown["failures"] = {each.kind: each.count for each in self.totals.failures}
+        if self.outputs or self.broken:
+            shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
         return {**shown, "steps": dict(self.stages)}
 
     def __str__(self) -> str:
@@ -124,11 +135,18 @@ class Summary:
                 self.kept["failed"]
             )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
+        lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
+        lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
         failures = self.totals.failures if self.totals else ()
         lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]
         if self.folder:
             lines += [f"results: {self.folder / 'results.jsonl'}", f"report: {self.folder / 'report.html'}"]
         return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 200 else f"{shown[:200]} …"
 
 
 def told(failures: Failures) -> str:
@@ -174,29 +192,29 @@ class DatasetRun:
         inline: Callable[[], Executor],
     ) -> None:
         """The common inputs are the same for all items."""
-        course = Course(plan, choices.outputs or plan.outputs)
+        wanted = choices.outputs or plan.outputs
+        course, self._over_all = Course(plan, wanted, "item"), Course(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
         feeds = _feeds(course, rows, common, choices.columns)
+        _check_over_all(self._over_all, feeds)
         supply = Supply(plan, course.edges, common, cache, feeds, files)
         identity = identity_of(plan, course.steps.values(), files)
-        self._graph, self._rows = plan.name, rows
-        self._items = Items(rows, course, supply, feeds, id_column=choices.id, identity=identity)
-        self._choices, self._ledger, self.cache = choices, ledger, cache
-        self._map = Map(
-            course,
-            self._to_do(),
-            cache=cache,
-            executor=executor,
-            inline=inline,
-            refresh=choices.refresh,
-            window=choices.window,
-            ordered=choices.ordered,
-        )
-        self.stages = self._map.stages
+        self._plan, self._common, self._rows = plan, common, rows
+        self._executors = {"executor": executor, "inline": inline}
+        self._course, self._choices, self._ledger, self.cache = course, choices, ledger, cache
+        self._new_items = partial(Items, rows, course, supply, feeds, id_column=choices.id, identity=identity)
+        self._files = files
+        self.stages = Stages(course.steps.values())
+        self.phase = ""  # which models it is at, where they are taken one after the other
+        self._map: Map | None = None  # the one that is going on
+        self._cancelled = False
         self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[Line] = []
+        self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
+        self._outputs: dict[str, Any] = {}
+        self.result = Result(cache.store if cache else None)  # of what is made of all items
         self._seen: dict[str, Spread[_Seen]] = {"done": Spread(_FEW), "failed": Spread(_FEW)}
         self._began = self._written = self._noted = time.monotonic()
         self._ended: float | None = None
@@ -234,56 +252,164 @@ class DatasetRun:
 
     def summary(self) -> Summary:
         """How it stands."""
-        stages = {id: stage.as_data() for id, stage in self.stages.of.items()}
         folder, totals = (self._ledger.folder, self._ledger.totals()) if self._ledger else (None, None)
-        return Summary(self._graph, folder, self.done, self.failed, dict(self.kept), self.seconds, stages, totals)
+        return Summary(
+            self._plan.name,
+            folder,
+            self.done,
+            self.failed,
+            dict(self.kept),
+            self.seconds,
+            {id: stage.as_data() for id, stage in self.stages.of.items()},
+            self._outputs,
+            dict(self.result.failures),
+            totals,
+        )
 
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
         try:
-            for event in self._map.events():
+            yield from self._sitting()
+        finally:
+            self._ended = time.monotonic()
+            self._note()
+
+    def _sitting(self) -> Iterator[Event]:
+        *before, _ = parts = self._parts()
+        for number, part in enumerate(before):
+            yield from self._ahead(part, number, len(parts))
+        self.phase = ""
+        try:
+            counted = self.stages.of_these(self.stages.of.keys() - {id for part in before for id in part})
+            for event in self._events_of(self._course, self._to_do(), counted):
                 if isinstance(event, ItemFinished):
                     self._end(event)
                 yield event
             self.complete = True
         finally:
-            self._ended = time.monotonic()
             self._write()
-            self._note()
         if self._ledger is not None:
             self._ledger.settle(complete=self._choices.limit is None)
+        if self._over_all.steps:
+            yield from self._over_all_rows()
+
+    def _over_all_rows(self) -> Iterator[Event]:
+        """Runs the steps that run once, over what all rows gave; those that failed are left out."""
+        there = [row for _, row in sorted(self._gathered, key=itemgetter(0))]
+        rows = {
+            source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
+            for index, source in enumerate(self._over_all.rows)
+        }
+        supply = Supply(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
+        run = Run(self._over_all, supply, cache=self.cache, refresh=self._choices.refresh, **self._executors)
+        for event in run.events():
+            self.result.hear(event)
+            yield event
+        self._outputs = {name: _as_data(self.result, name, "dataset", name, self._ledger) for name in self.result}
+        if self._ledger is not None:
+            whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
+            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
+            write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
+
+    def _events_of(self, course: Course, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
+        choices = self._choices
+        self._map = Map(
+            course,
+            items,
+            stages,
+            cache=self.cache,
+            refresh=choices.refresh,
+            window=choices.window,
+            ordered=choices.ordered,
+            **self._executors,
+        )
+        if self._cancelled:
+            self._map.cancel()
+        return self._map.events()
+
+    def _ahead(self, part: list[str], number: int, count: int) -> Iterator[Event]:
+        """Takes all items through the steps up to these, whose outputs the cache then knows."""
+        models = [id for id in part if not self._course.steps[id].definition.node.inline]
+        self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
+        yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
+        upto = list(self.stages.of)[: list(self.stages.of).index(part[-1]) + 1]
+        course = Course(self._plan, self._choices.outputs or self._plan.outputs, "item", upto)
+        for event in self._events_of(course, self._not_over(), self.stages.of_these(part)):
+            if not isinstance(event, ItemFinished):
+                yield event
+
+    def _parts(self) -> list[list[str]]:
+        """The steps in parts whose models fit together, where taking the parts in turn loads fewer of them.
+
+        Otherwise models make room for each other every so many items, as many as are on their way at a time.
+        Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
+        """
+        ids, total = list(self._course.steps), self.total
+        if self.cache is None or self._rows.count() is None or (total or 0) <= self._choices.window:
+            return [ids]
+        parts: list[list[str]] = [[]]
+        recipes: list[Recipe] = []
+        for id in ids:
+            step = self._course.steps[id]
+            if not step.definition.node.inline and step.cache != "never":
+                executor = self._executors["executor"]()
+                recipes.append(recipe_of(step, step.config(), executor.machine, self._files))
+                if not executor.fit_together(recipes) and parts[-1]:
+                    parts.append([])
+                    recipes = recipes[-1:]
+            parts[-1].append(id)
+        return parts
 
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
-        self._map.cancel()
+        self._cancelled = True
+        if self._map is not None:
+            self._map.cancel()
+
+    def _not_over(self) -> Iterator[Item]:
+        """The items that are not over, before the last part of the steps."""
+        for item in islice(self._new_items(), self._choices.limit):
+            if item.supply is not None and not self._is_over(item):
+                yield item
+
+    def _is_over(self, item: Item) -> str:
+        """How an item ended that stays as it is; nothing if it is to be done."""
+        entry = self._ledger.known(item.id) if self._ledger else None
+        if entry is None or not item.digest or entry.digest != item.digest:
+            return ""
+        return "" if entry.status == "failed" and self._choices.retry_failed else entry.status
 
     def _to_do(self) -> Iterator[Item]:
         """The items that are not over."""
-        for item in islice(self._items, self._choices.limit):
-            entry = self._ledger.known(item.id) if self._ledger else None
-            again = entry is None or not item.digest or entry.digest != item.digest
-            if again or (entry is not None and entry.status == "failed" and self._choices.retry_failed):
-                yield item
-            elif entry is not None:
-                self.kept[entry.status] += 1
+        for item in islice(self._new_items(), self._choices.limit):
+            if over := self._is_over(item):
+                self.kept[over] += 1
                 self._met.append((item.id, item.position))
-                self._seen[entry.status].add(_Seen.of(item))
+                self._seen[over].add(partial(_Seen.of, item))
+                if self._over_all.rows and item.supply is not None:
+                    yield replace(item, over=True)
+            else:
+                yield item
 
     def _end(self, finished: ItemFinished) -> None:
+        if finished.gathered:
+            self._gathered.append((finished.item.position, finished.gathered))
+        if finished.item.over:
+            return
         if finished.failures:
             self.failed += 1
         else:
             self.done += 1
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
-            self._seen[self._lines[-1].status].add(_Seen.of(finished.item))
+            self._seen[self._lines[-1].status].add(partial(_Seen.of, finished.item))
         if len(self._lines) >= _AT_ONCE or time.monotonic() - self._written > _SOON:
             self._write()
 
     def _line(self, finished: ItemFinished, ledger: Ledger) -> Line:
         """An item as a line of the results; its media lie beside them."""
         item, result = finished.item, ItemResult(finished, self.cache)
-        outputs = {name: _as_data(result, name, ledger) for name in result}
+        outputs = {name: _as_data(result, name, name, item.id, ledger) for name in result}
         status: _Status = "failed" if result.failures else "done"
         row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
         row["error"] = result.error or None
@@ -307,11 +433,11 @@ class DatasetRun:
         self._noted = time.monotonic()
 
 
-def _as_data(result: ItemResult, name: str, ledger: Ledger) -> Any:
-    """An output as plain data; media are written to a file of the item's name, and told by where that is."""
-    if result.artifacts[name].absent or result.is_plain(name):
+def _as_data(result: Result, name: str, folder: str, stem: str, ledger: Ledger | None) -> Any:
+    """An output as plain data; media are written to a file beside the results, and told by where that is."""
+    if result.artifacts[name].absent or result.is_plain(name) or ledger is None:
         return result.data(name)
-    places = result.save_as(name, ledger.media_path(name, result.id, ""))
+    places = result.save_as(name, ledger.media_path(folder, stem, ""))
     return _from(ledger.folder, result.data(name, places))
 
 
@@ -343,6 +469,15 @@ def _feeds(course: Course, rows: Rows, common: Mapping[str, Any], columns: Mappi
     if rows.columns:
         _must_be_there(feeds, free, rows)
     return feeds
+
+
+def _check_over_all(course: Course, feeds: Mapping[str, str]) -> None:
+    """What a step over all rows reads as one value cannot be another for each row."""
+    of_rows = {source.name for source in course.rows if not source.port}
+    for name in course.inputs:
+        if name in feeds and name not in of_rows:
+            reader = next(id for id in course.steps)
+            raise UsageError(f"'{reader}' runs once over all rows, and reads '{name}': give {name}=VALUE for all rows")
 
 
 def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], rows: Rows) -> None:

@@ -49,6 +49,8 @@ def _step_lines(plan: Plan, step: Step) -> Iterator[str]:
         yield f"      {'each ' if name in step.each else ''}{name} ← {_shown(plan, edge)}"
     for name, value in {**step.settings, **step.constants}.items():
         yield f"      {'each ' if name in step.each else ''}{name} = {value!r}"
+    if workers := _workers(step):
+        yield f"      {workers}"
     if step.on_error == "skip":
         yield "      on error: skip"
     for name, edge in step.instead.items():
@@ -94,10 +96,19 @@ def _quoted(text: str) -> str:
 
 
 def _notes(step: Step) -> list[str]:
-    """What a box says beside its name: how often, when, and what if it fails."""
+    """What a box says beside its name: how often, when, by how many, and what if it fails."""
     notes = [f"for each {', '.join(step.each)}"] if step.each else []
     notes += [f"when {guard.condition}" for guard in step.when]
+    notes += [workers] if (workers := _workers(step)) else []
     return notes + (["may fail: skipped"] if step.on_error == "skip" else [])
+
+
+def _workers(step: Step) -> str:
+    """How many may run it side by side, where that is more than one."""
+    most = step.replicas or 1
+    if most == 1:
+        return ""
+    return f"{step.least} workers" if step.least == most else f"{step.least} to {most} workers"
 
 
 @dataclass(frozen=True)

@@ -215,13 +215,17 @@ class Engine:
         put = self._messages.put
 
         def notify(place: int, state: str, detail: str) -> None:
-            put((state, attempts[place], detail))
+            if state != "running" or not self._many:
+                put((state, attempts[place], detail))
 
         futures = executor.submit_many(tasks, notify)
         for attempt, future in zip(attempts, futures, strict=True):
             attempt.future = future
             future.add_done_callback(lambda future, attempt=attempt: put(("ended", attempt, future)))  # type: ignore[misc]
-        if self.cache is None and not self._many:
+        if self._many:
+            for attempt in attempts:
+                self._prepare_workers(attempt)
+        elif self.cache is None:
             for attempt, task in zip(attempts, tasks, strict=True):
                 if attempt.element is None and executor.quick(task.recipe):
                     attempt.owner.ahead_of(attempt.step)
@@ -231,7 +235,7 @@ class Engine:
         attempt.tries += 1
         work = Work(attempt.inputs, self.cache.store if self.cache else None, self._keeping)
         if not attempt.remakes and not attempt.owner.is_ahead(attempt):
-            self._hear(attempt, StepWaiting(step.id, element=attempt.element))
+            attempt.owner.waits(attempt)
         return Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
 
     def _admit(self, attempt: Attempt) -> None:
@@ -249,6 +253,8 @@ class Engine:
 
     def _prepare_workers(self, attempt: Attempt) -> None:
         """While a step runs, workers for what will follow it are set up, where there is room."""
+        if attempt.step.id in self._prepared:
+            return
         flow = attempt.owner.flow
         self._prepared.add(attempt.step.id)
         pending = deque(flow.followers[attempt.step.id])
@@ -329,8 +335,7 @@ class Engine:
         elif what == "loading":
             self._hear(attempt, StepLoading(step, element=element))
         elif what == "running" and not attempt.announced:
-            if step not in self._prepared:
-                self._prepare_workers(attempt)
+            self._prepare_workers(attempt)
             attempt.owner.started(attempt)
         elif what == "restarting":
             attempt.announced = False

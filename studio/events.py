@@ -93,7 +93,6 @@ class StepFinished(StepEvent):
     log: str = ""
     began: float = 0.0  # when the worker took it up
     worker: int = -1  # which of the executor's workers
-    batch: int = 1  # how many tasks were computed together
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ lost: it failed, or needs something that did. What an end means for others is wo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from studio.executors.live import fetched
 from studio.inputs import Supply
-from studio.plan import Edge, Plan, Source, Step
+from studio.plan import Edge, Plan, Scope, Source, Step
 from studio.store import ABSENT, Artifact
 from studio.worker import unpack
 
@@ -25,17 +25,34 @@ _THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
 class Course:
     """What of a plan some outputs need, worked out once, however many items take it."""
 
-    def __init__(self, plan: Plan, wanted: Iterable[str]) -> None:
+    def __init__(
+        self, plan: Plan, wanted: Iterable[str], scope: Scope | None = None, only: Collection[str] | None = None
+    ) -> None:
+        """With a scope, that part of it which runs for each item, or that which runs once over all of them.
+
+        only: no more than these steps, and no outputs.
+        """
         wanted = set(wanted)
-        self.plan = plan
-        self.ends = {name: edge for name, edge in plan.outputs.items() if name in wanted}
-        self.first = plan.needed(wanted) if plan.outputs else set(plan.steps)  # the others stand in for what fails
+        self.plan, self._scope = plan, scope
+        needed = plan.needed(wanted) if plan.outputs else set(plan.steps)
         possible = plan.needed(wanted, spares=True) if plan.outputs else set(plan.steps)
-        self.steps = {id: step for id, step in plan.steps.items() if id in possible}
+        edges = [edge for id in possible for edge in plan.steps[id].edges.values() if edge.form == "rows"]
+        self.rows = list(dict.fromkeys(source for edge in edges for source in edge.sources))  # of which all are wanted
+        self.ends = {
+            name: edge
+            for name, edge in plan.outputs.items()
+            if only is None and name in wanted and scope in (None, plan.scope_of([edge]))
+        }
+        self.steps = {
+            id: step
+            for id, step in plan.steps.items()
+            if id in possible and scope in (None, step.scope) and (only is None or id in only)
+        }
+        self.first = needed & self.steps.keys()  # the others stand in for what fails
         self.waits_for = {id: plan.needs[id] & self.first for id in self.steps if id in self.first}
         self.followers: dict[str, list[str]] = {id: [] for id in self.steps}
         for id in self.steps:
-            for need in sorted(plan.needs[id] | plan.spares[id]):
+            for need in sorted((plan.needs[id] | plan.spares[id]) & self.steps.keys()):
                 self.followers[need].append(id)
         self.certain: set[str] = set()  # steps that only a failure can keep from running
         for id, step in self.steps.items():
@@ -52,7 +69,8 @@ class Course:
     def edges(self) -> list[Edge]:
         """All edges that may be read."""
         of_steps = [edge for step in self.steps.values() for edge in (*step.wires, *step.instead.values())]
-        return [*of_steps, *self.ends.values()]
+        gathered = [Edge((source,)) for source in self.rows] if self._scope == "item" else []
+        return [*of_steps, *self.ends.values(), *gathered]
 
     def may_be_absent(self, source: Source) -> bool:
         """Whether a source may turn out to give nothing, though nothing that it needs fails."""
@@ -143,6 +161,10 @@ class Flow:
         count = next(iter(lengths.values()))
         return [{**inputs, **{name: items[index] for name, items in lists.items()}} for index in range(count)]
 
+    def value_of(self, source: Source) -> Artifact | None:
+        """What a source gave; None where that is absent, lost, or not here yet."""
+        return self.supply.of(source) if self._look_at(source)[0] == _THERE else None
+
     def outputs(self) -> dict[str, Artifact]:
         """The outputs of the plan that there are."""
         ready = {name: edge for name, edge in self._course.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
@@ -216,7 +238,11 @@ class Flow:
 
     def _look(self, edge: Edge) -> tuple[str, str]:
         """Whether what comes along an edge is there, pending, absent or lost (and by whose failure)."""
+        if edge.form == "rows" and self.supply.rows is not None:
+            return _THERE, ""
         states = [self._look_at(source) for source in edge.sources]
+        if edge.form == "rows" and states[0][0] == _ABSENT:
+            return _THERE, ""  # it is left out
         if edge.form == "first":
             found = [state for state in states if state[0] in (_THERE, _PENDING)]
             states = found[:1] or states  # those before it are absent, or lost

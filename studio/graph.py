@@ -17,7 +17,9 @@ from studio.errors import Problem, UsageError, did_you_mean
 from studio.events import Event
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
+from studio.flow import Course
 from studio.home import find_graph, graph_names
+from studio.inputs import Supply
 from studio.ledger import Ledger
 from studio.map import ItemFinished
 from studio.node import Node
@@ -115,13 +117,13 @@ class Graph:
         self._must_have("step", chosen["refresh"], self.plan.steps)
         self._must_have("output", chosen["outputs"], self.plan.outputs)
         cache = _cache(chosen["cache"])
+        course = Course(self.plan, chosen["outputs"] or self.plan.outputs)
         run = Run(
-            self.plan,
-            inputs,
+            course,
+            Supply(self.plan, course.edges, inputs, cache),
             cache=cache,
             executor=_executor(chosen["executor"]),
             inline=lambda: shared("local"),
-            outputs=set(chosen["outputs"]),
             refresh=frozenset(chosen["refresh"]),
         )
         return run, Result(cache.store if cache else None)

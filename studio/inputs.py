@@ -7,7 +7,6 @@ checked and copied into the store. So a cached run decodes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,27 +34,40 @@ class Supply:
         cache: Cache | None,
         later: Iterable[str] = (),
         files: FileDigests | None = None,
+        rows: Mapping[Source, Artifact] | None = None,
     ) -> None:
         """What is given `later`, to each item its own, is not asked for here.
 
         files: where the digests of files come from, if not from the cache.
+        rows: what sources gave for all rows of a data set; without, there is one row, and it is this one.
         """
+        self.rows = rows
+        edges = [edge for edge in edges if rows is None or edge.form != "rows"]
         self._plan, self._cache = plan, cache
         self._files = files or (cache.files if cache else None)
         self._folder = Path(plan.file).parent  # that paths in the graph start from
         read = set(_ends(plan, edges))
         self._later = sorted(read & set(later))
         _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
-        self._given = {name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))}
+        self._given: dict[str, _Given | _Plain] = {
+            name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
+        }
         self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
         self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
 
     def of_item(self, values: Mapping[str, object]) -> Supply:
         """The supply of one item, with these values; it shares with others what is the same for all."""
         _check_names(self._plan, values, set(self._later))
-        supply = copy(self)
-        supply._given = self._given | {name: self._input(name, values.get(name)) for name in self._later}
+        supply = object.__new__(Supply)
+        supply.__dict__.update(self.__dict__)
+        supply._given = self._given | {name: self._own(name, values.get(name)) for name in self._later}
         return supply
+
+    def _own(self, name: str, value: object) -> _Given | _Plain:
+        type_ = self._plan.inputs[name].type
+        if value is None or type_.many or not KINDS[type_.kind].plain or isinstance(value, Path):
+            return self._input(name, value)
+        return _Plain(name, type_.kind, value)
 
     def digests(self) -> tuple[str, str]:
         """The digest of what one item was given of its own, and that of all; empty where content cannot be told."""
@@ -74,7 +86,11 @@ class Supply:
 
     def artifact(self, edge: Edge) -> Artifact:
         """What comes along an edge: ABSENT where that is not there, or a part of a gathered list is not."""
+        if edge.form == "rows" and self.rows is not None:
+            return self.rows[edge.sources[0]]
         found = [self.of(source) for source in edge.sources]
+        if edge.form == "rows":
+            return Artifact.of_items(found[0].kind, () if found[0].absent else (found[0],))
         if edge.form == "first":
             return next((artifact for artifact in found if not artifact.absent), ABSENT)
         if edge.form == "one" or any(artifact.absent for artifact in found):
@@ -95,10 +111,11 @@ class Supply:
             if admit:
                 constant.admit()
             found[name] = constant.artifact
-        for name, port in step.ports.inputs.items():
-            if name not in found and port.type.optional and port.default is None:
-                found[name] = ABSENT
-            elif name in found and found[name].absent and not port.required and not port.type.optional:
+        for name in step.unwired:
+            found[name] = ABSENT
+        for name in [name for name, artifact in found.items() if artifact.absent]:
+            port = step.ports.inputs[name]
+            if not port.required and not port.type.optional:
                 del found[name]  # as if it were not wired: the port has a default of its own
         return found
 
@@ -167,6 +184,22 @@ def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:
     return f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {known}".replace("  ", " ")
 
 
+class _Plain:
+    """A small value that an item gives: what most of a data set is made of."""
+
+    __slots__ = ("artifact", "raw")
+
+    def __init__(self, name: str, kind: str, value: object) -> None:
+        try:
+            self.raw = value
+            self.artifact, _ = pack(kind, value)
+        except ValueError as error:
+            raise InputError(f"input '{name}': {error}") from None
+
+    def admit(self) -> None:
+        """It is what it is."""
+
+
 class _Given:
     """One value handed to a graph or to a port."""
 
@@ -188,18 +221,12 @@ class _Given:
         self._shape = raw
         self._artifacts = [self._checked(self._known, item) for item in self._raws]
         self._live = False
+        self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
 
     @property
     def raw(self) -> object:
         """The value as it came."""
         return self._shape
-
-    @property
-    def artifact(self) -> Artifact:
-        """The value as it enters keys; once `admit` was called, as a worker can take it."""
-        if self._shape is None and not self._raws:
-            return ABSENT
-        return self._formed(self._shape, self._type, iter(self._artifacts))
 
     def _formed(self, shape: Any, type_: PortType, leaves: Iterator[Artifact]) -> Artifact:
         """The artifacts in lists as deep as those that were given."""
@@ -213,6 +240,12 @@ class _Given:
             pairs = zip(self._raws, self._artifacts, strict=True)
             self._artifacts = [self._checked(self._opened, raw, artifact) for raw, artifact in pairs]
             self._live = True
+            self.artifact = self._whole()
+
+    def _whole(self) -> Artifact:
+        if self._shape is None and not self._raws:
+            return ABSENT
+        return self._formed(self._shape, self._type, iter(self._artifacts))
 
     def _leaves(self, type_: PortType, raw: object) -> list[object]:
         if raw is None and type_.optional:

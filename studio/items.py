@@ -36,6 +36,7 @@ class Item:
     digest: str = ""  # of all that decides its outputs
     supply: Supply | None = None  # None if the row does not fit; then the error says why
     error: str = ""
+    over: bool = False  # it was over before this run, and is wanted again only for what is made of all items
 
 
 class Items:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from studio.cache import Cache
 from studio.engine import Engine
 from studio.errors import InputError
-from studio.events import Event, StepEvent, StepFailed, StepFinished
+from studio.events import Event, StepEvent, StepFailed
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.items import Item
-from studio.passage import Passage
+from studio.passage import Attempt, Passage
 from studio.stages import Stages
 from studio.store import Artifact
+from studio.worker import Done
 
 __all__ = ["ItemFinished", "Map"]
 
@@ -36,6 +37,7 @@ class ItemFinished(Event):
     failures: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0  # that its steps computed
     trace: str = ""
+    gathered: tuple[Artifact, ...] = ()  # what is wanted of all items, if all of that is there
 
 
 class Map:
@@ -45,6 +47,7 @@ class Map:
         self,
         course: Course,
         items: Iterable[Item],
+        stages: Stages,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
@@ -54,13 +57,13 @@ class Map:
         ordered: bool = True,
     ) -> None:
         """At most `window` items are on their way at a time, or held back because one before them is not over."""
-        self._items = iter(items)
+        self._items, self._gathers = iter(items), course.rows
         self._window, self._ordered = window, ordered
         self._news: deque[Event] = deque()
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
-        self.stages = Stages(course.steps.values())
+        self._stages = stages
         self._over: deque[_Journey] = deque()  # journeys whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
@@ -107,7 +110,7 @@ class Map:
             return
         journey = self._engine.passage(item.supply, _unheard, _Journey)
         assert isinstance(journey, _Journey)
-        journey.begin(item, number, self.stages, self._over)
+        journey.begin(item, number, self._stages, self._over)
 
     def _finish(self, journey: _Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()
@@ -115,9 +118,11 @@ class Map:
             outputs = journey.flow.outputs()
         except InputError as error:
             failures.setdefault("", f"{journey.item.place}: {error}")
-        self._tell(
-            journey.number, ItemFinished(journey.item, outputs, failures, round(journey.seconds, 6), journey.trace)
-        )
+        gathered = tuple(value for source in self._gathers if (value := journey.flow.value_of(source)) is not None)
+        if len(gathered) < len(self._gathers):
+            gathered = ()
+        ending = (failures, round(journey.seconds, 6), journey.trace, gathered)
+        self._tell(journey.number, ItemFinished(journey.item, outputs, *ending))
 
     def _tell(self, number: int, finished: ItemFinished) -> None:
         """Tells of an item that is over, when its turn has come."""
@@ -162,11 +167,21 @@ class _Journey(Passage):
         self.close()
         self.advance()
 
+    # What is counted of every task is counted as it is: events would cost more than all the rest of a small one.
+
+    def waits(self, attempt: Attempt) -> None:
+        self._stages.of[attempt.step.id].waiting += 1
+
+    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self._stages.of[attempt.step.id].knew(seconds)
+
+    def _tell_done(self, attempt: Attempt, done: Done) -> None:
+        self._stages.of[attempt.step.id].took(done.seconds, done.batch)
+        self.seconds += done.seconds
+
     def _hear(self, event: Event) -> None:
         assert isinstance(event, StepEvent)
         self._stages.hear(event)
-        if isinstance(event, StepFinished):
-            self.seconds += event.seconds if event.element is None or not event.key else 0.0
-        elif isinstance(event, StepFailed) and event.element is None:
+        if isinstance(event, StepFailed) and event.element is None:
             self.failures[event.step] = event.message
             self.trace = event.trace

@@ -174,6 +174,9 @@ class Passage:
     def admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
         """The inputs, as a worker can take them."""
         inputs = self.flow.supply.inputs_of
+        whole = not (attempt.losses or attempt.remakes)
+        if whole and all(artifact.movable for artifact in attempt.inputs.values()):
+            return attempt.inputs
         if attempt.element is None:
             return inputs(attempt.step, admit=True)
         elements = self._elements[attempt.step.id]
@@ -237,14 +240,24 @@ class Passage:
 
     def found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
         """Its outputs were known, or made by another that was asked the same."""
-        self.tell(StepCached(attempt.step.id, attempt.key, outputs, seconds, element=attempt.element))
+        self._tell_found(attempt, outputs, seconds)
         self._end(attempt, outputs, seconds, cached=True)
 
     def done(self, attempt: Attempt, done: Done) -> None:
         """It was computed."""
-        ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker, done.batch)
-        self.tell(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
+        self._tell_done(attempt, done)
         self._end(attempt, done.outputs, done.seconds, cached=False)
+
+    def waits(self, attempt: Attempt) -> None:
+        """It is on its way to a worker."""
+        self.tell(StepWaiting(attempt.step.id, element=attempt.element))
+
+    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self.tell(StepCached(attempt.step.id, attempt.key, outputs, seconds, element=attempt.element))
+
+    def _tell_done(self, attempt: Attempt, done: Done) -> None:
+        ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
+        self.tell(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
 
     def failed(self, attempt: Attempt, failed: Failed) -> None:
         """It could not be computed."""

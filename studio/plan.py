@@ -19,9 +19,12 @@ from studio.registry import Definition
 from studio.resources import Resources
 from studio.values import PortType
 
-__all__ = ["Edge", "GraphInput", "Guard", "Plan", "Relay", "Source", "Step", "filled", "variables_in"]
+__all__ = ["Edge", "GraphInput", "Guard", "Plan", "Relay", "Scope", "Source", "Step", "filled", "variables_in"]
 
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+Scope = Literal["item", "dataset"]  # whether a step runs for each row of a data set, or once over all of them
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Edge:
-    """Where an input comes from: one source, several gathered into a list, or the first that is there."""
+    """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows."""
 
     sources: tuple[Source, ...]
-    form: Literal["one", "many", "first"] = "one"
+    form: Literal["one", "many", "first", "rows"] = "one"
 
     def __str__(self) -> str:
         shown = ", ".join(map(str, self.sources))
-        return {"one": shown, "many": f"[{shown}]", "first": f"first of {shown}"}[self.form]
+        return {"one": shown, "many": f"[{shown}]", "first": f"first of {shown}", "rows": f"all {shown}"}[self.form]
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,9 @@ class Step:
     on_error: Literal["fail", "skip", "use"] = "fail"
     instead: Mapping[str, Edge] = field(default_factory=dict)  # what its outputs are, if it fails and says `use`
     replicas: int | None = None
+    least: int = 1  # workers that are set up as soon as one is needed
     batch: int | None = None
+    scope: Scope = "item"
 
     @property
     def ports(self) -> Ports:
@@ -108,6 +113,13 @@ class Step:
         """The types of its outputs, as others read them."""
         found = {name: port.type for name, port in self.ports.outputs.items()}
         return {name: type_.required().listed() for name, type_ in found.items()} if self.each else found
+
+    @cached_property
+    def unwired(self) -> list[str]:
+        """The optional inputs that nothing feeds, and that have no default of their own: they are absent."""
+        ports = self.ports.inputs.items()
+        fed = self.edges.keys() | self.constants.keys()
+        return [name for name, port in ports if name not in fed and port.type.optional and port.default is None]
 
     def requires(self, name: str) -> bool:
         """Whether it cannot run without this input."""
@@ -174,6 +186,10 @@ class Plan:
     def makers(self, edges: Iterable[Edge]) -> set[str]:
         """The steps that edges come from."""
         return {source.name for edge in edges for source in self.origins(edge) if source.port}
+
+    def scope_of(self, edges: Iterable[Edge]) -> Scope:
+        """What comes along edges: something of each row, or of the whole data set."""
+        return "dataset" if any(self.steps[maker].scope == "dataset" for maker in self.makers(edges)) else "item"
 
     def needed(self, outputs: Iterable[str], spares: bool = False) -> set[str]:
         """The steps that some outputs need; with `spares`, also those that would be needed if others failed."""

@@ -29,7 +29,7 @@ def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigest
     if not step.gpus_asked:
         resources = _within_reach(resources, machine)
     made = _recipe(step.definition, config, resources, files)
-    return replace(made, replicas=step.replicas or 1, batch=step.batch or made.batch)
+    return replace(made, replicas=step.replicas or 1, least=step.least, batch=step.batch or made.batch)
 
 
 def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from studio.cache import Cache
 from studio.engine import Engine
@@ -12,30 +12,26 @@ from studio.events import Event, RunFinished, RunStarted
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.inputs import Supply
-from studio.plan import Plan
 
 __all__ = ["Run"]
 
 
 class Run:
-    """One execution of a plan on given inputs. Iterate `events()` to make it happen."""
+    """One execution of what a course takes of a plan. Iterate `events()` to make it happen."""
 
     def __init__(
         self,
-        plan: Plan,
-        inputs: Mapping[str, object],
+        course: Course,
+        supply: Supply,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
         inline: Callable[[], Executor],
-        outputs: set[str] | None = None,
         refresh: frozenset[str] = frozenset(),
     ) -> None:
-        self._plan = plan
+        self._name = course.plan.name
         self.cache = cache
         self._news: deque[Event] = deque()
-        course = Course(plan, outputs or plan.outputs)
-        supply = Supply(plan, course.edges, inputs, cache)
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
         )
@@ -46,7 +42,7 @@ class Run:
         started = time.perf_counter()
         engine, passage = self._engine, self._passage
         try:
-            yield RunStarted(self._plan.name, tuple(passage.flow.steps))
+            yield RunStarted(self._name, tuple(passage.flow.steps))
             passage.advance()
             yield from self._told()
             while passage.open or engine.busy:

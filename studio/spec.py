@@ -18,11 +18,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    TypeAdapter,
     ValidationError,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from studio.condition import Condition
 from studio.document import Document, Path
@@ -34,6 +35,7 @@ __all__ = ["GraphSpec", "InputSpec", "Remedy", "StepSpec", "Wire"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
+_MOST_REPLICAS = 1000
 _MOST_TOLD = 500  # problems of form, each with a search for what was meant
 _SAYS = {  # pydantic's error types, in our words
     "missing": "is missing",
@@ -139,6 +141,22 @@ _REMEDY_SCHEMA: Any = {
 }
 
 
+_COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1, le=_MOST_REPLICAS)])
+_REPLICAS_SCHEMA: Any = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": _MOST_REPLICAS},
+        {
+            "type": "object",
+            "properties": {
+                name: {"type": "integer", "minimum": 1, "maximum": _MOST_REPLICAS} for name in ("min", "max")
+            },
+            "required": ["max"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=False)
 
@@ -161,6 +179,31 @@ class InputSpec(_Strict):
         found = PortType.parse(self.type)
         assert found is not None  # checked when the spec was read
         return found
+
+
+class Replicas(_Strict):
+    """How many workers may run a step side by side, and how many are set up as soon as one is needed."""
+
+    min: int = Field(1, ge=1, le=_MOST_REPLICAS, description="workers that are set up as soon as one is needed")
+    max: int = Field(ge=1, le=_MOST_REPLICAS, description="workers that there may be where tasks queue up")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Replicas:
+        if self.min > self.max:
+            message, shown = "should have a 'min' that is at most its 'max', not {shown}", f"{self.min} and {self.max}"
+            raise PydanticCustomError("replicas", message, {"shown": shown})
+        return self
+
+
+def _replicas(raw: Any) -> Any:
+    """A number is the most; what is wrong with it is said of the number itself."""
+    if raw is None or isinstance(raw, dict | Replicas):
+        return raw
+    try:
+        return {"max": _COUNT.validate_python(raw)}
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise PydanticKnownError(wrong["type"], wrong.get("ctx")) from None  # type: ignore[arg-type]
 
 
 class StepSpec(_Strict):
@@ -189,7 +232,12 @@ class StepSpec(_Strict):
     on_error: Annotated[Remedy, BeforeValidator(_remedy), WithJsonSchema(_REMEDY_SCHEMA)] = Field(
         Remedy(), description="what a failure means: fail, skip, or {use: WIRE} for that value instead"
     )
-    replicas: int | None = Field(None, ge=1, le=1000, description="how many workers may run it side by side")
+    scope: Literal["item", "dataset"] = Field(
+        "item", description="of a data set: for each row (item), or once over the values of all rows (dataset)"
+    )
+    replicas: Annotated[Replicas | None, BeforeValidator(_replicas), WithJsonSchema(_REPLICAS_SCHEMA)] = Field(
+        None, description="how many workers may run it side by side: a number, or {min, max}"
+    )
     batch: int | None = Field(None, ge=1, le=100_000, description="how many tasks a worker takes at once")
 
 
@@ -391,7 +439,8 @@ def _problem(document: Document, error: Any) -> Problem:
 def _known_keys(path: Path) -> list[str]:
     model: type[BaseModel] = GraphSpec
     if path[0] == "nodes" and len(path) > 2:
-        model = Resources if "resources" in path[:-1] else StepSpec
+        within: dict[str, type[BaseModel]] = {"resources": Resources, "replicas": Replicas}
+        model = within.get(str(path[2]), StepSpec) if len(path) > 3 else StepSpec
     elif path[0] == "inputs" and len(path) > 2:
         model = InputSpec
     return [info.alias or name for name, info in model.model_fields.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["Spread"]
@@ -21,10 +22,10 @@ class Spread(Generic[T]):
         self._count = 0
         self._stride = 1
 
-    def add(self, thing: T) -> None:
-        """Takes in one more."""
+    def add(self, make: Callable[[], T]) -> None:
+        """Takes in one more, which is made only if it is to be kept."""
         if self._count % self._stride == 0:
-            self.kept.append(thing)
+            self.kept.append(make())
         self._count += 1
         if len(self.kept) > 2 * self._few:
             self.kept = self.kept[::2]

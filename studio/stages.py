@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from studio.events import StepCached, StepEvent, StepFailed, StepFinished, StepReplaced, StepSkipped, StepWaiting
+from studio.events import StepEvent, StepFailed, StepReplaced, StepSkipped
 from studio.plan import Step
 
 __all__ = ["Stage", "Stages"]
@@ -31,9 +31,15 @@ class Stage:
         self.batches: Counter[int] = Counter()  # tasks, by how many were computed together
         self._durations: Counter[int] = Counter()  # tasks, by the logarithm of what they took
 
-    def took(self, seconds: float, batch: int = 1) -> None:
-        """A task was computed, in so many seconds, with others in a batch of this size."""
+    def knew(self, seconds: float) -> None:
+        """The outputs of a task were known; they once took so many seconds."""
+        self.cached += 1
+        self.saved += seconds
+
+    def took(self, seconds: float, batch: int) -> None:
+        """A task was computed, in so many seconds, in a batch of this size."""
         self.done += 1
+        self.waiting -= 1
         self.seconds += seconds
         self.batches[batch] += 1
         self._durations[math.ceil(math.log(max(seconds, 1e-6), _GRAIN))] += 1
@@ -81,7 +87,14 @@ class Stages:
     """All of them, in the order of the plan."""
 
     def __init__(self, steps: Iterable[Step]) -> None:
-        self.of = {step.id: Stage(step) for step in steps}
+        self._steps = {step.id: step for step in steps}
+        self.of = {id: Stage(step) for id, step in self._steps.items()}
+
+    def of_these(self, counted: Collection[str]) -> Stages:
+        """The same, where what becomes of other steps does not count."""
+        stages = Stages(self._steps.values())
+        stages.of |= {id: self.of[id] for id in counted}
+        return stages
 
     @property
     def slowest(self) -> Stage | None:
@@ -99,19 +112,11 @@ class Stages:
             self.of[id].add(figures[id])
 
     def hear(self, event: StepEvent) -> None:
-        """Takes in one event of an item."""
+        """Takes in what happens to few: tasks that are computed or known are counted one by one, and not by events."""
         stage = self.of[event.step]
         if stage.each and event.element is None and not isinstance(event, StepSkipped | StepReplaced):
             return
         match event:
-            case StepFinished(seconds=seconds, batch=batch):
-                stage.took(seconds, batch)
-                stage.waiting -= 1
-            case StepCached(seconds=seconds):
-                stage.cached += 1
-                stage.saved += seconds
-            case StepWaiting(reason=""):
-                stage.waiting += 1
             case StepFailed():
                 stage.failed += 1
                 stage.waiting -= 1

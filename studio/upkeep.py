@@ -160,7 +160,7 @@ def _weight(cache: Cache) -> int:
 def _sweep(cache: Cache) -> None:
     """Deletes blobs that no record names, and temporary files that nobody writes any more."""
     named = {blob.digest for entry in entries(cache) for blob in entry.record.blobs}
-    for path in [*_files(cache.store.blobs), *_files(cache.records)]:
+    for path in [*_files(cache.store.blobs), *_files(cache.records), *_files(Path(cache.store.unfinished))]:
         stale = path.name.endswith(".tmp") or (path.parent.parent == cache.store.blobs and path.name not in named)
         if stale and time.time() - path.stat().st_mtime > _GRACE:
             path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from studio.errors import GraphError, Problem, UsageError, did_you_mean
+from studio.gathering import misplaced
 from studio.inlining import Uneven, depends, spread
 from studio.node import Port, ports_of
 from studio.plan import Edge, GraphInput, Guard, Plan, Relay, Source, Step, filled, variables_in
@@ -76,6 +77,10 @@ class _Binder:
         plan = Plan(name, spec.file, spec.description, self.scope.inputs, self.steps, outputs, types, self.relays)
         order = self._order(plan)
         if self.problems or order is None:
+            return None
+        for id, message in misplaced(plan):
+            self._tell_at(id, message, "")
+        if self.problems:
             return None
         plan = replace(plan, steps={id: self.steps[id] for id in order})
         return replace(plan, warnings=tuple(self._unused(plan)))
@@ -199,8 +204,10 @@ class _Binder:
             when=self._guards(id, spec),
             on_error=spec.on_error.does,
             instead=self._instead(id, spec, face),
-            replicas=spec.replicas,
+            replicas=spec.replicas.max if spec.replicas else None,
+            least=spec.replicas.min if spec.replicas else 1,
             batch=spec.batch,
+            scope=spec.scope,
         )
 
     def _splice(self, id: str, spec: StepSpec) -> None:
@@ -325,10 +332,10 @@ class _Binder:
     # Wires -------------------------------------------------------------------
 
     def _edges(self, id: str, spec: StepSpec, face: Face) -> dict[str, Edge]:
-        edges = {name: self._edge(id, name, wire, face, name in spec.each) for name, wire in spec.in_.items()}
+        edges = {name: self._edge(id, name, wire, face, spec) for name, wire in spec.in_.items()}
         return {name: edge for name, edge in edges.items() if edge}
 
-    def _edge(self, id: str, name: str, wire: Wire, face: Face, each: bool) -> Edge | None:
+    def _edge(self, id: str, name: str, wire: Wire, face: Face, spec: StepSpec) -> Edge | None:
         path = ("nodes", id, "in", name)
         port = face.input(name)
         if port is None:
@@ -336,10 +343,46 @@ class _Binder:
         edge = self.scope.edge(wire, path, id)
         if port is None or edge is None:
             return None
+        each = name in spec.each
         wanted = port.type.listed() if each else port.type
         takes = f"step '{id}': input '{name}' takes {wanted}" + (", to run once per element" if each else "")
+        if spec.scope == "dataset" and self._is_of_rows(edge, wanted):
+            return self._all_rows(path, takes, wanted, edge)
         self._fit(path, takes, wanted, wire, edge)
         return edge
+
+    def _is_of_rows(self, edge: Edge, wanted: PortType) -> bool:
+        """Whether each row has its own of what comes along an edge; an input that fits is the same for all."""
+        source = edge.sources[0] if edge.form == "one" else None
+        return (
+            source is not None
+            and not self._spans_rows(source)
+            and not (source.name in self.scope.inputs and not source.port and self.scope.types[source].feeds(wanted))
+        )
+
+    def _all_rows(self, path: tuple[str, ...], takes: str, wanted: PortType, edge: Edge) -> Edge:
+        """An edge to a step that runs once over all rows: what each of them gives, as a list."""
+        source = edge.sources[0]
+        listed = self.scope.types[source].required().listed()
+        if not listed.feeds(wanted):
+            self._tell(path, f"{takes}, but '{source}' of all rows is {listed}")
+        return Edge(edge.sources, "rows")
+
+    def _spans_rows(self, source: Source) -> bool:
+        """Whether a source gives something of the whole data set."""
+        if not source.port:
+            relay = self._relay(source.name)
+            return relay is not None and relay.edge is not None and any(map(self._spans_rows, relay.edge.sources))
+        binder, local = self, source.name.removeprefix(self._prefix)
+        while "/" in local:
+            step, _, local = local.partition("/")
+            binder = binder._inner[step]
+        return local in binder._spec.nodes and binder._spec.nodes[local].scope == "dataset"
+
+    def _relay(self, name: str) -> Relay | None:
+        """An input or output of a graph inside this one, however deep."""
+        deeper = (inner._relay(name) for inner in self._inner.values())
+        return self.relays.get(name) or next((relay for relay in deeper if relay), None)
 
     def _unknown_port(self, path: tuple[str, ...], id: str, name: str, face: Face) -> None:
         known = face.shown(face.inputs)

@@ -36,10 +36,11 @@ class Recipe:
     resources: Resources
     portable: bool = True  # whether another process can import the class by its name
     replicas: int = 1  # most workers at a time
+    least: int = 1  # workers that are set up as soon as one is needed
     batch: int = 1  # most tasks that a worker is given at once
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # see Artifact
 class Work:
     """What a worker is told for one task."""
 
@@ -58,7 +59,7 @@ def _exchanged(artifact: Artifact, exchange: Callable[[Artifact], Artifact]) -> 
     return replace(artifact, items=tuple(_exchanged(item, exchange) for item in artifact.items))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # see Artifact
 class Task:
     """A step whose inputs have arrived: the work, and the kind of worker it needs."""
 
@@ -69,7 +70,7 @@ class Task:
     run: str = ""  # whose task it is: runs take turns
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # see Artifact
 class Done:
     """A task that ended well: an artifact for each output port, and where the time went."""
 

@@ -158,6 +158,33 @@ class Together(studio.Node):
         return [task["text"] for task in tasks]
 
 
+ONCE = """
+inputs: {text: text}
+nodes:
+  first: {use: Upper, in: {text: text}}
+  all: {use: Longest, scope: dataset, in: {texts: first}}
+  broken: {use: Boom, scope: dataset, in: {text: all}}
+outputs: {said: first, longest: all, never: broken}
+"""
+
+
+class Longest(studio.Node):
+    """The longest of all texts."""
+
+    def run(self, texts: list[str]) -> str:
+        return max(texts, key=len)
+
+
+def test_what_is_made_of_all_items(tmp_path):
+    graph = load(ONCE, nodes=[*fakes.ALL, Longest])
+    list(graph.map([{"text": "a"}, {"text": "a long one"}], resume=tmp_path, options=LOCAL))
+    html = (tmp_path / "report.html").read_text()
+    assert "longest text A LONG ONE" in words(html)
+    assert "broken failed: ValueError: boom" in words(html)
+    assert html.count('id="step-all"') == 1
+    assert "done, once" in html
+
+
 def test_nothing_of_an_item_becomes_html(tmp_path):
     rows = [{"id": f"{NASTY} {n}", "text": f"{'bad' * (n % 2)} {NASTY}"} for n in range(6)]
     source = PICKY.replace("text: slow}", "text: slow}}\n  more: {use: Upper, in: {text: text}")
@@ -323,7 +350,7 @@ def test_what_is_long_is_cut_but_not_in_its_parts():
 def test_a_spread_is_even_and_small(count):
     spread = Spread(12)
     for number in range(count):
-        spread.add(number)
+        spread.add(lambda number=number: number)
     assert min(count, 12) <= len(spread.kept) <= 24
     gaps = np.diff(spread.kept)
     assert len(set(gaps.tolist())) <= 1

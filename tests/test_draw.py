@@ -53,6 +53,19 @@ def test_svg():
     assert {"s", "end", "text_", "text", "to", "x", "y", "Split"} <= texts
 
 
+@pytest.mark.parametrize(
+    ("replicas", "told"),
+    [("{min: 1, max: 4}", "1 to 4 workers"), ("3", "1 to 3 workers"), ("{min: 2, max: 2}", "2 workers")],
+)
+def test_several_workers(replicas, told):
+    graph = load(
+        f"inputs: {{text: text}}\nnodes: {{s: {{use: Upper, in: {{text: text}}, replicas: {replicas}}}}}\noutputs: {{x: s}}"
+    )
+    assert f"      {told}" in graph.draw().splitlines()
+    assert told in graph.draw("mermaid")
+    assert told in graph.draw("svg")
+
+
 def test_an_unknown_format():
     with pytest.raises(studio.UsageError, match="there is no format 'png'"):
         load(GRAPH).draw("png")

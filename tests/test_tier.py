@@ -145,6 +145,15 @@ def test_the_environment_is_enough(folder, tmp_path, tally, monkeypatch):
     assert ran(tally) == 1
 
 
+def test_a_data_set_is_shared(folder, tmp_path, tally):
+    rows = [{"text": f"row {n}"} for n in range(30)]
+    for name in "ab":
+        tiers._tier.cache_clear()
+        options = {"executor": "local", "cache": studio.Cache(tmp_path / name, tier=str(folder))}
+        assert len(list(load(GRAPH.format(tally=tally)).map(rows, options=options))) == 30
+    assert ran(tally) == 30
+
+
 def test_media_larger_than_a_chunk(machine, monkeypatch):
     monkeypatch.setattr(tiers, "_CHUNK", 100)
     assert machine("a").outputs == machine("b").outputs

@@ -55,15 +55,16 @@ def parcel_of(recipe: Recipe) -> Wire:
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
     contents = [surroundings, recipe.name, _by_name(recipe) if recipe.portable else _by_value(recipe, ports)]
     resources = recipe.resources.model_dump()
-    return [key, recipe.name, resources, recipe.replicas, recipe.batch, contents, heavy, _label(recipe.config)]
+    sizes = [recipe.replicas, recipe.least, recipe.batch]
+    return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
 
 
 def parcel_from(wire: Wire) -> Parcel:
     """The parcel, unopened."""
-    key, name, resources, replicas, batch, contents, heavy, label = wire
+    key, name, resources, (replicas, least, batch), contents, heavy, label = wire
     need = Resources.model_validate(resources)
-    more = {"replicas": replicas, "batch": batch, "contents": contents, "heavy": heavy, "label": label}
-    return Parcel(key, name, Node, Node.Config(), need, **more)
+    sizes = {"replicas": replicas, "least": least, "batch": batch}
+    return Parcel(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
 
 
 def opened(parcel: Parcel) -> tuple[Recipe, Ports]:

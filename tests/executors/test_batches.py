@@ -133,7 +133,8 @@ def test_a_share_of_the_time_is_told_to_each(executor):
     told(submit(executor, kind, "warm"))
     futures = submit(executor, kind, "slow", "a", "slow", "c")
     told(futures)
-    done = [future.result() for future in futures][1:]
+    first, *done = [future.result() for future in futures]
+    assert (first.batch, [each.batch for each in done]) == (1, [3, 3, 3])
     assert all(0.08 < each.seconds < 0.25 for each in done)
     assert all(each.spans["compute"] == each.seconds for each in done)
 

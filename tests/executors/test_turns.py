@@ -390,6 +390,29 @@ def test_workers_that_die_while_they_are_set_up():
     assert len(puppets.loads) == 3
 
 
+def test_a_further_worker_that_cannot_be_set_up_fails_nobody():
+    """The second finds no memory: the first goes on alone, and no other is tried."""
+    puppets = Puppets(prompt=False)
+    futures = many(puppets, recipe(least=2, replicas=2), 9)
+    puppets.starting[0].set_result(Started())
+    puppets.starting[1].set_result(Failed("no memory for a second"))
+    assert puppets.troubles == {"m": "no memory for a second"}
+    while puppets.calls:
+        puppets.finish()
+    assert all(isinstance(future.result(0), Done) for future in futures)
+    assert puppets.loads == ["m", "m"]
+
+
+def test_the_last_worker_that_cannot_be_set_up_fails_all():
+    puppets = Puppets(prompt=False)
+    futures = many(puppets, recipe(least=2, replicas=2), 3)
+    puppets.starting[0].set_result(Failed("no weights"))
+    assert not futures[0].done()
+    puppets.starting[1].set_result(Failed("no weights"))
+    assert [future.result(0).message for future in futures] == ["no weights"] * 3
+    assert puppets.loads == ["m", "m"]
+
+
 def test_a_worker_that_is_never_ready(puppets):
     puppets.prompt, puppets.loading_limit = False, 0.05
     future = submit(puppets, recipe(), "s")["s"]
@@ -663,6 +686,26 @@ def test_idle_workers_are_let_go_and_others_stay(puppets):
     assert puppets.let_go(60) == []
     assert puppets.let_go(0.01) == [0]
     assert [resident.key for resident in puppets.pool.residents.values()] == ["busy"]
+
+
+def test_the_least_are_set_up_as_soon_as_one_is_needed(puppets):
+    puppets.prompt = False
+    kind = recipe(least=2, replicas=3)
+    puppets.pool.footprints.learn("m", Footprint(seconds=1000))
+    submit(puppets, kind, "a")
+    assert puppets.loads == ["m", "m"]  # for one task, which is hardly worth it
+    puppets.cancel(submit(puppets, recipe("other"), "x")["x"])
+    assert puppets.stopped == [2]  # those that are wanted in any case stay on their way
+    for future in list(puppets.starting.values())[:2]:
+        future.set_result(Started())
+    submit(puppets, kind, "b c d")
+    assert puppets.loads.count("m") == 3  # and the third where tasks queue up
+
+
+def test_the_least_are_prepared_where_there_is_room(puppets):
+    puppets.prepare(recipe(least=2, replicas=4))
+    puppets.prepare(recipe("gpu", least=3, replicas=4, resources=Resources(gpus=1)))
+    assert puppets.loads == ["m", "m", "gpu", "gpu"]
 
 
 def test_what_was_preloaded_is_used(puppets):

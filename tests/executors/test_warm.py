@@ -194,7 +194,7 @@ def test_every_shipped_node_goes_by_name(name):
     except ValueError:
         pytest.skip("its config has no defaults")
     wire = parcel_of(recipe)
-    assert wire[5][2][0] == "name"
+    assert wire[4][2][0] == "name"
     found, _ = opened(parcel_from(json.loads(json.dumps(wire))))
     assert found.node is definition.node
     assert found.config == recipe.config

@@ -77,8 +77,9 @@ def test_an_item_stands_where_it_was_met_first(tmp_path):
     with Ledger.open(tmp_path, ABOUT) as ledger:
         ledger.write([line("b", 1), line("a", 2)])
         ledger.met([("a", 0), ("b", 5)])
+        ledger.write([line("a", 7, digest="e"), line("c", 3)])
         ledger.settle(complete=True)
-        assert ids(tmp_path) == "ab"
+        assert ids(tmp_path) == "abc"
 
 
 def test_what_a_broken_off_pass_did_not_meet_stays_behind_it(tmp_path):
@@ -166,9 +167,9 @@ def test_a_random_life(tmp_path_factory, life):
             lines = []
             for id, position, status in given_:
                 count += 1
-                position = model.met(id, position) if id in model.items else position
-                model.items[id] = (model.session, position, count, status)
                 lines.append(line(id, position, status, digest=str(count)))
+                place = model.met(id, position) if id in model.items else position
+                model.items[id] = (model.session, place, count, status)
             ledger.write(lines)
         elif deed == "met":
             there = [(id, position) for id, position, _ in given_ if id in model.items]
@@ -335,6 +336,8 @@ with Ledger.open(folder, {}) as ledger:
             try:
                 ledger.write([line(f"{n:040}", n, text="x" * 200_000) for n in range(kept, kept + 10)])
             except StoreError:
+                assert ledger.results.read_bytes().count(b"\\n") == kept
+                assert ledger.results.stat().st_size == ledger._journal.end
                 continue
             raise SystemExit("it took what cannot fit")
         resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
@@ -455,16 +458,18 @@ def test_a_hundred_and_fifty_kills(tmp_path):
         return int(lives.stdout.readline())
 
     assert lives.stdout.readline() == "ready\n"
-    killed, told = 0, {}
+    killed, patience, told = 0, 0.02, {}
     for round_ in range(150):
-        killed += live(round_ // 3, dice.uniform(0.001, 0.02)) == signal.SIGKILL
+        hit = live(round_ // 3, dice.uniform(0, patience)) == signal.SIGKILL
+        patience *= 1.1 if hit else 0.9  # so that about half of them get to their end, on any machine
+        killed += hit
         if said.exists():
             told |= {int(number): int(version) for version, number in map(str.split, said.read_text().splitlines())}
             said.unlink()
         if round_ % 3 == 2 and folder.exists():
             check_after_kill(folder, told)
     lives.communicate(timeout=20)
-    assert killed > 50
+    assert 30 < killed < 150
     subprocess.run(
         [sys.executable, "-c", f"{LIVES}\nlive(Path({str(folder)!r}), 99, random.Random(), str)"],
         check=True,
