@@ -32,15 +32,20 @@ from studio.recipe import identity_of, recipe_of
 from studio.result import Result
 from studio.rows import Media, Rows
 from studio.run import Run
+from studio.spread import Spread
 from studio.stages import Stages
 from studio.store import Artifact, write_atomically
 from studio.values import KINDS
 from studio.worker import Recipe
 
-__all__ = ["Choices", "DatasetRun", "ItemResult", "media_of"]
+__all__ = ["Choices", "DatasetRun", "Example", "ItemResult", "media_of", "told"]
 
 _AT_ONCE = 100  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
+_AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
+_FEW = 12  # items of a status, at least, of which it is remembered what they were given
+
+_Status = Literal["done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,10 @@ class Summary:
         lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
         lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
         failures = self.totals.failures if self.totals else ()
-        lines += [f"  {each.count:,} × {each.kind}: {_told(each)}" for each in failures]
-        return "\n".join([*lines, f"results: {self.folder / 'results.jsonl'}"] if self.folder else lines)
+        lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]
+        if self.folder:
+            lines += [f"results: {self.folder / 'results.jsonl'}", f"report: {self.folder / 'report.html'}"]
+        return "\n".join(lines)
 
 
 def _short(value: Any) -> str:
@@ -147,10 +154,31 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 200 else f"{shown[:200]} …"
 
 
-def _told(failures: Failures) -> str:
+def told(failures: Failures) -> str:
     """The first failure of a kind, without what the kind says already."""
     error = str(failures.rows[0]["error"]).partition("\n")[0] if failures.rows else ""
     return (error.partition(" failed: ")[2] or error).removeprefix(f"{failures.kind.partition(' ')[0]}: ")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item that is over: its row as it stands in the results, and what it was given, where that is known."""
+
+    row: Mapping[str, Any]
+    given: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An item that this pass came by."""
+
+    id: str
+    position: int
+    given: Mapping[str, object]
+
+    @staticmethod
+    def of(item: Item) -> _Seen:
+        return _Seen(item.id, item.position, item.supply.own if item.supply else {})
 
 
 class DatasetRun:
@@ -193,13 +221,40 @@ class DatasetRun:
         self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
-        self._began = self._written = time.monotonic()
+        self._seen: dict[str, Spread[_Seen]] = {"done": Spread(_FEW), "failed": Spread(_FEW)}
+        self._began = self._written = self._noted = time.monotonic()
+        self._ended: float | None = None
+        self.complete = False  # whether it came to the end of the data, or of the items that were wanted
 
     @property
     def total(self) -> int | None:
         """About how many items there are, if that can be told."""
         count, limit = self._rows.count(), self._choices.limit
         return limit if count is None else min(count, limit or count)
+
+    @property
+    def seconds(self) -> float:
+        """How long this sitting has lasted, until it ended."""
+        return (time.monotonic() if self._ended is None else self._ended) - self._began
+
+    def figures(self) -> dict[str, Any]:
+        """The sitting in figures, as plain data to keep."""
+        counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
+        return {**counts, "steps": self.stages.figures()}
+
+    def examples(self, status: _Status, most: int) -> list[Example]:
+        """Some items that ended in this way, evenly from all over the data.
+
+        Of those that this pass came by it is known what they were given; those of earlier ones fill up.
+        """
+        if self._ledger is None:
+            return []
+        seen = sorted(self._seen[status].kept, key=lambda each: each.position)
+        seen = [seen[index * len(seen) // min(most, len(seen))] for index in range(min(most, len(seen)))]
+        rows = [(self._ledger.row(each.id), each.given) for each in seen]
+        found = {row["id"]: Example(row, given) for row, given in rows if row is not None}
+        more = self._ledger.sample(status, most) if len(found) < most else []
+        return list(({row["id"]: Example(row, {}) for row in more} | found).values())[-most:]
 
     def summary(self) -> Summary:
         """How it stands."""
@@ -210,7 +265,7 @@ class DatasetRun:
             self.done,
             self.failed,
             dict(self.kept),
-            time.monotonic() - self._began,
+            self.seconds,
             {id: stage.as_data() for id, stage in self.stages.of.items()},
             self._outputs,
             dict(self.result.failures),
@@ -219,7 +274,13 @@ class DatasetRun:
 
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
-        complete = False
+        try:
+            yield from self._sitting()
+        finally:
+            self._ended = time.monotonic()
+            self._note()
+
+    def _sitting(self) -> Iterator[Event]:
         *before, _ = parts = self._parts()
         for number, part in enumerate(before):
             yield from self._ahead(part, number, len(parts))
@@ -230,11 +291,11 @@ class DatasetRun:
                 if isinstance(event, ItemFinished):
                     self._end(event)
                 yield event
-            complete = self._choices.limit is None
+            self.complete = True
         finally:
             self._write()
         if self._ledger is not None:
-            self._ledger.settle(complete)
+            self._ledger.settle(complete=self._choices.limit is None)
         if self._over_all.steps:
             yield from self._over_all_rows()
 
@@ -252,8 +313,8 @@ class DatasetRun:
             yield event
         self._outputs = {name: _as_data(self.result, name, "dataset", name, self._ledger) for name in self.result}
         if self._ledger is not None:
-            told = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
-            text = json.dumps(told, ensure_ascii=False, indent=1).encode()
+            whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
+            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
             write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
 
     def _events_of(self, course: Course, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
@@ -330,6 +391,7 @@ class DatasetRun:
             if over := self._is_over(item):
                 self.kept[over] += 1
                 self._met.append((item.id, item.position))
+                self._seen[over].add(partial(_Seen.of, item))
                 if self._over_all.rows and item.supply is not None:
                     yield replace(item, over=True)
             else:
@@ -346,6 +408,7 @@ class DatasetRun:
             self.done += 1
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
+            self._seen[self._lines[-1].status].add(partial(_Seen.of, finished.item))
         if len(self._lines) >= _AT_ONCE or time.monotonic() - self._written > _SOON:
             self._write()
 
@@ -353,7 +416,7 @@ class DatasetRun:
         """An item as a line of the results; its media lie beside them."""
         item, result = finished.item, ItemResult(finished, self.cache)
         outputs = {name: _as_data(result, name, name, item.id, ledger) for name in result}
-        status: Literal["done", "failed"] = "failed" if result.failures else "done"
+        status: _Status = "failed" if result.failures else "done"
         row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
         row["error"] = result.error or None
         return Line(item.id, item.digest, item.position, status, row, result.seconds, result.kind)
@@ -367,6 +430,13 @@ class DatasetRun:
             if met:
                 self._ledger.met(met)
         self._written = time.monotonic()
+        if self._written - self._noted > _AT_TIMES:
+            self._note()
+
+    def _note(self) -> None:
+        if self._ledger is not None:
+            self._ledger.note(self.figures())
+        self._noted = time.monotonic()
 
 
 def _as_data(result: Result, name: str, folder: str, stem: str, ledger: Ledger | None) -> Any:

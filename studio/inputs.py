@@ -76,6 +76,11 @@ class Supply:
         return own, own and _digest({name: given.artifact for name, given in self._given.items()})
 
     @property
+    def own(self) -> dict[str, object]:
+        """What one item was given of its own, by input, as it came."""
+        return {name: self._given[name].raw for name in self._later}
+
+    @property
     def store(self) -> Store | None:
         """Where values lie at rest."""
         return self._cache.store if self._cache else None
@@ -183,10 +188,11 @@ def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:
 class _Plain:
     """A small value that an item gives: what most of a data set is made of."""
 
-    __slots__ = ("artifact",)
+    __slots__ = ("artifact", "raw")
 
     def __init__(self, name: str, kind: str, value: object) -> None:
         try:
+            self.raw = value
             self.artifact, _ = pack(kind, value)
         except ValueError as error:
             raise InputError(f"input '{name}': {error}") from None
@@ -217,6 +223,11 @@ class _Given:
         self._artifacts = [self._checked(self._known, item) for item in self._raws]
         self._live = False
         self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
+
+    @property
+    def raw(self) -> object:
+        """The value as it came."""
+        return self._shape
 
     def _formed(self, shape: Any, type_: PortType, leaves: Iterator[Artifact]) -> Artifact:
         """The artifacts in lists as deep as those that were given."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from studio.events import StepEvent, StepFailed, StepReplaced, StepSkipped
@@ -12,6 +12,7 @@ from studio.plan import Step
 
 __all__ = ["Stage", "Stages"]
 
+_COUNTS = ("done", "cached", "failed", "skipped", "replaced")
 _GRAIN = 1.1  # two durations that differ by less count as one
 
 
@@ -63,9 +64,21 @@ class Stage:
         batches = sum(count / size for size, count in self.batches.items())
         return self.batches.total() / batches if batches else 0.0
 
+    def figures(self) -> dict[str, Any]:
+        """All that was counted, as plain data to keep: what two sittings counted can be added."""
+        counted = {"batches": dict(self.batches), "durations": dict(self._durations)}
+        return {name: getattr(self, name) for name in (*_COUNTS, "seconds", "saved")} | counted
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Counts what an earlier sitting counted, too."""
+        for name in (*_COUNTS, "seconds", "saved"):
+            setattr(self, name, getattr(self, name) + figures[name])
+        for counter, name in ((self.batches, "batches"), (self._durations, "durations")):
+            counter.update({int(key): count for key, count in figures[name].items()})
+
     def as_data(self) -> dict[str, Any]:
         """As plain data."""
-        counts = {name: getattr(self, name) for name in ("done", "cached", "failed", "skipped", "replaced")}
+        counts = {name: getattr(self, name) for name in _COUNTS}
         times = {"seconds": round(self.seconds, 4), "p50": self.percentile(0.5), "p95": self.percentile(0.95)}
         return {"node": self.node, **counts, **times, "saved": round(self.saved, 4), "batch": round(self.fill, 2)}
 
@@ -88,6 +101,15 @@ class Stages:
         """The step that takes the longest for all its items, over the workers that it may have."""
         busy = [stage for stage in self.of.values() if stage.done]
         return max(busy, key=lambda stage: stage.seconds / stage.workers, default=None)
+
+    def figures(self) -> dict[str, Any]:
+        """All that was counted, step by step, as plain data to keep."""
+        return {id: stage.figures() for id, stage in self.of.items()}
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Counts what an earlier sitting counted, too; a step that the graph has no more is left out."""
+        for id in figures.keys() & self.of.keys():
+            self.of[id].add(figures[id])
 
     def hear(self, event: StepEvent) -> None:
         """Takes in what happens to few: tasks that are computed or known are counted one by one, and not by events."""
