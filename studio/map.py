@@ -25,6 +25,7 @@ from studio.worker import Done
 
 __all__ = ["ItemFinished", "Map"]
 
+_MOST_BYTES = 1 << 30  # of values that items on their way hold; Ray's object store is rarely smaller than twice that
 _AT_ONCE = 32  # items taken in before others are looked after
 
 
@@ -64,6 +65,7 @@ class Map:
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
         self._stages = stages
+        self._load = _Load()
         self._over: deque[_Journey] = deque()  # journeys whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
@@ -95,7 +97,9 @@ class Map:
 
     @property
     def _may_take(self) -> bool:
-        return not self._exhausted and self._taken - self._told < self._window
+        """Whether there is room for more: in the window, and in memory, unless nothing is on its way."""
+        under_way = self._taken - self._told
+        return not self._exhausted and under_way < self._window and (self._load.bytes < _MOST_BYTES or not under_way)
 
     def _take_in(self) -> None:
         for _ in range(min(_AT_ONCE, self._window - (self._taken - self._told))):
@@ -103,8 +107,8 @@ class Map:
             if item is None:
                 self._exhausted = True
                 return
-            self._begin(item, self._taken)
             self._taken += 1
+            self._begin(item, self._taken - 1)
 
     def _begin(self, item: Item, number: int) -> None:
         if item.supply is None:
@@ -112,7 +116,7 @@ class Map:
             return
         journey = self._engine.passage(item.supply, _unheard, _Journey)
         assert isinstance(journey, _Journey)
-        journey.begin(item, number, self._stages, self._over)
+        journey.begin(item, number, self._stages, self._over, self._load)
 
     def _finish(self, journey: _Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()
@@ -142,14 +146,22 @@ def _unheard(_: Event) -> None:
     """Nobody listens yet."""
 
 
+@dataclass
+class _Load:
+    """What all items that are on their way hold in memory, in bytes."""
+
+    bytes: int = 0
+
+
 class _Journey(Passage):
     """The passage of an item, with what is to be told of it when it is over."""
 
     item: Item
     number: int
 
-    def begin(self, item: Item, number: int, stages: Stages, over: deque[_Journey]) -> None:
+    def begin(self, item: Item, number: int, stages: Stages, over: deque[_Journey], load: _Load) -> None:
         self.item, self.number = item, number
+        self._load, self._held = load, 0
         self.failures: dict[str, str] = {}
         self.seconds = 0.0
         self.trace = ""
@@ -162,6 +174,7 @@ class _Journey(Passage):
         super().advance()
         if not self.flow.open and not self._ended:
             self._ended = True
+            self._load.bytes -= self._held
             self._over.append(self)
 
     def refused(self, error: InputError) -> None:
@@ -180,6 +193,9 @@ class _Journey(Passage):
     def _tell_done(self, attempt: Attempt, done: Done) -> None:
         self._stages.of[attempt.step.id].took(done.seconds, done.batch)
         self.seconds += done.seconds
+        held = sum(leaf.size for output in done.outputs.values() for leaf in output.leaves if leaf.live is not None)
+        self._held += held
+        self._load.bytes += held
 
     def _hear(self, event: Event) -> None:
         assert isinstance(event, StepEvent)

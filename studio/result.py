@@ -121,7 +121,9 @@ class Result(Mapping[str, Any]):
 
     def save_as(self, name: str, stem: Path) -> Path | list[Path]:
         """Writes one output as a file of this name, to which the suffix is added; of a list of media, several."""
-        value, artifact = self[name], self.artifacts[name]
+        artifact = self.artifacts[name]
+        at_rest = all(leaf.stored for leaf in artifact.leaves)  # encoded already
+        value = unpack(artifact.at_rest(), fetched, self._store) if at_rest else self[name]
         if artifact.items is not None and _is_plain(artifact):
             path = stem.with_name(f"{stem.name}.json")
             path.write_text(json.dumps(self.data(name), ensure_ascii=False) + "\n", encoding="utf-8")

@@ -18,6 +18,8 @@ __all__ = ["Image", "ImageKind"]
 _MODES = {"1", "L", "LA", "RGB", "RGBA", "I;16"}  # the modes that PNG holds as they are
 _MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+
 
 class Image(Media):
     """A picture: a PIL image in `pil`, an array (height, width[, channels]) in `array`."""
@@ -73,6 +75,9 @@ class Image(Media):
     def save(self, path: str | Path) -> Path:
         """Writes PNG, JPEG, WebP …, as the suffix says."""
         path = Path(path)
+        if path.suffix.lower() == ".png" and (self._source or b"").startswith(_PNG):
+            path.write_bytes(self._source or b"")
+            return path
         flat = self.pil.convert("RGB") if path.suffix.lower() in (".jpg", ".jpeg") else self.pil
         try:
             flat.save(path)
