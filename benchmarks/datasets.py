@@ -15,10 +15,8 @@ import contextlib
 import importlib.metadata
 import json
 import os
-import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -184,7 +182,13 @@ def results(out: Path) -> dict[str, Any]:
 
 def must_agree(ours: Path, hand: Path) -> None:
     if results(ours) != results(hand):
-        raise SystemExit(f"{ours} and {hand} differ")
+        raise SystemExit(f"the results in {ours.name} and {hand.name} differ")
+
+
+def must_be_one(seen: list[list[Any]]) -> None:
+    """All rounds, ours and by hand, gave the same; items are called otherwise by hand."""
+    if len({json.dumps(sorted(map(json.dumps, outputs))) for outputs in seen}) > 1:
+        raise SystemExit("ours and the loop by hand gave different results")
 
 
 def written(rows: Iterable[tuple[str, Any, float]], out: Path) -> None:
@@ -201,10 +205,13 @@ def written(rows: Iterable[tuple[str, Any, float]], out: Path) -> None:
 
 
 def rows_in(place: Path, count: int) -> Path:
+    place.mkdir(exist_ok=True)
     path = place / "rows.jsonl"
     with path.open("w") as file:
         for number in range(count):
-            file.write(json.dumps({"id": f"row-{number}", "text": f"This is what row {number} says, and no more."}) + "\n")
+            file.write(
+                json.dumps({"id": f"row-{number}", "text": f"This is what row {number} says, and no more."}) + "\n"
+            )
     return path
 
 
@@ -258,8 +265,7 @@ def rows(given: argparse.Namespace) -> Iterator[Figure]:
     """Two weightless steps on Ray workers, without a cache, beside raw Ray."""
     count, steps = min(_ROWS, given.items), marked()
     with folder() as place:
-        data = rows_in(place, count)
-        few = rows_in(_made(place / "few"), 300)
+        data, few = rows_in(place, count), rows_in(place / "few", 300)
         mapped(steps, few, place / "warm", cache=False, executor="ray")
         raw = by_hand()
         raw(few, place / "warm-raw")
@@ -280,12 +286,7 @@ def rows(given: argparse.Namespace) -> Iterator[Figure]:
     yield Figure("rows: ours / raw Ray", ratio(took["ours"], took["hand"]), least=0.6)
 
 
-def _made(path: Path) -> Path:
-    path.mkdir()
-    return path
-
-
-PEER = '''
+PEER = """
 import json, os, sys, time
 import pixeltable as pxt
 import udfs
@@ -302,8 +303,8 @@ for turn in range(int(sys.argv[2])):
     assert table.count() == len(lines)
     assert table.select(table.second).limit(1).collect()[0]["second"].endswith("·!")
 print("TOOK " + json.dumps(took))
-'''
-UDFS = '''
+"""
+UDFS = """
 import pixeltable as pxt
 
 @pxt.udf
@@ -313,21 +314,21 @@ def first(text: str) -> str:
 @pxt.udf
 def second(text: str) -> str:
     return text + "!"
-'''
+"""
 
 
 def cached(given: argparse.Namespace) -> Iterator[Figure]:
     """The same with the cache: computed and kept, then found; perhaps beside Pixeltable."""
     count, steps = min(_ROWS, given.items), marked()
     with folder() as place:
-        data, few = rows_in(place, count), rows_in(_made(place / "few"), 300)
+        data, few = rows_in(place, count), rows_in(place / "few", 300)
         mapped(steps, few, place / "warm", cache=place / "warm-cache", executor="ray")
         took: dict[str, list[float]] = {"kept": [], "found": []}
         for _ in range(given.rounds):
             with folder() as out:
-                for turn in took:
-                    mapped_ = lambda: mapped(steps, data, out / turn, cache=out / "cache", executor="ray")  # noqa: E731
-                    took[turn].append(timed(mapped_))
+                options = {"cache": out / "cache", "executor": "ray"}
+                for turn, times in took.items():
+                    times.append(timed(lambda to=out / turn: mapped(steps, data, to, **options)))
                 must_agree(out / "kept", out / "found")
         by = rates(took, 2 * count)
         yield Figure("cached: computed and kept (items x steps a second)", by["kept"], least=5000)
@@ -342,13 +343,14 @@ def cached(given: argparse.Namespace) -> Iterator[Figure]:
 
 def pixeltable(python: str, data: Path, rounds: int) -> list[float]:
     """Seconds of an insert with two computed columns, round by round, in an environment and a home of its own."""
-    home = _made(data.parent / "pixeltable")
+    home = data.parent / "pixeltable"
+    home.mkdir()
     (home / "udfs.py").write_text(UDFS)
     (home / "peer.py").write_text(PEER)
     command = [python, str(home / "peer.py"), str(data), str(rounds)]
     environment = os.environ | {"PIXELTABLE_HOME": str(home / "home"), "PYTHONPATH": str(home)}
     try:
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     finally:
         _end_server(home)
     told = [line for line in ran.stdout.splitlines() if line.startswith("TOOK ")]
@@ -371,7 +373,8 @@ def _end_server(home: Path) -> None:
 
 def photos_in(place: Path, count: int) -> Path:
     """Photographs of 640 x 480: cuts of those that scikit-image ships, drawn by a seed."""
-    target = _made(place / "photos")
+    target = place / "photos"
+    target.mkdir(parents=True)
     names = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "motorcycle_left.png", "rocket.jpg")
     shipped = importlib.metadata.distribution("scikit-image").locate_file("skimage/data")
     whole = [PIL.Image.open(Path(str(shipped)) / name).convert("RGB") for name in names]
@@ -379,7 +382,10 @@ def photos_in(place: Path, count: int) -> Path:
     for number in range(count):
         picture = whole[number % len(whole)]
         share = random.uniform(0.5, 1)
-        width, height = min(picture.width, picture.height * 4 / 3) * share, min(picture.height, picture.width * 3 / 4) * share
+        width, height = (
+            min(picture.width, picture.height * 4 / 3) * share,
+            min(picture.height, picture.width * 3 / 4) * share,
+        )
         left, top = random.uniform(0, picture.width - width), random.uniform(0, picture.height - height)
         cut = picture.resize((640, 480), PIL.Image.Resampling.BICUBIC, (left, top, left + width, top + height))
         cut.save(target / f"{number:05}.jpg", quality=88)
@@ -401,9 +407,11 @@ def photos(given: argparse.Namespace) -> Iterator[Figure]:
         *(Rotate, Thumbnail, Look),
     )
     with folder() as place:
-        data, few = photos_in(place, count), photos_in(_made(place / "few"), 30)
+        data, few = photos_in(place, count), photos_in(place / "few", 30)
         for executor in ("ray", "local"):
             mapped(steps, few, place / executor, cache=place / "cache", executor=executor)
+
+        seen: list[list[Any]] = []
 
         def hand() -> float:
             looked: list[Any] = []
@@ -411,32 +419,26 @@ def photos(given: argparse.Namespace) -> Iterator[Figure]:
             def loop() -> None:
                 for path in sorted(data.iterdir()):
                     with PIL.Image.open(path) as picture:
-                        looked.append(_look(_small(_turned(picture))))
+                        looked.append({"look": _look(_small(_turned(picture)))})
 
             took = timed(loop)
-            _agree_by_content(looked, seen)
+            seen.append(looked)
             return took
-
-        seen: list[Any] = []
 
         def ours(executor: str) -> float:
             with folder() as out:
                 took = timed(lambda: mapped(steps, data, out / "run", cache=out / "cache", executor=executor))
-                seen[:] = [outputs["look"] for outputs in results(out / "run").values()]
+                seen.append(list(results(out / "run").values()))
                 return took
 
         calls = {"ray": lambda: ours("ray"), "local": lambda: ours("local"), "hand": hand}
         took = in_turns(given.rounds, **calls)
+    must_be_one(seen)
     by = rates(took, count)
     yield Figure("photos: plain Pillow loop that keeps nothing (items a second)", by["hand"])
     for executor in ("ray", "local"):
         yield Figure(f"photos: ours on {executor}, computed and kept (items a second)", by[executor])
         yield Figure(f"photos: ours on {executor} / plain loop", ratio(took[executor], took["hand"]), least=0.8)
-
-
-def _agree_by_content(first: list[Any], second: list[Any]) -> None:
-    if first and second and sorted(map(str, first)) != sorted(map(str, second)):
-        raise SystemExit("the plain loop sees something else")
 
 
 # A bottleneck ----------------------------------------------------------------
@@ -457,7 +459,7 @@ def bottleneck(given: argparse.Namespace) -> Iterator[Figure]:
         *(Mark, Nap),
     )
     with folder() as place:
-        data, few = rows_in(place, count), rows_in(_made(place / "few"), 300)
+        data, few = rows_in(place, count), rows_in(place / "few", 300)
         for executor in ("ray", "local"):
             mapped(steps, few, place / executor, cache=False, executor=executor)
         fills: dict[str, list[float]] = {"ray": [], "local": []}
@@ -470,7 +472,7 @@ def bottleneck(given: argparse.Namespace) -> Iterator[Figure]:
                 took = time.perf_counter() - start
                 batches = sum(1 / outputs["together"] for outputs in results(out / "run").values())
                 fills[executor].append(count / batches)
-                told[executor].append(run.summary().as_data()["steps"]["nap"]["batch"])
+                told[executor].append(run.stages.of["nap"].fill)
                 return took
 
         def solo() -> float:
@@ -483,7 +485,7 @@ def bottleneck(given: argparse.Namespace) -> Iterator[Figure]:
         yield Figure(f"bottleneck: share of that on {executor}", ratio(took[executor], took["solo"]), least=0.9)
         fill, said = statistics.median(fills[executor]), statistics.median(told[executor])
         yield Figure(f"bottleneck: fill of its batches on {executor}", fill / _TOGETHER, least=0.8)
-        yield Figure(f"bottleneck: the same, as the run tells it", said / _TOGETHER, least=0.8)
+        yield Figure("bottleneck: the same, as the run tells it", said / _TOGETHER, least=0.8)
 
 
 # Models ----------------------------------------------------------------------
@@ -491,7 +493,8 @@ def bottleneck(given: argparse.Namespace) -> Iterator[Figure]:
 
 def clips_in(place: Path, count: int) -> Path:
     """Cuts of two to eight seconds from the speech that moonshine-voice ships, drawn by a seed."""
-    target = _made(place / "clips")
+    target = place / "clips"
+    target.mkdir(parents=True)
     shipped = {file.name: file.locate() for file in importlib.metadata.files("moonshine-voice") or []}
     whole = [Audio.open(str(shipped[name])) for name in ("two_cities.wav", "beckett.wav", "endgame_nagg_nell.wav")]
     lengths = np.array([audio.samples.shape[-1] / audio.rate for audio in whole])
@@ -559,30 +562,30 @@ def ready(kind: type[Node], **config: Any) -> Any:
 
 def models(given: argparse.Namespace) -> Iterator[Figure]:
     """Real models, one worker each, beside a loop over the same classes with the same threads."""
-    for what, count, files_in, of in (("speech", _CLIPS, clips_in, hearing), ("photos", _SEEN, photos_in, seeing)):
-        count = min(count, given.items)
+    for what, most, files_in, of in (("speech", _CLIPS, clips_in, hearing), ("photos", _SEEN, photos_in, seeing)):
+        count = min(most, given.items)
         steps, make = of()
         with folder() as place:
-            data, few = files_in(place, count), files_in(_made(place / "few"), 4)
+            data, few = files_in(place, count), files_in(place / "few", 4)
             mapped(steps, few, place / "warm", cache=False, executor="ray")
-            work = make()
+            work, seen = make(), list[list[Any]]()
 
             def ours() -> float:
                 with folder() as out:
                     took = timed(lambda: mapped(steps, data, out / "run", cache=out / "cache", executor="ray"))
-                    made[:] = [outputs for outputs in results(out / "run").values()]
+                    seen.append(list(results(out / "run").values()))
                     return took
 
             def hand() -> float:
                 with folder() as out:
                     done = ((path.name, work(path), 0.0) for path in sorted(data.iterdir()))
                     took = timed(lambda: written(done, out / "run"))
-                    _agree_by_content(made, [outputs for outputs in results(out / "run").values()])
+                    seen.append(list(results(out / "run").values()))
                     return took
 
-            made: list[Any] = []
             took = in_turns(given.rounds, hand=hand, ours=ours)
         close_all()
+        must_be_one(seen)
         by = rates(took, count)
         yield Figure(f"models: {what}, ours on ray, kept (items a second)", by["ours"])
         yield Figure(f"models: {what}, by hand (items a second)", by["hand"])
@@ -593,25 +596,29 @@ def models(given: argparse.Namespace) -> Iterator[Figure]:
 
 
 def memory(given: argparse.Namespace) -> Iterator[Figure]:
-    """What the driver holds after 1,000 rows, and at the end; what Ray put on disk."""
+    """What the driver holds after 1,000 rows, and at most from then on; whether Ray put anything on disk."""
     count, steps = min(_MANY, given.items), marked()
-    for name, kept in (("no cache", False), ("computed and kept", True)):
+    every = max(1, min(1000, count // 5))
+    for name, kept in (("computed and kept", True), ("no cache", False)):  # the larger first: what it leaves is reused
         with folder() as place:
-            data, held = rows_in(place, count), []
+            data, held = rows_in(place, count), list[float]()
             options = {"cache": place / "cache" if kept else False, "executor": "ray"}
             for number, result in enumerate(steps.map(data, resume=place / "run", options=options), 1):
-                assert result.status == "done", result.error
-                if number in (min(1000, count // 2), count):
+                if result.status != "done":
+                    raise SystemExit(f"item {result.id} failed: {result.error}")
+                if number % every == 0:
                     held.append(psutil.Process().memory_info().rss / 2**20)
-        yield Figure(f"memory: driver after 1,000 rows, {name} (MiB)", held[0])
-        yield Figure(f"memory: driver grows until {count:,} by (MiB)", held[1] - held[0], most=50)
-    yield Figure("memory: spilled by Ray (MiB)", _spilled(), most=0)
+        yield Figure(f"memory: driver after {every:,} rows, {name} (MiB)", held[0])
+        yield Figure(f"memory: driver grows until {count:,}, {name} (MiB)", max(held) - held[0], most=50)
+    yield Figure("memory: times that Ray spilled", _spills(), most=0)
 
 
-def _spilled() -> float:
-    from ray._private.internal_api import node_stats
+def _spills() -> int:
+    """How often Ray's log tells of values put on disk; it always tells of the first."""
+    from ray._private.worker import global_worker
 
-    return float(node_stats().store_stats.spilled_bytes_total) / 2**20
+    logs = Path(global_worker.node.get_session_dir_path()) / "logs"
+    return sum((logs / f"raylet.{end}").read_text(errors="replace").count("Spilled ") for end in ("out", "err"))
 
 
 SECTIONS = {each.__name__: each for each in (memory, rows, cached, photos, bottleneck, models)}
@@ -638,7 +645,9 @@ def main() -> None:
                     print(figure, flush=True)
             close_all()
     if given.json:
-        told = {each.name: {key: value for key, value in each._asdict().items() if value is not None} for each in figures}
+        told = {
+            each.name: {key: value for key, value in each._asdict().items() if value is not None} for each in figures
+        }
         print(json.dumps({"cpus": os.cpu_count(), "load": load, "figures": told}, ensure_ascii=False))
 
 
