@@ -69,7 +69,7 @@ class Image(Media):
         if self._source is not None:
             return self._source
         target = io.BytesIO()
-        self.pil.save(target, "PNG", compress_level=1)
+        self.pil.save(target, "TIFF")  # as it is: to compress it would take longer than most steps (decisions/0016)
         return target.getvalue()
 
     def save(self, path: str | Path) -> Path:
@@ -80,7 +80,7 @@ class Image(Media):
             return path
         flat = self.pil.convert("RGB") if path.suffix.lower() in (".jpg", ".jpeg") else self.pil
         try:
-            flat.save(path)
+            flat.save(path, compress_level=1)  # of PNG; other formats do not know it
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"cannot write a picture as '{path.name}': {error}") from None
         return path

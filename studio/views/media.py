@@ -25,6 +25,7 @@ _SMALL = 200_000  # bytes of a picture that is shown as it came
 _TINY = 64  # pixels; smaller ones are enlarged, with their pixels kept apart
 _MOST_FILE = 1 << 20  # bytes of a file that the page offers
 _BINS = 160  # of a waveform
+_EXACT = 256  # pixels a side; pictures up to here lose nothing: they may be masks
 _PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 _SOUNDS = {b"fLaC": ("audio/flac", ".flac"), b"OggS": ("audio/ogg", ".ogg"), b"ID3": ("audio/mpeg", ".mp3")}
 
@@ -111,6 +112,9 @@ def preview(image: Image, shelf: Shelf, most: int) -> tuple[str, tuple[int, int]
     picture = _in_eight_bits(image)
     picture.thumbnail((most, most))
     target = io.BytesIO()
+    if max(picture.size) <= _EXACT:
+        picture.save(target, "PNG")
+        return shelf.place(target.getvalue(), "image/png", ".png"), picture.size
     picture.save(target, "WEBP", quality=88)
     return shelf.place(target.getvalue(), "image/webp", ".webp"), picture.size
 
