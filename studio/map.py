@@ -108,9 +108,10 @@ class Map:
         if item.supply is None:
             self._tell(number, ItemFinished(item, {}, {"": item.error}))
             return
-        journey = self._engine.passage(item.supply, _unheard, _Journey)
+        skipped: list[Event] = []  # before anything ran
+        journey = self._engine.passage(item.supply, skipped.append, _Journey)
         assert isinstance(journey, _Journey)
-        journey.begin(item, number, self._stages, self._over)
+        journey.begin(item, number, self._stages, self._over, skipped)
 
     def _finish(self, journey: _Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()
@@ -136,17 +137,15 @@ class Map:
             self._news.append(following)
 
 
-def _unheard(_: Event) -> None:
-    """Nobody listens yet."""
-
-
 class _Journey(Passage):
     """The passage of an item, with what is to be told of it when it is over."""
 
     item: Item
     number: int
 
-    def begin(self, item: Item, number: int, stages: Stages, over: deque[_Journey]) -> None:
+    def begin(
+        self, item: Item, number: int, stages: Stages, over: deque[_Journey], skipped: Iterable[Event]
+    ) -> None:
         self.item, self.number = item, number
         self.failures: dict[str, str] = {}
         self.seconds = 0.0
@@ -154,6 +153,8 @@ class _Journey(Passage):
         self._stages, self._over = stages, over
         self._ended = False
         self.tell = self._hear
+        for event in skipped:
+            self._hear(event)
         self.advance()
 
     def advance(self) -> None:
