@@ -143,9 +143,7 @@ class _Journey(Passage):
     item: Item
     number: int
 
-    def begin(
-        self, item: Item, number: int, stages: Stages, over: deque[_Journey], skipped: Iterable[Event]
-    ) -> None:
+    def begin(self, item: Item, number: int, stages: Stages, over: deque[_Journey], skipped: Iterable[Event]) -> None:
         self.item, self.number = item, number
         self.failures: dict[str, str] = {}
         self.seconds = 0.0

@@ -198,7 +198,10 @@ def test_what_failed_is_tried_again_when_asked(sitting, tmp_path):
     assert sitting(given)[1] == []
     (tmp_path / "here").touch()
     assert sitting(given)[1] == []
-    assert sitting(given, options={"retry_failed": True}) == ([("a", "A!"), ("if", "IF!"), ("bad", None)], ["bad", "if"])
+    assert sitting(given, options={"retry_failed": True}) == (
+        [("a", "A!"), ("if", "IF!"), ("bad", None)],
+        ["bad", "if"],
+    )
 
 
 def test_a_row_that_did_not_fit_fits_now(folder, studio_map):
