@@ -262,6 +262,8 @@ class Flow:
     def _made(self, source: Source) -> Artifact:
         if source.name in self.made:
             return self.made[source.name][source.port]
+        if source.name in self.lost:
+            return ABSENT  # who reads it all the same takes something else instead
         if self._promised is None:
             raise KeyError(source.name)
         return self._promised(source)

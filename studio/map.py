@@ -114,9 +114,10 @@ class Map:
         if item.supply is None:
             self._tell(number, ItemFinished(item, {}, {"": item.error}))
             return
-        journey = self._engine.passage(item.supply, _unheard, _Journey)
+        skipped: list[Event] = []  # before anything ran
+        journey = self._engine.passage(item.supply, skipped.append, _Journey)
         assert isinstance(journey, _Journey)
-        journey.begin(item, number, self._stages, self._over, self._load)
+        journey.begin(item, number, self._stages, self._over, self._load, skipped)
 
     def _finish(self, journey: _Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()
@@ -142,10 +143,6 @@ class Map:
             self._news.append(following)
 
 
-def _unheard(_: Event) -> None:
-    """Nobody listens yet."""
-
-
 @dataclass
 class _Load:
     """What all items that are on their way hold in memory, in bytes."""
@@ -159,7 +156,15 @@ class _Journey(Passage):
     item: Item
     number: int
 
-    def begin(self, item: Item, number: int, stages: Stages, over: deque[_Journey], load: _Load) -> None:
+    def begin(
+        self,
+        item: Item,
+        number: int,
+        stages: Stages,
+        over: deque[_Journey],
+        load: _Load,
+        skipped: Iterable[Event],
+    ) -> None:
         self.item, self.number = item, number
         self._load, self._held = load, 0
         self.failures: dict[str, str] = {}
@@ -168,6 +173,8 @@ class _Journey(Passage):
         self._stages, self._over = stages, over
         self._ended = False
         self.tell = self._hear
+        for event in skipped:
+            self._hear(event)
         self.advance()
 
     def advance(self) -> None:

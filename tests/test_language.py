@@ -18,8 +18,8 @@ INPUTS = {"p": "ab", "q": "", "o": None}
 class Reference:
     """Runs a graph the slow and plain way: one step after the other, when something asks for it."""
 
-    def __init__(self, nodes, tally=()) -> None:
-        self.nodes, self.runs = nodes, Counter(tally)
+    def __init__(self, nodes, inputs) -> None:
+        self.nodes, self.inputs, self.runs = nodes, inputs, Counter()
         self.ends, self.skipped, self.failed, self.replaced = {}, set(), set(), set()
 
     def wire(self, wire):
@@ -30,7 +30,7 @@ class Reference:
         if isinstance(wire, list):
             found = [self.wire(each) for each in wire]
             return LOST if LOST in found else None if None in found else found
-        return INPUTS[wire] if wire in INPUTS else self.step(wire)
+        return self.inputs[wire] if wire in self.inputs else self.step(wire)
 
     def step(self, id):
         if id not in self.ends:
@@ -143,7 +143,7 @@ _numbers = count()
 
 def check(case, executor, folder):
     nodes, wanted = case
-    reference = Reference(nodes)
+    reference = Reference(nodes, INPUTS)
     expected = {f"o{n}": reference.wire(wire) for n, wire in enumerate(wanted)}
     written = {id: {key: value for key, value in node.items() if key != "test"} for id, node in nodes.items()}
     for cache in (False, folder / "cache", folder / "cache"):

@@ -1,5 +1,7 @@
 """Conditions, what is absent, merging, and what stands in for a failure."""
 
+from itertools import islice
+
 import studio
 from tests import fakes
 from tests.door import load, outputs, ran, run_log
@@ -122,3 +124,11 @@ def test_why_tells_what_is_skipped():
         "either": "cached",
         "quiet": "skipped: its condition does not hold: not loud",
     }
+
+
+def test_what_failed_is_passed_over_where_the_first_of_several_is_taken():
+    for cache in (None, False):
+        graph = "inputs: {t: text}\nnodes: {none: {use: Upper, in: {text: t}, when: t == 'b'}, bad: {use: Boom, in: {text: t}}, u: {use: Upper, in: {text: {first_of: [none, bad, t]}}}}\noutputs: {x: u}"
+        run = load(graph).stream(options={"executor": "local", "cache": cache}, t="a")
+        *_, last = islice(run, 50)  # it once went on for ever
+        assert last.outputs["x"].inline == b'"A"'
