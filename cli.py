@@ -172,7 +172,11 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
     with loaded.ledger(folder) as ledger:
         run = loaded.start_map(data, common, options, ledger)
         try:
-            with Board(run, run.total, quiet=given["quiet"]) as board, contextlib.closing(run.events()) as events:
+            with (
+                loaded.reported(run, ledger, ["studio", *sys.argv[1:]]),
+                Board(run, run.total, quiet=given["quiet"]) as board,
+                contextlib.closing(run.events()) as events,
+            ):
                 for event in events:
                     board.hear(event)
                     if most is not None and run.failed > most:

@@ -69,7 +69,7 @@ class Board:
         """Where it stands, in a line."""
         run, over = self._run, self._over
         shown = f"{over:,} of {self._total:,}" if self._total is not None else f"{over:,}"
-        parts = [f"{shown} items"]
+        parts = [run.phase] if run.phase else [f"{shown} items"]
         parts += [f"{run.failed:,} failed"] if run.failed else []
         parts += [f"{sum(run.kept.values()):,} were done before"] if any(run.kept.values()) else []
         rate = self._rate()

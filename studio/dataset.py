@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, Literal
 from studio.cache import Cache
 from studio.digest import FileDigests
 from studio.errors import UsageError, did_you_mean
-from studio.events import Event
+from studio.events import Event, Warned
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.inputs import Supply
@@ -27,17 +28,24 @@ from studio.items import Item, Items
 from studio.ledger import Failures, Ledger, Line, Totals
 from studio.map import ItemFinished, Map
 from studio.plan import GraphInput, Plan
-from studio.recipe import identity_of
+from studio.recipe import identity_of, recipe_of
 from studio.result import Result
 from studio.rows import Media, Rows
 from studio.run import Run
+from studio.spread import Spread
+from studio.stages import Stages
 from studio.store import Artifact, write_atomically
 from studio.values import KINDS
+from studio.worker import Recipe
 
-__all__ = ["Choices", "DatasetRun", "ItemResult", "media_of"]
+__all__ = ["Choices", "DatasetRun", "Example", "ItemResult", "media_of", "told"]
 
 _AT_ONCE = 100  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
+_AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
+_FEW = 12  # items of a status, at least, of which it is remembered what they were given
+
+_Status = Literal["done", "failed"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,11 @@ class Choices:
     retry_failed: bool = False
     refresh: frozenset[str] = frozenset()  # steps to run again
     outputs: frozenset[str] = frozenset()  # those wanted; empty for all
+
+    def __post_init__(self) -> None:
+        for name, count in (("window", self.window), ("limit", self.limit)):
+            if count is not None and count < 1:
+                raise UsageError(f"{name} is {count}, but at least one item must be on its way: give 1 or more")
 
 
 class ItemResult(Result):
@@ -130,8 +143,10 @@ class Summary:
         lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
         lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
         failures = self.totals.failures if self.totals else ()
-        lines += [f"  {each.count:,} × {each.kind}: {_told(each)}" for each in failures]
-        return "\n".join([*lines, f"results: {self.folder / 'results.jsonl'}"] if self.folder else lines)
+        lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]
+        if self.folder:
+            lines += [f"results: {self.folder / 'results.jsonl'}", f"report: {self.folder / 'report.html'}"]
+        return "\n".join(lines)
 
 
 def _short(value: Any) -> str:
@@ -139,10 +154,31 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 200 else f"{shown[:200]} …"
 
 
-def _told(failures: Failures) -> str:
+def told(failures: Failures) -> str:
     """The first failure of a kind, without what the kind says already."""
     error = str(failures.rows[0]["error"]).partition("\n")[0] if failures.rows else ""
     return (error.partition(" failed: ")[2] or error).removeprefix(f"{failures.kind.partition(' ')[0]}: ")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item that is over: its row as it stands in the results, and what it was given, where that is known."""
+
+    row: Mapping[str, Any]
+    given: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An item that this pass came by."""
+
+    id: str
+    position: int
+    given: Mapping[str, object]
+
+    @staticmethod
+    def of(item: Item) -> _Seen:
+        return _Seen(item.id, item.position, item.supply.own if item.supply else {})
 
 
 class DatasetRun:
@@ -165,24 +201,19 @@ class DatasetRun:
         course, self._over_all = Course(plan, wanted, "item"), Course(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
         feeds = _feeds(course, rows, common, choices.columns)
+        _must_tell_apart(rows, choices.id)
         _check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
         supply = Supply(plan, course.edges, common, cache, feeds, files)
         identity = identity_of(plan, course.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
-        self._items = Items(rows, course, supply, feeds, id_column=choices.id, identity=identity)
-        self._choices, self._ledger, self.cache = choices, ledger, cache
-        self._map = Map(
-            course,
-            self._to_do(),
-            cache=cache,
-            executor=executor,
-            inline=inline,
-            refresh=choices.refresh,
-            window=choices.window,
-            ordered=choices.ordered,
-        )
-        self.stages = self._map.stages
+        self._course, self._choices, self._ledger, self.cache = course, choices, ledger, cache
+        self._new_items = partial(Items, rows, course, supply, feeds, id_column=choices.id, identity=identity)
+        self._files = files
+        self.stages = Stages(course.steps.values())
+        self.phase = ""  # which models it is at, where they are taken one after the other
+        self._map: Map | None = None  # the one that is going on
+        self._cancelled = False
         self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
@@ -190,13 +221,40 @@ class DatasetRun:
         self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
-        self._began = self._written = time.monotonic()
+        self._seen: dict[str, Spread[_Seen]] = {"done": Spread(_FEW), "failed": Spread(_FEW)}
+        self._began = self._written = self._noted = time.monotonic()
+        self._ended: float | None = None
+        self.complete = False  # whether it came to the end of the data, or of the items that were wanted
 
     @property
     def total(self) -> int | None:
         """About how many items there are, if that can be told."""
         count, limit = self._rows.count(), self._choices.limit
         return limit if count is None else min(count, limit or count)
+
+    @property
+    def seconds(self) -> float:
+        """How long this sitting has lasted, until it ended."""
+        return (time.monotonic() if self._ended is None else self._ended) - self._began
+
+    def figures(self) -> dict[str, Any]:
+        """The sitting in figures, as plain data to keep."""
+        counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
+        return {**counts, "steps": self.stages.figures()}
+
+    def examples(self, status: _Status, most: int) -> list[Example]:
+        """Some items that ended in this way, evenly from all over the data.
+
+        Of those that this pass came by it is known what they were given; those of earlier ones fill up.
+        """
+        if self._ledger is None:
+            return []
+        seen = sorted(self._seen[status].kept, key=lambda each: each.position)
+        seen = [seen[index * len(seen) // min(most, len(seen))] for index in range(min(most, len(seen)))]
+        rows = [(self._ledger.row(each.id), each.given) for each in seen]
+        found = {row["id"]: Example(row, given) for row, given in rows if row is not None}
+        more = self._ledger.sample(status, most) if len(found) < most else []
+        return list(({row["id"]: Example(row, {}) for row in more} | found).values())[-most:]
 
     def summary(self) -> Summary:
         """How it stands."""
@@ -207,7 +265,7 @@ class DatasetRun:
             self.done,
             self.failed,
             dict(self.kept),
-            time.monotonic() - self._began,
+            self.seconds,
             {id: stage.as_data() for id, stage in self.stages.of.items()},
             self._outputs,
             dict(self.result.failures),
@@ -216,17 +274,28 @@ class DatasetRun:
 
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
-        complete = False
         try:
-            for event in self._map.events():
+            yield from self._sitting()
+        finally:
+            self._ended = time.monotonic()
+            self._note()
+
+    def _sitting(self) -> Iterator[Event]:
+        *before, _ = parts = self._parts()
+        for number, part in enumerate(before):
+            yield from self._ahead(part, number, len(parts))
+        self.phase = ""
+        try:
+            counted = self.stages.of_these(self.stages.of.keys() - {id for part in before for id in part})
+            for event in self._events_of(self._course, self._to_do(), counted):
                 if isinstance(event, ItemFinished):
                     self._end(event)
                 yield event
-            complete = self._choices.limit is None
+            self.complete = True
         finally:
             self._write()
         if self._ledger is not None:
-            self._ledger.settle(complete)
+            self._ledger.settle(complete=self._choices.limit is None)
         if self._over_all.steps:
             yield from self._over_all_rows()
 
@@ -244,26 +313,89 @@ class DatasetRun:
             yield event
         self._outputs = {name: _as_data(self.result, name, "dataset", name, self._ledger) for name in self.result}
         if self._ledger is not None:
-            told = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
-            text = json.dumps(told, ensure_ascii=False, indent=1).encode()
+            whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
+            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
             write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
+
+    def _events_of(self, course: Course, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
+        choices = self._choices
+        self._map = Map(
+            course,
+            items,
+            stages,
+            cache=self.cache,
+            refresh=choices.refresh,
+            window=choices.window,
+            ordered=choices.ordered,
+            **self._executors,
+        )
+        if self._cancelled:
+            self._map.cancel()
+        return self._map.events()
+
+    def _ahead(self, part: list[str], number: int, count: int) -> Iterator[Event]:
+        """Takes all items through the steps up to these, whose outputs the cache then knows."""
+        models = [id for id in part if not self._course.steps[id].definition.node.inline]
+        self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
+        yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
+        upto = list(self.stages.of)[: list(self.stages.of).index(part[-1]) + 1]
+        course = Course(self._plan, self._choices.outputs or self._plan.outputs, "item", upto)
+        for event in self._events_of(course, self._not_over(), self.stages.of_these(part)):
+            if not isinstance(event, ItemFinished):
+                yield event
+
+    def _parts(self) -> list[list[str]]:
+        """The steps in parts whose models fit together, where taking the parts in turn loads fewer of them.
+
+        Otherwise models make room for each other every so many items, as many as are on their way at a time.
+        Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
+        """
+        ids, total = list(self._course.steps), self.total
+        if self.cache is None or self._rows.count() is None or (total or 0) <= self._choices.window:
+            return [ids]
+        parts: list[list[str]] = [[]]
+        recipes: list[Recipe] = []
+        for id in ids:
+            step = self._course.steps[id]
+            if not step.definition.node.inline and step.cache != "never":
+                executor = self._executors["executor"]()
+                recipes.append(recipe_of(step, step.config(), executor.machine, self._files))
+                if not executor.fit_together(recipes) and parts[-1]:
+                    parts.append([])
+                    recipes = recipes[-1:]
+            parts[-1].append(id)
+        return parts
 
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
-        self._map.cancel()
+        self._cancelled = True
+        if self._map is not None:
+            self._map.cancel()
+
+    def _not_over(self) -> Iterator[Item]:
+        """The items that are not over, before the last part of the steps."""
+        for item in islice(self._new_items(), self._choices.limit):
+            if item.supply is not None and not self._is_over(item):
+                yield item
+
+    def _is_over(self, item: Item) -> str:
+        """How an item ended that stays as it is; nothing if it is to be done."""
+        entry = self._ledger.known(item.id) if self._ledger else None
+        if entry is None or not item.digest or entry.digest != item.digest:
+            return ""
+        return "" if entry.status == "failed" and self._choices.retry_failed else entry.status
 
     def _to_do(self) -> Iterator[Item]:
         """The items that are not over."""
-        for item in islice(self._items, self._choices.limit):
-            entry = self._ledger.known(item.id) if self._ledger else None
-            again = entry is None or not item.digest or entry.digest != item.digest
-            if again or (entry is not None and entry.status == "failed" and self._choices.retry_failed):
-                yield item
-            elif entry is not None:
-                self.kept[entry.status] += 1
+        for item in islice(self._new_items(), self._choices.limit):
+            if over := self._is_over(item):
+                self.kept[over] += 1
                 self._met.append((item.id, item.position))
-                if self._over_all.rows and entry.status == "done":
+                self._seen[over].add(partial(_Seen.of, item))
+                if self._over_all.rows and over == "done":
                     yield replace(item, over=True)
+            else:
+                yield item
 
     def _end(self, finished: ItemFinished) -> None:
         if finished.gathered and not finished.failures:
@@ -276,6 +408,7 @@ class DatasetRun:
             self.done += 1
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
+            self._seen[self._lines[-1].status].add(partial(_Seen.of, finished.item))
         if len(self._lines) >= _AT_ONCE or time.monotonic() - self._written > _SOON:
             self._write()
 
@@ -283,7 +416,7 @@ class DatasetRun:
         """An item as a line of the results; its media lie beside them."""
         item, result = finished.item, ItemResult(finished, self.cache)
         outputs = {name: _as_data(result, name, name, item.id, ledger) for name in result}
-        status: Literal["done", "failed"] = "failed" if result.failures else "done"
+        status: _Status = "failed" if result.failures else "done"
         row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
         row["error"] = result.error or None
         return Line(item.id, item.digest, item.position, status, row, result.seconds, result.kind)
@@ -297,6 +430,13 @@ class DatasetRun:
             if met:
                 self._ledger.met(met)
         self._written = time.monotonic()
+        if self._written - self._noted > _AT_TIMES:
+            self._note()
+
+    def _note(self) -> None:
+        if self._ledger is not None:
+            self._ledger.note(self.figures())
+        self._noted = time.monotonic()
 
 
 def _as_data(result: Result, name: str, folder: str, stem: str, ledger: Ledger | None) -> Any:
@@ -363,6 +503,13 @@ def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], row
             hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
             way = f"Give --input {name}=COLUMN, or {name}=VALUE for all items"
             raise UsageError(f"'{rows.name}' has no column '{column}' for the input '{name}'. {hint} {way}")
+
+
+def _must_tell_apart(rows: Rows, column: str) -> None:
+    """Where the columns are known, that of the ids must be one."""
+    if column and rows.columns and column not in rows.columns:
+        hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
+        raise UsageError(f"'{rows.name}' has no column '{column}' to tell items apart by. {hint}")
 
 
 def _fed_by_file(free: Mapping[str, GraphInput], rows: Rows, columns: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import queue
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -19,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from studio.cache import Basis, Cache, Record
+from studio.cache import Basis, Cache
 from studio.digest import FileDigests, Uncacheable
 from studio.errors import Cancelled, InputError, ModelUnavailable
 from studio.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
@@ -29,6 +28,7 @@ from studio.inputs import Supply
 from studio.passage import Attempt, Passage
 from studio.plan import Step
 from studio.recipe import recipe_of
+from studio.recorder import Recorder
 from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
 __all__ = ["Engine"]
@@ -70,6 +70,8 @@ class Engine:
         self._messages: queue.SimpleQueue[tuple[str, Attempt | None, Any]] = queue.SimpleQueue()
         self._admitted: set[str] = set()  # steps whose workers are known to fit
         self._keeping = cache is not None
+        self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
+        self._fresh: set[str] = set()  # steps whose last look-up found nothing
         self._damaged = 0
 
     def passage(self, supply: Supply, tell: Callable[[Event], None], form: type[Passage] = Passage) -> Passage:
@@ -100,8 +102,17 @@ class Engine:
         """Stops what still runs, and gives back every lease; what is done is put on record."""
         while self._unrecorded:
             self._record(*self._unrecorded.popleft())
+        if self._recorder is not None:
+            self._recorder.close()
         for attempt in (*self._flying, *self._leaving, *self.due, *self._awaited):
             self._drop(attempt)
+
+    def settle(self) -> None:
+        """Waits until all that was computed is on record."""
+        if self._recorder is not None:
+            self._recorder.close()
+        while not self._messages.empty():
+            self._take(*self._messages.get())
 
     def forget(self, passage: Passage) -> None:
         """Stops what is on its way for one item."""
@@ -122,7 +133,7 @@ class Engine:
             self._leaving.append(attempt)
         elif attempt.key in self._twins:
             self._twins[attempt.key].append(attempt)
-        elif not self._known(attempt):
+        elif attempt.step.id in self._fresh or not self._known(attempt):  # a claim looks it up, too
             self._claim(attempt)
 
     def _claim(self, attempt: Attempt) -> None:
@@ -161,6 +172,7 @@ class Engine:
             return False
         record = self.cache.lookup(attempt.key, attempt.step.definition.name)
         self._tell_damage()
+        (self._fresh.add if record is None else self._fresh.discard)(attempt.step.id)
         if record is None or record.outputs.keys() != attempt.step.outputs.keys():
             return False
         self.cache.touch(record)
@@ -235,7 +247,7 @@ class Engine:
         attempt.tries += 1
         work = Work(attempt.inputs, self.cache.store if self.cache else None, self._keeping)
         if not attempt.remakes and not attempt.owner.is_ahead(attempt):
-            self._hear(attempt, StepWaiting(step.id, element=attempt.element))
+            attempt.owner.waits(attempt)
         return Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
 
     def _admit(self, attempt: Attempt) -> None:
@@ -308,7 +320,8 @@ class Engine:
 
     def _take(self, what: str, attempt: Attempt | None, detail: Any) -> None:
         if attempt is None:
-            raise Cancelled("the run was cancelled")
+            self._told(what, detail)
+            return
         if what == "ended":
             self._flying.discard(attempt)
         if not attempt.owner.goes_on(attempt):
@@ -320,6 +333,12 @@ class Engine:
             attempt.early.append((what, detail))
         else:
             self._heard(what, attempt, detail)
+
+    def _told(self, what: str, detail: str) -> None:
+        """Hears what concerns no attempt."""
+        if what == "cancel":
+            raise Cancelled("the run was cancelled")
+        self._stop_keeping(detail)
 
     def _catch_up(self, attempt: Attempt) -> None:
         """One that was sent ahead has its inputs now: what was heard of it meanwhile counts."""
@@ -394,20 +413,9 @@ class Engine:
         attempt.owner.advance()
 
     def _record(self, attempt: Attempt, done: Done) -> None:
-        """Puts a result on record: what follows it has been sent on its way before.
-
-        Nobody else computes this key meanwhile: the lease is given back only now. Where leases do not
-        hold, the record that was there first stays, and both are right.
-        """
-        if self.cache and self._keeping and attempt.key and attempt.basis and not done.unkept:
-            at_rest = {name: artifact.at_rest() for name, artifact in done.outputs.items()}
-            parts = attempt.basis.with_inputs(attempt.inputs)
-            record = Record(attempt.key, parts, at_rest, done.seconds, time.time())
-            try:
-                self.cache.save(record, replace=self._refreshes(attempt.step))
-            except OSError as error:
-                self._stop_keeping(str(error))
-        self._give(attempt)
+        """Puts a result on record: what follows it has been sent on its way before."""
+        if self._recorder is not None:
+            self._recorder.keep(attempt, done, self._refreshes(attempt.step))
 
     def _drop(self, attempt: Attempt) -> None:
         if attempt.future is not None and not attempt.future.done():
@@ -419,7 +427,15 @@ class Engine:
             self.cache.leases.give(attempt.key)
             attempt.leased = False
 
+    def _cannot_keep(self, why: str) -> None:
+        """Says so, from any thread."""
+        self._messages.put(("unkept", None, why))
+
     def _stop_keeping(self, why: str) -> None:
+        if self._recorder is not None:
+            self._recorder.stop()
+        if not self._keeping:
+            return
         self._keeping = False
         self.tell(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))
 

@@ -7,7 +7,7 @@ lost: it failed, or needs something that did. What an end means for others is wo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from studio.executors.live import fetched
@@ -25,8 +25,13 @@ _THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
 class Course:
     """What of a plan some outputs need, worked out once, however many items take it."""
 
-    def __init__(self, plan: Plan, wanted: Iterable[str], scope: Scope | None = None) -> None:
-        """With a scope, that part of it which runs for each item, or that which runs once over all of them."""
+    def __init__(
+        self, plan: Plan, wanted: Iterable[str], scope: Scope | None = None, only: Collection[str] | None = None
+    ) -> None:
+        """With a scope, that part of it which runs for each item, or that which runs once over all of them.
+
+        only: no more than these steps, and no outputs.
+        """
         wanted = set(wanted)
         self.plan, self._scope = plan, scope
         needed = plan.needed(wanted) if plan.outputs else set(plan.steps)
@@ -36,9 +41,13 @@ class Course:
         self.ends = {
             name: edge
             for name, edge in plan.outputs.items()
-            if name in wanted and scope in (None, plan.scope_of([edge]))
+            if only is None and name in wanted and scope in (None, plan.scope_of([edge]))
         }
-        self.steps = {id: step for id, step in plan.steps.items() if id in possible and scope in (None, step.scope)}
+        self.steps = {
+            id: step
+            for id, step in plan.steps.items()
+            if id in possible and scope in (None, step.scope) and (only is None or id in only)
+        }
         self.first = needed & self.steps.keys()  # the others stand in for what fails
         self.waits_for = {id: plan.needs[id] & self.first for id in self.steps if id in self.first}
         self.followers: dict[str, list[str]] = {id: [] for id in self.steps}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from studio.inputs import Supply
 from studio.ledger import Ledger
 from studio.map import ItemFinished
 from studio.node import Node
-from studio.page import Page
+from studio.page import DatasetPage, Page
 from studio.page.reasons import Given
 from studio.plan import Plan
 from studio.registry import Registry
@@ -151,7 +152,8 @@ class Graph:
         """
         chosen = dict(options or {}) | ({"columns": columns} if columns else {})
         ledger = self.ledger(resume) if resume else None
-        return Mapped(self.start_map(self._rows(rows, inputs), inputs, chosen, ledger), ledger)
+        run = self.start_map(self._rows(rows, inputs), inputs, chosen, ledger)
+        return Mapped(self, run, ledger)
 
     def start_map(
         self,
@@ -165,9 +167,9 @@ class Graph:
         chosen = {"executor": "auto", "cache": None} | dict(options or {})
         self._must_know(chosen, {"executor", "cache", *fields})
         given = {name: value for name, value in chosen.items() if name in fields}
-        for what, known in (("refresh", self.plan.steps), ("outputs", self.plan.outputs)):
-            self._must_have(what.removesuffix("s"), given.get(what, ()), known)
-            given[what] = frozenset(given.get(what, ()))
+        for name, what, known in (("refresh", "step", self.plan.steps), ("outputs", "output", self.plan.outputs)):
+            self._must_have(what, given.get(name, ()), known)
+            given[name] = frozenset(given.get(name, ()))
         return DatasetRun(
             self.plan,
             self._rows(rows, common),
@@ -217,6 +219,20 @@ class Graph:
         text = Path(self.plan.file).read_text() if Path(self.plan.file).is_file() else ""
         return Ledger.open(Path(folder), {"graph": self.name, "text": text})
 
+    @contextlib.contextmanager
+    def reported(self, run: DatasetRun, ledger: Ledger, command: Sequence[str] = ()) -> Iterator[None]:
+        """Lets a run over a data set happen inside; however it ends, its page is written beside the results then.
+
+        command: the words that a person typed for it, if it was a command.
+        """
+        try:
+            yield
+        finally:
+            try:
+                DatasetPage(self.plan, run, ledger, command).save()
+            except Exception as error:  # a night's work is not to end in an error because of its report
+                warnings.warn(f"the report of '{ledger.folder}' could not be written: {error}", stacklevel=2)
+
     def _rows(self, rows: Any, common: Mapping[str, Any]) -> Rows:
         return open_rows(rows, media_of(self.plan, common))
 
@@ -265,13 +281,20 @@ def _to_the_end(run: Run, result: Result) -> Result:
 class Mapped:
     """The results of a graph over a data set, as they come. Leaving the loop stops what is on its way."""
 
-    def __init__(self, run: DatasetRun, ledger: Ledger | None) -> None:
+    def __init__(self, graph: Graph, run: DatasetRun, ledger: Ledger | None) -> None:
         self.run = run
-        self._ledger = ledger
+        self._graph, self._ledger = graph, ledger
+        self._begun = False
 
     def __iter__(self) -> Iterator[ItemResult]:
-        with self._ledger or contextlib.nullcontext():
-            for event in self.run.events():
+        if self._begun:
+            raise UsageError("these results were gone through already: keep them in a list, or call map again")
+        self._begun = True
+        with contextlib.ExitStack() as around:
+            if self._ledger is not None:
+                around.enter_context(self._ledger)
+                around.enter_context(self._graph.reported(self.run, self._ledger))
+            for event in around.enter_context(contextlib.closing(self.run.events())):
                 if isinstance(event, ItemFinished):
                     yield ItemResult(event, self.run.cache)
         if self.run.cache is not None:

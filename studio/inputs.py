@@ -6,8 +6,8 @@ checked and copied into the store. So a cached run decodes nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,21 +52,35 @@ class Supply:
         read = set(_ends(plan, edges))
         self._later = sorted(read & set(later))
         _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
-        self._given = {name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))}
+        self._given: dict[str, _Given | _Plain] = {
+            name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
+        }
         self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
         self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
 
     def of_item(self, values: Mapping[str, object]) -> Supply:
         """The supply of one item, with these values; it shares with others what is the same for all."""
         _check_names(self._plan, values, set(self._later))
-        supply = copy(self)
-        supply._given = self._given | {name: self._input(name, values.get(name)) for name in self._later}
+        supply = object.__new__(Supply)
+        supply.__dict__.update(self.__dict__)
+        supply._given = self._given | {name: self._own(name, values.get(name)) for name in self._later}
         return supply
+
+    def _own(self, name: str, value: object) -> _Given | _Plain:
+        type_ = self._plan.inputs[name].type
+        if value is None or type_.many or not KINDS[type_.kind].plain or isinstance(value, Path):
+            return self._input(name, value)
+        return _Plain(name, type_.kind, value)
 
     def digests(self) -> tuple[str, str]:
         """The digest of what one item was given of its own, and that of all; empty where content cannot be told."""
         own = _digest({name: self._given[name].artifact for name in self._later})
         return own, own and _digest({name: given.artifact for name, given in self._given.items()})
+
+    @property
+    def own(self) -> dict[str, object]:
+        """What one item was given of its own, by input, as it came."""
+        return {name: self._given[name].raw for name in self._later}
 
     @property
     def store(self) -> Store | None:
@@ -176,6 +190,22 @@ def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:
     return f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {known}".replace("  ", " ")
 
 
+class _Plain:
+    """A small value that an item gives: what most of a data set is made of."""
+
+    __slots__ = ("artifact", "raw")
+
+    def __init__(self, name: str, kind: str, value: object) -> None:
+        try:
+            self.raw = value
+            self.artifact, _ = pack(kind, value)
+        except ValueError as error:
+            raise InputError(f"input '{name}': {error}") from None
+
+    def admit(self) -> None:
+        """It is what it is."""
+
+
 class _Given:
     """One value handed to a graph or to a port."""
 
@@ -198,6 +228,11 @@ class _Given:
         self._artifacts = [self._checked(self._known, item) for item in self._raws]
         self._live = False
         self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
+
+    @property
+    def raw(self) -> object:
+        """The value as it came."""
+        return self._shape
 
     def _formed(self, shape: Any, type_: PortType, leaves: Iterator[Artifact]) -> Artifact:
         """The artifacts in lists as deep as those that were given."""
@@ -232,7 +267,9 @@ class _Given:
         except Damaged as error:
             raise InputError(f"{self._name}: {error}") from None
         except OSError as error:
-            raise InputError(f"{self._name}: '{error.filename}': {(error.strerror or 'unreadable').lower()}") from None
+            raise InputError(
+                f"{self._name}: '{str(error.filename)[:300]}': {(error.strerror or 'unreadable').lower()}"
+            ) from None
         except ValueError as error:
             raise InputError(f"{self._name}: {error}") from None
 
@@ -240,7 +277,7 @@ class _Given:
         return KINDS[self._kind].from_path and isinstance(raw, str | Path)
 
     def _path(self, raw: object) -> Path:
-        path = Path(str(raw)).expanduser()
+        path = Path(os.path.expanduser(str(raw)))  # noqa: PTH111 the home of nobody stays as it is written
         return path if self._folder is None else self._folder / path
 
     def _known(self, raw: object) -> Artifact:

@@ -5,7 +5,7 @@ An item is told apart by its id: a column, or else the digest of its content; ne
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class Items:
         """
         self._rows, self._course, self._supply = rows, course, supply
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
-        self._seen: Counter[str] = Counter()  # ids, those that occur more than once told apart
+        self._seen: dict[str, int] = {}  # ids, and how many items would be called so
         self._inputs = course.plan.inputs
 
     def __iter__(self) -> Iterator[Item]:
@@ -67,29 +67,31 @@ class Items:
 
     def _item(self, position: int, row: Row) -> Item:
         if row.error:
-            return self._unfit(row, position, row.error, [row.place, row.error])
-        values: dict[str, object] = {}
+            return self._unfit(row, position, row.error, [row.place])
         try:
             values = {name: self._value(row, name, column) for name, column in self._feeds.items()}
             supply = self._supply.of_item({name: value for name, value in values.items() if value is not None})
             own, whole = supply.digests()
         except InputError as error:
-            return self._unfit(row, position, str(error), _plain(values) or [row.place])
+            return self._unfit(row, position, str(error), _plain(row.values))
         digest = of_bytes(f"{self._identity}\n{whole}".encode()) if whole else ""
         return Item(self._id(row, own or of_data(_plain(values))), position, row.place, digest, supply)
 
     def _unfit(self, row: Row, position: int, error: str, content: list[Any]) -> Item:
-        own = of_data(content)
-        digest = of_data([self._identity, own])
-        return Item(self._id(row, own), position, row.place, digest, None, f"{row.place}: {error}")
+        told = f"{row.place}: {error}"
+        digest = of_data([self._identity, told])
+        return Item(self._id(row, of_data(content)), position, row.place, digest, None, told)
 
     def _id(self, row: Row, content: str) -> str:
         """The id of a row; of several that are called the same, the later ones get a number."""
         column = self._id_column or (_ID if _ID in row.values else "")
         given = row.values.get(column) if column else None
-        id = content[:16] if given is None or given == "" else str(given)[:_LONGEST_ID]
-        self._seen[id] += 1
-        return id if self._seen[id] == 1 else f"{id}#{self._seen[id]}"
+        id = name = content[:16] if given is None or given == "" else _short(str(given))
+        while name in self._seen:
+            self._seen[id] += 1
+            name = f"{id}#{self._seen[id]}"
+        self._seen[name] = 1
+        return name
 
     def _value(self, row: Row, name: str, column: str) -> object:
         given = self._inputs[name]
@@ -119,9 +121,17 @@ def _placed(raw: Any, folder: Path) -> Any:
         return [_placed(each, folder) for each in raw]
     if not isinstance(raw, str | Path):
         return raw
-    path = Path(raw).expanduser()
+    path = Path(os.path.expanduser(raw))  # noqa: PTH111 the home of nobody stays as it is written
     beside = folder / path
-    return path if path.is_absolute() or (not beside.exists() and path.exists()) else beside
+    is_here = not os.path.exists(beside) and os.path.exists(path)  # noqa: PTH110 no path is too odd to ask for
+    return path if path.is_absolute() or is_here else beside
+
+
+def _short(id: str) -> str:
+    """An id that is not too long; what differs, differs still."""
+    return (
+        id if len(id) <= _LONGEST_ID else f"{id[: _LONGEST_ID - 17]}…{of_bytes(id.encode(errors='surrogatepass'))[:16]}"
+    )
 
 
 def _plain(values: Mapping[str, object]) -> list[list[str]]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from studio.cache import Cache
 from studio.engine import Engine
 from studio.errors import InputError
-from studio.events import Event, StepEvent, StepFailed, StepFinished
+from studio.events import Event, StepEvent, StepFailed
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.items import Item
-from studio.passage import Passage
+from studio.passage import Attempt, Passage
 from studio.stages import Stages
 from studio.store import Artifact
+from studio.worker import Done
 
 __all__ = ["ItemFinished", "Map"]
 
@@ -46,6 +47,7 @@ class Map:
         self,
         course: Course,
         items: Iterable[Item],
+        stages: Stages,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
@@ -61,7 +63,7 @@ class Map:
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
-        self.stages = Stages(course.steps.values())
+        self._stages = stages
         self._over: deque[_Journey] = deque()  # journeys whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
@@ -82,6 +84,8 @@ class Map:
                     self._finish(self._over.popleft())
                 while self._news:
                     yield self._news.popleft()
+            engine.settle()
+            yield from self._news
         finally:
             engine.let_go()
 
@@ -108,7 +112,7 @@ class Map:
             return
         journey = self._engine.passage(item.supply, _unheard, _Journey)
         assert isinstance(journey, _Journey)
-        journey.begin(item, number, self.stages, self._over)
+        journey.begin(item, number, self._stages, self._over)
 
     def _finish(self, journey: _Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()
@@ -165,11 +169,21 @@ class _Journey(Passage):
         self.close()
         self.advance()
 
+    # What is counted of every task is counted as it is: events would cost more than all the rest of a small one.
+
+    def waits(self, attempt: Attempt) -> None:
+        self._stages.of[attempt.step.id].waiting += 1
+
+    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self._stages.of[attempt.step.id].knew(seconds)
+
+    def _tell_done(self, attempt: Attempt, done: Done) -> None:
+        self._stages.of[attempt.step.id].took(done.seconds, done.batch)
+        self.seconds += done.seconds
+
     def _hear(self, event: Event) -> None:
         assert isinstance(event, StepEvent)
         self._stages.hear(event)
-        if isinstance(event, StepFinished):
-            self.seconds += event.seconds if event.element is None or not event.key else 0.0
-        elif isinstance(event, StepFailed) and event.element is None:
+        if isinstance(event, StepFailed) and event.element is None:
             self.failures[event.step] = event.message
             self.trace = event.trace

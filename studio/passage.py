@@ -129,6 +129,9 @@ class Passage:
             return True
         try:
             obstacle = self.flow.obstacle(step)
+        except InputError as error:
+            self.refused(error)
+            return False
         except (ValueError, Damaged) as error:
             self._step_failed(step, Failed(str(error), retryable=False))
             return False
@@ -240,14 +243,24 @@ class Passage:
 
     def found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
         """Its outputs were known, or made by another that was asked the same."""
-        self.tell(StepCached(attempt.step.id, attempt.key, outputs, seconds, element=attempt.element))
+        self._tell_found(attempt, outputs, seconds)
         self._end(attempt, outputs, seconds, cached=True)
 
     def done(self, attempt: Attempt, done: Done) -> None:
         """It was computed."""
+        self._tell_done(attempt, done)
+        self._end(attempt, done.outputs, done.seconds, cached=False)
+
+    def waits(self, attempt: Attempt) -> None:
+        """It is on its way to a worker."""
+        self.tell(StepWaiting(attempt.step.id, element=attempt.element))
+
+    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self.tell(StepCached(attempt.step.id, attempt.key, outputs, seconds, element=attempt.element))
+
+    def _tell_done(self, attempt: Attempt, done: Done) -> None:
         ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
         self.tell(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
-        self._end(attempt, done.outputs, done.seconds, cached=False)
 
     def failed(self, attempt: Attempt, failed: Failed) -> None:
         """It could not be computed."""

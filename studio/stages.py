@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from studio.events import StepCached, StepEvent, StepFailed, StepFinished, StepReplaced, StepSkipped, StepWaiting
+from studio.events import StepEvent, StepFailed, StepReplaced, StepSkipped
 from studio.plan import Step
 
 __all__ = ["Stage", "Stages"]
 
+_COUNTS = ("done", "cached", "failed", "skipped", "replaced")
 _GRAIN = 1.1  # two durations that differ by less count as one
 
 
@@ -30,10 +31,17 @@ class Stage:
         self.batches: Counter[int] = Counter()  # tasks, by how many were computed together
         self._durations: Counter[int] = Counter()  # tasks, by the logarithm of what they took
 
-    def took(self, seconds: float) -> None:
-        """A task was computed, in so many seconds."""
+    def knew(self, seconds: float) -> None:
+        """The outputs of a task were known; they once took so many seconds."""
+        self.cached += 1
+        self.saved += seconds
+
+    def took(self, seconds: float, batch: int) -> None:
+        """A task was computed, in so many seconds, in a batch of this size."""
         self.done += 1
+        self.waiting -= 1
         self.seconds += seconds
+        self.batches[batch] += 1
         self._durations[math.ceil(math.log(max(seconds, 1e-6), _GRAIN))] += 1
 
     def percentile(self, share: float) -> float:
@@ -56,9 +64,21 @@ class Stage:
         batches = sum(count / size for size, count in self.batches.items())
         return self.batches.total() / batches if batches else 0.0
 
+    def figures(self) -> dict[str, Any]:
+        """All that was counted, as plain data to keep: what two sittings counted can be added."""
+        counted = {"batches": dict(self.batches), "durations": dict(self._durations)}
+        return {name: getattr(self, name) for name in (*_COUNTS, "seconds", "saved")} | counted
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Counts what an earlier sitting counted, too."""
+        for name in (*_COUNTS, "seconds", "saved"):
+            setattr(self, name, getattr(self, name) + figures[name])
+        for counter, name in ((self.batches, "batches"), (self._durations, "durations")):
+            counter.update({int(key): count for key, count in figures[name].items()})
+
     def as_data(self) -> dict[str, Any]:
         """As plain data."""
-        counts = {name: getattr(self, name) for name in ("done", "cached", "failed", "skipped", "replaced")}
+        counts = {name: getattr(self, name) for name in _COUNTS}
         times = {"seconds": round(self.seconds, 4), "p50": self.percentile(0.5), "p95": self.percentile(0.95)}
         return {"node": self.node, **counts, **times, "saved": round(self.saved, 4), "batch": round(self.fill, 2)}
 
@@ -67,7 +87,14 @@ class Stages:
     """All of them, in the order of the plan."""
 
     def __init__(self, steps: Iterable[Step]) -> None:
-        self.of = {step.id: Stage(step) for step in steps}
+        self._steps = {step.id: step for step in steps}
+        self.of = {id: Stage(step) for id, step in self._steps.items()}
+
+    def of_these(self, counted: Collection[str]) -> Stages:
+        """The same, where what becomes of other steps does not count."""
+        stages = Stages(self._steps.values())
+        stages.of |= {id: self.of[id] for id in counted}
+        return stages
 
     @property
     def slowest(self) -> Stage | None:
@@ -75,20 +102,21 @@ class Stages:
         busy = [stage for stage in self.of.values() if stage.done]
         return max(busy, key=lambda stage: stage.seconds / stage.workers, default=None)
 
+    def figures(self) -> dict[str, Any]:
+        """All that was counted, step by step, as plain data to keep."""
+        return {id: stage.figures() for id, stage in self.of.items()}
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Counts what an earlier sitting counted, too; a step that the graph has no more is left out."""
+        for id in figures.keys() & self.of.keys():
+            self.of[id].add(figures[id])
+
     def hear(self, event: StepEvent) -> None:
-        """Takes in one event of an item."""
+        """Takes in what happens to few: tasks that are computed or known are counted one by one, and not by events."""
         stage = self.of[event.step]
         if stage.each and event.element is None and not isinstance(event, StepSkipped | StepReplaced):
             return
         match event:
-            case StepFinished(seconds=seconds):
-                stage.took(seconds)
-                stage.waiting -= 1
-            case StepCached(seconds=seconds):
-                stage.cached += 1
-                stage.saved += seconds
-            case StepWaiting(reason=""):
-                stage.waiting += 1
             case StepFailed():
                 stage.failed += 1
                 stage.waiting -= 1

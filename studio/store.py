@@ -28,7 +28,7 @@ class Damaged(Exception):
     """A stored value is missing, or is not what its name says."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # a data set makes very many; frozen, each would take three times as long. Nobody changes one
 class Artifact:
     """A value at rest: what edges, keys, records and events carry.
 

@@ -40,7 +40,7 @@ class Recipe:
     batch: int = 1  # most tasks that a worker is given at once
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # see Artifact
 class Work:
     """What a worker is told for one task."""
 
@@ -59,7 +59,7 @@ def _exchanged(artifact: Artifact, exchange: Callable[[Artifact], Artifact]) -> 
     return replace(artifact, items=tuple(_exchanged(item, exchange) for item in artifact.items))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # see Artifact
 class Task:
     """A step whose inputs have arrived: the work, and the kind of worker it needs."""
 
@@ -70,7 +70,7 @@ class Task:
     run: str = ""  # whose task it is: runs take turns
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # see Artifact
 class Done:
     """A task that ended well: an artifact for each output port, and where the time went."""
 

@@ -7,7 +7,7 @@ This is what a run knows of any executor. Those that have a pool of workers of t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -54,6 +54,10 @@ class Executor(ABC):
         if not self.machine.fits(recipe.resources):
             need = f"asks for {recipe.resources}, but there are only {self.machine}"
             raise ResourcesMissing(f"step '{step}' ({recipe.name}) {need}")
+
+    def fit_together(self, recipes: Iterable[Recipe]) -> bool:
+        """Whether a worker of each could be resident at the same time."""
+        return True
 
     def quick(self, recipe: Recipe) -> bool:
         """Whether tasks of this recipe end so soon that what follows should be submitted at once, on promises."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -95,6 +95,11 @@ class PooledExecutor(Executor):
         assert self.machine
         if why := self._never(recipe):
             raise ResourcesMissing(f"step '{step}' ({recipe.name}) {why}")
+
+    def fit_together(self, recipes: Iterable[Recipe]) -> bool:
+        empty = Pool(self.machine, footprints=self.pool.footprints)
+        each = {recipe.key: recipe for recipe in recipes}
+        return all(empty.start(key, recipe.resources) for key, recipe in each.items())
 
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
         """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""

@@ -135,6 +135,13 @@ class Journal:
         """Every session: when it began and ended, and what it was about."""
         yield from self._db.execute("SELECT started, ended, about FROM sessions ORDER BY session")
 
+    def note(self, figures: Mapping[str, object]) -> None:
+        """Keeps the figures of this session, in place of those that it had."""
+        text = json.dumps(figures, ensure_ascii=True)
+        self._db.execute(
+            "UPDATE sessions SET about = json_set(about, '$.figures', json(?)) WHERE session = ?", (text, self.session)
+        )
+
     # Items -------------------------------------------------------------------
 
     def known(self, id: str) -> Entry | None:
@@ -155,6 +162,11 @@ class Journal:
             self._db.executemany(_MET, ((_key(id), self.session, position) for id, position in items))
 
     # Places ------------------------------------------------------------------
+
+    def place(self, id: str) -> Place | None:
+        """Where the line of an item lies."""
+        found = self._db.execute("SELECT start, size FROM items WHERE key = ?", (_key(id),)).fetchone()
+        return Place(*found) if found else None
 
     @property
     def end(self) -> int:

@@ -183,6 +183,17 @@ class Ledger:
         with _told(self.folder):
             return [self._row(place) for place in self._journal.sample(status, most)]
 
+    def row(self, id: str) -> Row | None:
+        """The row of one item."""
+        with _told(self.folder):
+            place = self._journal.place(id)
+            return None if place is None else self._row(place)
+
+    def note(self, figures: Mapping[str, object]) -> None:
+        """Keeps figures of this sitting, in plain data; `sessions` tells them as `figures`."""
+        with _told(self.folder):
+            self._journal.note(figures)
+
     def sessions(self) -> list[Session]:
         """Every sitting of this run, the present one last."""
         with _told(self.folder):

@@ -1,7 +1,8 @@
-"""A run as one HTML page that needs nothing else: what happened when, why, and every value."""
+"""A run as one HTML page: what happened when, why, and every value; of one over a data set, how it stands."""
 
 from __future__ import annotations
 
+from studio.page.dataset import DatasetPage
 from studio.page.page import Page
 
-__all__ = ["Page"]
+__all__ = ["DatasetPage", "Page"]

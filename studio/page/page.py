@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from markupsafe import Markup
 
 from studio.events import Event
 from studio.page.chart import by_step, by_worker, ticks
+from studio.page.frame import rendered
 from studio.page.gallery import Gallery
 from studio.page.phrases import count_of, moment_of, seconds_of
 from studio.page.picture import Label, picture
@@ -27,7 +26,6 @@ from studio.views import Shelf, folded
 
 __all__ = ["Page"]
 
-_HERE = Path(__file__).parent
 _MOST_OPEN = 12  # steps; with more, each is folded
 _NOTABLE = 0.001  # seconds; less is not told
 _MOST_ELEMENTS = 100  # of a step, in its table
@@ -90,17 +88,7 @@ class Page:
 
     def html(self, shelf: Shelf | None = None) -> str:
         """The page as text; without a shelf all media are inside it."""
-        import jinja2
-
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_HERE),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=jinja2.StrictUndefined,
-        )
-        environment.filters.update(seconds=seconds_of, moment=moment_of)
-        return environment.get_template("page.html").render(self._content(shelf or Shelf()))
+        return rendered("page.html", self._content(shelf or Shelf()))
 
     def _content(self, shelf: Shelf) -> dict[str, Any]:
         cache = self._given.cache
@@ -108,7 +96,7 @@ class Page:
         inputs, outputs = list(self._inputs(gallery)), list(self._outputs(gallery))
         sheets = [self._sheet(self._plan.steps[id], gallery) for id in self._timeline.steps]
         content = {"inputs": inputs, "outputs": outputs, "sheets": sheets, "picture": self._picture()}
-        return {**content, **self._head(sheets), **self._charts(), **_assets(), "beside": _beside(shelf)}
+        return {**content, **self._head(sheets), **self._charts(), "beside": _beside(shelf)}
 
     # The run as a whole ------------------------------------------------------
 
@@ -294,10 +282,3 @@ def _beside(shelf: Shelf) -> str:
         return ""
     files, size = count_of(len(shelf.beside), "large file"), sum(path.stat().st_size for path in shelf.beside)
     return f"{files} ({show_bytes(size)}) in the folder {shelf.folder.name}, which belongs beside it"
-
-
-def _assets() -> dict[str, Any]:
-    """The style and the script, which are ours, and the digest by which the page lets that script alone run."""
-    style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return {"style": Markup(style), "script": Markup(script), "script_digest": digest}  # noqa: S704 - files of ours

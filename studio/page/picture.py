@@ -18,11 +18,15 @@ _SVG = "http://www.w3.org/2000/svg"
 
 @dataclass(frozen=True)
 class Label:
-    """What the picture says of a step: how it ended, its time, and whether the end of the run waited for it."""
+    """What the picture says of a step: how it ended, its time (or other words), whether the end waited for it.
+
+    busy: of a run over a data set, the share of the time that the step was at work.
+    """
 
     status: str
     time: str = ""
     critical: bool = False
+    busy: float | None = None
 
 
 def picture(plan: Plan, labels: Mapping[str, Label]) -> Markup:
@@ -53,6 +57,17 @@ def _dress(root: ET.Element, group: ET.Element, labels: Mapping[str, Label]) -> 
         link.append(group)
     if label.time:
         _badge(group, box, label.time)
+    if label.busy is not None:
+        _meter(group, box, label.busy)
+
+
+def _meter(group: ET.Element, box: ET.Element, share: float) -> None:
+    """A bar along the foot of a box."""
+    x, wide = float(box.get("x", "0")) + 10, float(box.get("width", "0")) - 20
+    y = float(box.get("y", "0")) + float(box.get("height", "0")) - 3
+    for css, length in (("meter", wide), ("meter full", wide * min(share, 1.0))):
+        where = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{length:.1f}", "height": "6", "rx": "3", "class": css}
+        ET.SubElement(group, f"{{{_SVG}}}rect", where)
 
 
 def _badge(group: ET.Element, box: ET.Element, text: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup, escape
 
-from studio.values import Image
+from studio.values import Image, Media
 from studio.views.shelf import Shelf
 
 __all__ = ["ABSENT", "MOST_CHARACTERS", "Scene", "View", "bars", "facts", "figure", "folded", "joined", "listing"]
@@ -32,10 +32,12 @@ ABSENT = Markup('<span class="absent">absent</span>')
 
 @dataclass(frozen=True)
 class Scene:
-    """What a view may know besides its value: where media go, and the pictures that stood beside it."""
+    """What a view may know besides its value: where media go or lie, and the pictures that stood beside it."""
 
     shelf: Shelf
     pictures: Callable[[], Sequence[Image]] = field(default=tuple)
+    pixels: int = 1280  # of the longer side of a picture, at most
+    link: Callable[[Media], str] = field(default=lambda _: "")  # the address of a file that is there already, if any
 
 
 class View(ABC):

@@ -86,7 +86,7 @@ def _frame(number: int, boxes: Boxes, image: Image, scene: Scene) -> Markup:
 
 
 def _overlay(boxes: Boxes, image: Image, scene: Scene) -> Markup:
-    url, _ = preview(image, scene.shelf)
+    url, _ = preview(image, scene.shelf, scene.pixels)
     width, height = image.size
     scale = max(width, height) / 100  # so that lines and letters look the same on any picture
     drawn = joined(_drawn(mark, scale, (width, height)) for mark in list(boxes)[:_MOST_ROWS])

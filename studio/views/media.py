@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioView", "FileView", "ImageView", "VideoView", "as_sound", "preview"]
 
-_MOST_PIXELS = 1280  # of the longer side of a picture on a page
 _THUMB = 240  # of one on a film strip
 _SMALL = 200_000  # bytes of a picture that is shown as it came
 _TINY = 64  # pixels; smaller ones are enlarged, with their pixels kept apart
@@ -35,7 +34,7 @@ class ImageView(View):
 
     def show(self, value: Any, scene: Scene) -> Markup:
         image: Image = value
-        url, (width, height) = preview(image, scene.shelf)
+        url, (width, height) = preview(image, scene.shelf, scene.pixels)
         css = "picture tiny" if max(image.size) < _TINY else "picture"
         told = facts(_size(image), f"shown at {width} × {height}" if (width, height) != image.size else "")
         return Markup('<img class="{}" src="{}" width="{}" height="{}" alt="a picture of {} pixels">{}').format(
@@ -59,7 +58,7 @@ class AudioView(View):
 
     def show(self, value: Any, scene: Scene) -> Markup:
         sound: Audio = value
-        url = scene.shelf.place(*as_sound(sound))
+        url = scene.link(sound) or scene.shelf.place(*as_sound(sound))
         told = facts(self.brief(sound), f"{sound.rate:,} Hz", _channels(sound))
         return Markup(
             '<div class="sound">{}<audio controls preload="metadata" src="{}" aria-label="sound, {}"></audio></div>{}'
@@ -75,10 +74,11 @@ class VideoView(View):
     def show(self, value: Any, scene: Scene) -> Markup:
         film: Video = value
         mime, suffix = _container(film.path)
-        url = scene.shelf.place(film.path, mime, suffix)
+        url = scene.link(film) or scene.shelf.place(film.path, mime, suffix)
         played = "" if mime != "application/octet-stream" else "not every browser plays its format"
-        return Markup('<video controls preload="auto" src="{}" aria-label="a film"></video>{}').format(
-            url, facts(show_bytes(film.nbytes), played)
+        preload = "auto" if url.startswith("data:") else "metadata"
+        return Markup('<video controls preload="{}" src="{}" aria-label="a film"></video>{}').format(
+            preload, url, facts(show_bytes(film.nbytes), played)
         )
 
     def brief(self, value: Any) -> str:
@@ -90,9 +90,10 @@ class FileView(View):
 
     def show(self, value: Any, scene: Scene) -> Markup:
         file: File = value
-        if file.nbytes > _MOST_FILE:
+        url = scene.link(file)
+        if not url and file.nbytes > _MOST_FILE:
             return facts(show_bytes(file.nbytes), "too large for this page")
-        url = scene.shelf.place(file.path, "application/octet-stream", ".bin")
+        url = url or scene.shelf.place(file.path, "application/octet-stream", ".bin")
         return Markup('<a class="button" href="{}" download="file.bin">Save the file</a>{}').format(
             url, facts(show_bytes(file.nbytes))
         )
@@ -101,7 +102,7 @@ class FileView(View):
         return show_bytes(value.nbytes)
 
 
-def preview(image: Image, shelf: Shelf, most: int = _MOST_PIXELS) -> tuple[str, tuple[int, int]]:
+def preview(image: Image, shelf: Shelf, most: int) -> tuple[str, tuple[int, int]]:
     """The address of a picture, reduced where it is large, and the size in which it is there."""
     source = image.to_bytes() if max(image.size) <= most else b""
     mime = next((mime for magic, mime in _PICTURES.items() if source.startswith(magic)), "")

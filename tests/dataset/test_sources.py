@@ -73,9 +73,9 @@ def test_the_same_rows_have_the_same_ids_whatever_the_file(tmp_path):
 
 
 def test_stdin(folder, studio_map):
-    _, err = studio_map("g.yaml", "-", "--out", "run", input=as_jsonl(folder).read_text())
+    studio_map("g.yaml", "-", "--out", "run", input=as_jsonl(folder).read_text())
     assert [line["outputs"] for line in lines(folder / "run")] == WANTED
-    _, err = studio_map("g.yaml", "-", input='{"text": "no end"}', seconds=30)
+    studio_map("g.yaml", "-", input='{"text": "no end"}', seconds=30)
     assert [line["outputs"] for line in lines(folder / "runs" / "g")] == [{"x": "NO END"}]
 
 

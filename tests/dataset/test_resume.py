@@ -1,0 +1,233 @@
+"""A run over a data set that was stopped goes on: by a kill, by a person, or after something has changed."""
+
+import random
+import signal
+import time
+from collections import Counter
+
+import pytest
+
+from tests.dataset.door import lines, mapped, told, write
+from tests.door import ran
+
+WORK = """
+graph: g
+inputs: {text: text}
+nodes:
+  a: {use: 'tests.dataset.nodes:Work', in: {text: text}, with: {tally: TALLY, seconds: 0.0, here: HERE}}
+  b: {use: 'tests.fakes:Upper', in: {text: a}}
+outputs: {x: b}
+"""
+
+
+def graph(folder, name="w", **fields):
+    text = WORK.replace("TALLY", f"'{folder / name}.tally'").replace("HERE", f"'{folder / 'here'}'")
+    for field, value in fields.items():
+        text = text.replace(f"{field}: 0.0", f"{field}: {value}")
+    (folder / f"{name}.yaml").write_text(text)
+    return f"{name}.yaml"
+
+
+def rows(count):
+    return [{"id": f"i{n}", "text": f"bad{n}" if n % 17 == 3 else f"t{n}"} for n in range(count)]
+
+
+# Killed ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [(), ("--no-cache", "--unordered")], ids=["cached", "uncached"])
+def test_killed_at_ten_random_moments(folder, studio_map, words):
+    """Nothing is lost, nothing is doubled, and what a sitting does again is no more than was on its way."""
+    data, window, seed = write(folder / "d.jsonl", rows(200)), 8, random.randrange(1 << 30)
+    quick = graph(folder, "quick")
+    studio_map(quick, data, "--out", "straight", code=4)
+    slow, tally, aim = graph(folder, "slow", seconds=0.02), folder / "slow.tally", random.Random(seed)
+    command = (slow, data, "--out", "run", "--window", window, *words)
+    for _ in range(10):
+        calls, before = ran(tally), len(lines_so_far(folder / "run"))
+        process = studio_map.begin(*command)
+        time.sleep(aim.uniform(0.2, 0.9))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        gained = len(lines_so_far(folder / "run")) - before
+        on_their_way = window + 0.25 / 0.02 + 8  # items, and those that are over and not yet written
+        assert ran(tally) - calls - gained <= on_their_way, seed
+    studio_map(*command, code=4)
+    assert told(folder / "run") == told(folder / "straight"), seed
+    if "--no-cache" not in words:
+        again = Counter(tally.read_text().splitlines())
+        assert sum(again.values()) - len(again) <= 10 * window, seed
+    assert studio_map(*command, code=4)[0].startswith("0 done, 0 failed")
+
+
+def lines_so_far(folder) -> list[bytes]:
+    path = folder / "results.jsonl"
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+# Stopped -----------------------------------------------------------------------
+
+
+def stopped(studio_map, folder, executor):
+    """Ctrl-C with rows on their way: soon over, and told how to go on; then the same command does."""
+    data = write(folder / "d.jsonl", [*rows(20), {"id": "long", "text": "long"}, *rows(40)[20:]])
+    command = (graph(folder, "slow", seconds=0.01), data, "--out", "run", "--executor", executor)
+    process = studio_map.begin(*command)
+    end = time.monotonic() + 60
+    tally = folder / "slow.tally"
+    while not tally.exists() or "long" not in tally.read_text():
+        assert time.monotonic() < end, process.poll()
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - began < 3
+    assert process.returncode == 130
+    assert "stopped; what is done is in run: the same command goes on from there" in err
+    assert "Traceback" not in err
+    assert 0 < len(lines(folder / "run")) < 41
+    write(data, rows(40))  # without the one that would take so long
+    studio_map(*command, code=4)
+    studio_map(graph(folder, "quick"), data, "--out", "straight", code=4)
+    assert told(folder / "run") == told(folder / "straight")
+
+
+def test_stopped_by_a_person(folder, studio_map):
+    stopped(studio_map, folder, "local")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_stopped_by_a_person_on_ray(folder, studio_map, no_orphans):
+    stopped(studio_map, folder, "ray")
+
+
+# Changed -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def sitting(tmp_path):
+    """Maps rows into one folder, without a cache: what became of them, and what had to be computed."""
+    text = WORK.replace("TALLY", f"'{tmp_path / 'tally'}'").replace("HERE", f"'{tmp_path / 'here'}'")
+
+    def sit(given, source=text, options=None, **inputs):
+        (tmp_path / "tally").unlink(missing_ok=True)
+        list(mapped(source, given, {"cache": False, **(options or {})}, resume=tmp_path / "run", **inputs))
+        made = (tmp_path / "tally").read_text().splitlines() if (tmp_path / "tally").exists() else []
+        return [(line["id"], line["outputs"].get("x")) for line in lines(tmp_path / "run")], sorted(made)
+
+    sit.text = text
+    return sit
+
+
+FOUR = [{"id": id, "text": id} for id in "abcd"]
+
+
+def test_nothing_has_changed(sitting):
+    wanted = [(id, f"{id.upper()}!") for id in "abcd"]
+    assert sitting(FOUR) == (wanted, ["a", "b", "c", "d"])
+    assert sitting(FOUR) == (wanted, [])
+
+
+def test_a_row_has_changed(sitting):
+    sitting(FOUR)
+    changed = [{**row, "text": "new"} if row["id"] == "b" else row for row in FOUR]
+    assert sitting(changed) == ([("a", "A!"), ("b", "NEW!"), ("c", "C!"), ("d", "D!")], ["new"])
+
+
+def test_a_row_was_put_between(sitting):
+    sitting(FOUR)
+    more = [*FOUR[:2], {"id": "new", "text": "new"}, *FOUR[2:]]
+    assert sitting(more) == ([("a", "A!"), ("b", "B!"), ("new", "NEW!"), ("c", "C!"), ("d", "D!")], ["new"])
+
+
+def test_a_row_was_put_between_rows_without_ids(sitting):
+    plain = [{"text": row["text"]} for row in FOUR]
+    sitting(plain)
+    found, made = sitting([*plain[:2], {"text": "new"}, *plain[2:]])
+    assert [x for _, x in found] == ["A!", "B!", "NEW!", "C!", "D!"]
+    assert made == ["new"]
+
+
+def test_a_row_is_gone_or_elsewhere(sitting):
+    sitting(FOUR)
+    assert sitting([FOUR[3], FOUR[0], FOUR[1]]) == ([("d", "D!"), ("a", "A!"), ("b", "B!")], [])
+
+
+def test_a_column_that_feeds_nothing_has_changed(sitting):
+    sitting(FOUR)
+    assert sitting([{**row, "note": "other"} for row in FOUR])[1] == []
+
+
+def test_the_graph_has_changed(sitting):
+    sitting(FOUR)
+    text = sitting.text.replace("in: {text: a}}", "in: {text: a}, with: {end: '?'}}")
+    found, made = sitting(FOUR, text)
+    assert found == [(id, f"{id.upper()}!?") for id in "abcd"]
+    assert len(made) == 4
+    assert sitting(FOUR, "# another remark\n" + text)[1] == []
+
+
+def test_an_input_of_all_has_changed(sitting):
+    text = sitting.text.replace("{text: text}\n", "{text: text, n: {type: number, default: 1}}\n", 1)
+    text = text.replace("nodes:\n", "nodes:\n  t: {use: 'tests.fakes:Twice', in: {text: text, times: n}}\n").replace(
+        "Work', in: {text: text}", "Work', in: {text: t}"
+    )
+    assert sitting(FOUR[:1], text)[0] == [("a", "A!")]
+    assert sitting(FOUR[:1], text, n=3) == ([("a", "AAA!")], ["aaa"])
+    assert sitting(FOUR[:1], text, n=3)[1] == []
+
+
+def test_other_outputs_are_wanted(sitting):
+    text = sitting.text.replace("{x: b}", "{x: b, y: a}")
+    assert sitting(FOUR[:1], text, {"outputs": ["y"]}) == ([("a", None)], ["a"])
+    assert sitting(FOUR[:1], text, {"outputs": ["x"]})[0] == [("a", "A!")]
+
+
+def test_so_many_and_then_more(sitting):
+    assert sitting(FOUR, options={"limit": 2}) == ([("a", "A!"), ("b", "B!")], ["a", "b"])
+    assert sitting(FOUR, options={"limit": 3}) == ([("a", "A!"), ("b", "B!"), ("c", "C!")], ["c"])
+    assert sitting(FOUR)[1] == ["d"]
+
+
+def test_what_failed_is_tried_again_when_asked(sitting, tmp_path):
+    given = [*FOUR[:1], {"id": "if", "text": "if"}, {"id": "bad", "text": "bad"}]
+    assert sitting(given)[0] == [("a", "A!"), ("if", None), ("bad", None)]
+    assert sitting(given)[1] == []
+    (tmp_path / "here").touch()
+    assert sitting(given)[1] == []
+    assert sitting(given, options={"retry_failed": True}) == (
+        [("a", "A!"), ("if", "IF!"), ("bad", None)],
+        ["bad", "if"],
+    )
+
+
+def test_a_row_that_did_not_fit_fits_now(folder, studio_map):
+    """A missing file has come: its row is another, and is tried without being asked to."""
+    (folder / "s.yaml").write_text("inputs: {file: file}\nnodes: {a: {use: 'tests.fakes:Size', in: {file: file}}}\noutputs: {n: a}")  # fmt: skip
+    write(folder / "d.jsonl", [{"file": "a.txt"}, {"file": "b.txt"}, {"text": "none"}])
+    (folder / "a.txt").write_text("a")
+    studio_map("s.yaml", "d.jsonl", "--out", "run", code=4)
+    assert [line["outputs"] for line in lines(folder / "run")] == [{"n": 1}, {}, {}]
+    (folder / "b.txt").write_text("bb")
+    out, _ = studio_map("s.yaml", "d.jsonl", "--out", "run", code=4)
+    assert out.startswith("1 done, 0 failed")
+    assert [line["outputs"] for line in lines(folder / "run")] == [{"n": 1}, {"n": 2}, {}]
+    write(folder / "d.jsonl", [{"file": "a.txt"}, {"file": "b.txt"}])
+    out, _ = studio_map("s.yaml", "d.jsonl", "--out", "run")
+    assert out.startswith("0 done, 0 failed")
+
+
+def test_the_code_of_a_node_has_changed(folder, studio_map):
+    code = "from studio import Node\nclass Mine(Node):\n    def run(self, text: str) -> str:\n        return text + 'END'\n"
+    (folder / "mine.py").write_text(code)
+    (folder / "m.yaml").write_text("inputs: {text: text}\nnodes: {m: {use: './mine.py:Mine', in: {text: text}}}\noutputs: {x: m}")  # fmt: skip
+    write(folder / "d.jsonl", FOUR)
+    studio_map("m.yaml", "d.jsonl", "--out", "run")
+    (folder / "mine.py").write_text("# a remark\n" + code)
+    assert studio_map("m.yaml", "d.jsonl", "--out", "run")[0].startswith("0 done")
+    (folder / "mine.py").write_text(code.replace("END", "end"))
+    assert studio_map("m.yaml", "d.jsonl", "--out", "run")[0].startswith("4 done")
+    assert [line["outputs"]["x"] for line in lines(folder / "run")] == ["aend", "bend", "cend", "dend"]
