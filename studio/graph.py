@@ -206,7 +206,9 @@ class Graph:
         """The outputs that a batch can give: those made of all rows are not its own."""
         by_row = [name for name, edge in self.plan.outputs.items() if self.plan.scope_of([edge]) == "item"]
         if over_all := [name for name in outputs or () if name not in by_row]:
-            raise UsageError(f"the output '{over_all[0]}' is made once of all rows, and a batch is not all: use graph.map")
+            raise UsageError(
+                f"the output '{over_all[0]}' is made once of all rows, and a batch is not all: use graph.map"
+            )
         wanted = list(by_row if outputs is None else outputs)
         if not wanted:
             raise UsageError(f"'{self.name}' gives no output for a row, so there is no column to add: use graph.map")

@@ -45,7 +45,9 @@ def udf_of(
     """The class for one graph. `options` are those of `start_map`; nodes of the caller's `own` go with their code."""
     folder = Path(media).expanduser().absolute() if media else None
     wire = sealed((graph, dict(common), dict(options), folder), own)
-    return type(graph.plan.name, (Udf,), {"_wire": wire, "__doc__": f"The graph '{graph.plan.name}', for batches of rows."})
+    return type(
+        graph.plan.name, (Udf,), {"_wire": wire, "__doc__": f"The graph '{graph.plan.name}', for batches of rows."}
+    )
 
 
 class Udf:

@@ -244,12 +244,17 @@ def test_over_what_a_graph_inside_gives(outer):
 
 def test_a_row_cannot_read_what_a_graph_inside_makes_of_all(outer):
     graph = outer("  in: {use: ./inner.yaml, in: {text: text}}\n  end: {use: Upper, in: {text: in.all}}", "{end: end}")
-    with pytest.raises(studio.GraphError, match=r"outer\.yaml:4:3: step 'end' runs for each row, and 'in/all' is there"):
+    with pytest.raises(
+        studio.GraphError, match=r"outer\.yaml:4:3: step 'end' runs for each row, and 'in/all' is there"
+    ):
         graph.check()
 
 
 def test_it_cannot_run_once_per_element(tmp_path, outer):
-    graph = outer("  split: {use: Letters, in: {text: text}}\n  in: {use: ./inner.yaml, each: text, in: {text: split}}", "{a: in.all}")
+    graph = outer(
+        "  split: {use: Letters, in: {text: text}}\n  in: {use: ./inner.yaml, each: text, in: {text: split}}",
+        "{a: in.all}",
+    )
     with pytest.raises(studio.GraphError, match="cannot run once per element"):
         graph.check()
 
