@@ -199,6 +199,7 @@ class Graph:
         media = chosen.pop("media", None)
         self._must_have("output", outputs or (), self.plan.outputs)
         told = chosen | {"columns": dict(columns or {}), "outputs": self._of_each_row(outputs)}
+        told["cache"] = _cache(chosen.get("cache")) or False  # that of here, whatever a worker's environment says
         self.start_map([], inputs, told)  # what is wrong is said here, and not by every worker
         return udf_of(self, inputs, told, media, self._registry.own)
 

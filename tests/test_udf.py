@@ -156,6 +156,15 @@ def test_results_are_cached_and_shared_with_runs(tally):
     assert ran(tally) == 3
 
 
+def test_the_cache_is_that_of_who_asked(tmp_path, tally, monkeypatch, cache_folder):
+    text = f"inputs: {{t: text}}\nnodes: {{c: {{use: Counter, with: {{tally: '{tally}'}}, in: {{text: t}}}}}}\noutputs: {{x: c}}"
+    made = load(text).as_udf()
+    monkeypatch.setenv("STUDIO_CACHE", str(tmp_path / "another"))
+    made()({"t": objects("a")})
+    assert (cache_folder / "records").is_dir()
+    assert not (tmp_path / "another").exists()
+
+
 def test_the_cache_travels_by_its_folder(tmp_path, tally):
     text = f"inputs: {{t: text}}\nnodes: {{c: {{use: Counter, with: {{tally: '{tally}'}}, in: {{text: t}}}}}}\noutputs: {{x: c}}"
     udf(text, options={"cache": studio.Cache(tmp_path / "own")})({"t": objects("a")})
@@ -201,7 +210,7 @@ def test_an_output_called_error_is_refused():
 
 
 def test_a_column_that_no_row_has_is_said_at_once():
-    with pytest.raises(studio.UsageError, match="no column 'text' for the input 'text'. Did you mean 'txt'"):
+    with pytest.raises(studio.UsageError, match=r"no column 'text' for the input 'text'\. Did you mean 'txt'"):
         udf(WORDS)({"txt": objects("a")})
 
 
