@@ -106,6 +106,9 @@ class Cache:
         _check_layout(self.folder)
         _ = self.tier  # what is wrong with it is said at once
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Cache, (self.folder.absolute(), self._tier))
+
     # Keys --------------------------------------------------------------------
 
     def basis(self, step: Step, config: BaseModel) -> Basis:

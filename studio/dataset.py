@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -202,7 +202,7 @@ class DatasetRun:
         files = cache.files if cache else FileDigests.of_process()
         feeds = _feeds(course, rows, common, choices.columns)
         _must_tell_apart(rows, choices.id)
-        _check_over_all(self._over_all, feeds)
+        _check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
         supply = Supply(plan, course.edges, common, cache, feeds, files)
         identity = identity_of(plan, course.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
@@ -392,13 +392,13 @@ class DatasetRun:
                 self.kept[over] += 1
                 self._met.append((item.id, item.position))
                 self._seen[over].add(partial(_Seen.of, item))
-                if self._over_all.rows and item.supply is not None:
+                if self._over_all.rows and over == "done":
                     yield replace(item, over=True)
             else:
                 yield item
 
     def _end(self, finished: ItemFinished) -> None:
-        if finished.gathered:
+        if finished.gathered and not finished.failures:
             self._gathered.append((finished.item.position, finished.gathered))
         if finished.item.over:
             return
@@ -477,13 +477,23 @@ def _feeds(course: Course, rows: Rows, common: Mapping[str, Any], columns: Mappi
     return feeds
 
 
-def _check_over_all(course: Course, feeds: Mapping[str, str]) -> None:
+def _check_over_all(
+    course: Course,
+    common: Mapping[str, Any],
+    columns: Mapping[str, str],
+    feeds: Mapping[str, str],
+    known: Collection[str],
+) -> None:
     """What a step over all rows reads as one value cannot be another for each row."""
-    of_rows = {source.name for source in course.rows if not source.port}
-    for name in course.inputs:
-        if name in feeds and name not in of_rows:
-            reader = next(id for id in course.steps)
-            raise UsageError(f"'{reader}' runs once over all rows, and reads '{name}': give {name}=VALUE for all rows")
+    for id, step in course.steps.items():
+        edges = [edge for edge in (*step.wires, *step.instead.values()) if edge.form != "rows"]
+        for name in {source.name for edge in edges for source in course.plan.origins(edge) if not source.port}:
+            given = course.plan.inputs.get(name)
+            if given is None or name in common:
+                continue
+            by_row = columns.get(name, name) in known if known else name in feeds
+            if given.required or name in columns or by_row:
+                raise UsageError(f"'{id}' runs once over all rows, and reads '{name}': give {name}=VALUE for all rows")
 
 
 def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], rows: Rows) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from studio.plan import Plan, Step
 
-__all__ = ["misplaced"]
+__all__ = ["misplaced", "mixed"]
 
 
 def misplaced(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -15,10 +15,13 @@ def misplaced(plan: Plan) -> Iterator[tuple[str, str]]:
         told = _of_all_rows(step, plan) if step.scope == "dataset" else _of_one_row(step, plan)
         if told:
             yield step.id, f"step '{step.id}' {told}"
+
+
+def mixed(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Each output that is neither of each row nor of all of them, and why."""
     for name, edge in plan.outputs.items():
-        scopes = {plan.steps[maker].scope for maker in plan.makers([edge])}
-        if len(scopes) > 1:
-            yield min(plan.makers([edge])), f"output '{name}' mixes what each row gives with what all rows give"
+        if len({plan.steps[maker].scope for maker in plan.makers([edge])}) > 1:
+            yield name, f"output '{name}' mixes what each row gives with what all rows give"
 
 
 def _of_one_row(step: Step, plan: Plan) -> str:

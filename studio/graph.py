@@ -32,6 +32,7 @@ from studio.rows import Rows, open_rows
 from studio.run import Run
 from studio.spec import GraphSpec
 from studio.trace import Trace
+from studio.udf import Udf, udf_of
 from studio.upkeep import prune_at_times
 from studio.why import Verdict, why
 from studio.wiring import bind
@@ -67,6 +68,9 @@ class Graph:
         self._spec = spec
         self._registry = registry
         self._settings = settings or {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Graph, (self._spec, self._registry, self._settings))  # not its plan: another process binds its own
 
     @functools.cached_property
     def plan(self) -> Plan:
@@ -176,6 +180,42 @@ class Graph:
             executor=_executor(chosen["executor"]),
             inline=lambda: shared("local"),
         )
+
+    def as_udf(
+        self,
+        columns: Mapping[str, str] | None = None,
+        outputs: Iterable[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        **inputs: Any,
+    ) -> type[Udf]:
+        """A class for Ray Data's `map_batches`: each batch comes back with a column for every output, and `error`.
+
+        columns, inputs: as those of `map`. outputs: those wanted; without, all that a row gives by itself.
+        options: executor ("local": Ray Data does the scaling), cache, refresh, window, and media: a folder for
+            sound, pictures and films, whose columns then hold paths instead of bytes.
+        """
+        chosen = {"executor": "local"} | dict(options or {})
+        self._must_know(chosen, ("executor", "cache", "refresh", "window", "media"))
+        media = chosen.pop("media", None)
+        self._must_have("output", outputs or (), self.plan.outputs)
+        told = chosen | {"columns": dict(columns or {}), "outputs": self._of_each_row(outputs)}
+        told["cache"] = _cache(chosen.get("cache")) or False  # that of here, whatever a worker's environment says
+        self.start_map([], inputs, told)  # what is wrong is said here, and not by every worker
+        return udf_of(self, inputs, told, media, self._registry.own)
+
+    def _of_each_row(self, outputs: Iterable[str] | None) -> list[str]:
+        """The outputs that a batch can give: those made of all rows are not its own."""
+        by_row = [name for name, edge in self.plan.outputs.items() if self.plan.scope_of([edge]) == "item"]
+        if over_all := [name for name in outputs or () if name not in by_row]:
+            raise UsageError(
+                f"the output '{over_all[0]}' is made once of all rows, and a batch is not all: use graph.map"
+            )
+        wanted = list(by_row if outputs is None else outputs)
+        if not wanted:
+            raise UsageError(f"'{self.name}' gives no output for a row, so there is no column to add: use graph.map")
+        if "error" in wanted:
+            raise UsageError(f"the output 'error' of '{self.name}' would stand in the column of errors: rename it")
+        return wanted
 
     def ledger(self, folder: str | Path) -> Ledger:
         """The folder that the results of this graph over a data set go to."""

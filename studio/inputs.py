@@ -23,6 +23,8 @@ from studio.worker import pack
 
 __all__ = ["Supply"]
 
+_NO_ROWS = Artifact.of_items("data", ())  # an empty list; one of kind `absent` would be no list at all
+
 
 class Supply:
     """Where the inputs of a plan's steps come from: what a run is given, constants, and what steps have made."""
@@ -91,7 +93,7 @@ class Supply:
             return self.rows[edge.sources[0]]
         found = [self.of(source) for source in edge.sources]
         if edge.form == "rows":
-            return Artifact.of_items(found[0].kind, () if found[0].absent else (found[0],))
+            return _NO_ROWS if found[0].absent else Artifact.of_items(found[0].kind, (found[0],))
         if edge.form == "first":
             return next((artifact for artifact in found if not artifact.absent), ABSENT)
         if edge.form == "one" or any(artifact.absent for artifact in found):
@@ -108,6 +110,9 @@ class Supply:
     def inputs_of(self, step: Step, admit: bool) -> dict[str, Artifact]:
         """What a step is given, by port; `admit` if it is to run."""
         found = {name: self.artifact(edge) for name, edge in step.edges.items()}
+        gathered = [name for name, edge in step.edges.items() if edge.form == "rows"]
+        if self.rows is None and not all(found[name].items for name in gathered):  # the row is left out as a whole
+            found |= dict.fromkeys(gathered, _NO_ROWS)
         for name, constant in self._constants_of(step).items():
             if admit:
                 constant.admit()

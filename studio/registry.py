@@ -76,6 +76,11 @@ class Registry:
         """The names of the shipped nodes and of the caller's own, without importing any."""
         return sorted(self._shipped) + sorted(self._own)
 
+    @property
+    def own(self) -> list[type[Node]]:
+        """The classes that the caller passed in."""
+        return list(self._own.values())
+
     def _find(self, use: str) -> Definition:
         if use in self._own:
             node = self._own[use]

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from studio.errors import GraphError, Problem, UsageError, did_you_mean
-from studio.gathering import misplaced
+from studio.gathering import misplaced, mixed
 from studio.inlining import Uneven, depends, spread
 from studio.node import Port, ports_of
 from studio.plan import Edge, GraphInput, Guard, Plan, Relay, Source, Step, filled, variables_in
@@ -80,6 +80,8 @@ class _Binder:
             return None
         for id, message in misplaced(plan):
             self._tell_at(id, message, "")
+        for name, message in mixed(plan):
+            self._tell(("outputs", name), message)
         if self.problems:
             return None
         plan = replace(plan, steps={id: self.steps[id] for id in order})

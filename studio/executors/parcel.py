@@ -12,7 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from studio.source import parsed
 from studio.values import KINDS
 from studio.worker import Recipe
 
-__all__ = ["Parcel", "opened", "parcel_from", "parcel_of", "send_by_value"]
+__all__ = ["Parcel", "opened", "parcel_from", "parcel_of", "sealed", "send_by_value", "unsealed"]
 
 Wire = list[Any]
 
@@ -70,10 +70,7 @@ def parcel_from(wire: Wire) -> Parcel:
 def opened(parcel: Parcel) -> tuple[Recipe, Ports]:
     """The recipe, in the process where it is to be followed: its surroundings become those of the sender."""
     surroundings, name, told = parcel.contents
-    os.environ.update(surroundings["env"])
-    sys.path += [place for place in surroundings["path"] if place not in sys.path]
-    if Path(surroundings["cwd"]).is_dir():
-        os.chdir(surroundings["cwd"])
+    _settle(surroundings)
     if told[0] == "value":
         import ray.cloudpickle
 
@@ -84,6 +81,24 @@ def opened(parcel: Parcel) -> tuple[Recipe, Ports]:
     for part in qualified.split("."):
         node = getattr(node, part)
     return Recipe(parcel.key, name, node, node.Config.model_validate_json(config), parcel.resources), ports_of(node)
+
+
+def sealed(content: object, nodes: Iterable[type[Node]]) -> Wire:
+    """Anything on its way to a process that does as this one would; these classes go with their code."""
+    import ray.cloudpickle
+
+    for node in nodes:
+        send_by_value(node)
+    return [_surroundings(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
+
+
+def unsealed(wire: Wire) -> Any:
+    """What was sealed, in the process where it is to be used: its surroundings become those of the sender."""
+    import ray.cloudpickle
+
+    surroundings, content = wire
+    _settle(surroundings)
+    return ray.cloudpickle.loads(content)
 
 
 def send_by_value(node: type[Node]) -> None:
@@ -117,6 +132,14 @@ def _surroundings() -> dict[str, Any]:
     path = [os.path.abspath(place) for place in sys.path if not place.startswith(ours)]  # noqa: PTH100  '' is here
     env = {name: value for name, value in sorted(os.environ.items()) if name.startswith(_ENVIRONMENT)}
     return {"cwd": str(Path.cwd()), "path": path, "env": env}
+
+
+def _settle(surroundings: dict[str, Any]) -> None:
+    """Makes the surroundings of another process those of this one."""
+    os.environ.update(surroundings["env"])
+    sys.path += [place for place in surroundings["path"] if place not in sys.path]
+    if Path(surroundings["cwd"]).is_dir():
+        os.chdir(surroundings["cwd"])
 
 
 def _code_of(node: type[Node]) -> list[list[object]]:
