@@ -22,6 +22,8 @@ from blake3 import blake3
 __all__ = ["FileDigests", "Uncacheable", "canonical", "of_bytes", "of_data", "of_file"]
 
 _RACY_SECONDS = 2.0  # a file younger than this may change again within its time stamp
+_MAPPED_BYTES = 1 << 20  # from here on mapping a file and hashing it with several threads is quicker than reading it
+_MOST_AT_HAND = 10_000  # digests held in memory besides
 _MEMO_BYTES = 1 << 16  # below this, hashing is cheaper than remembering
 
 
@@ -41,9 +43,10 @@ def of_data(data: object) -> str:
 
 def of_file(path: Path) -> str:
     """The digest of a file's bytes."""
+    if path.stat().st_size < _MAPPED_BYTES:
+        return of_bytes(path.read_bytes())
     hasher = blake3(max_threads=blake3.AUTO)
-    if path.stat().st_size:
-        hasher.update_mmap(path)
+    hasher.update_mmap(path)
     return hasher.hexdigest()
 
 
@@ -140,6 +143,8 @@ class FileDigests:
         return self._found.get(stamp)
 
     def _remember(self, stamp: str, text: str) -> None:
+        if len(self._found) >= _MOST_AT_HAND and self._memo is not None:
+            self._found.clear()
         self._found[stamp] = text
         if db := self._database():
             with contextlib.suppress(sqlite3.Error):  # what cannot be kept costs time, never correctness
@@ -151,6 +156,9 @@ class FileDigests:
             try:
                 self._memo.parent.mkdir(parents=True, exist_ok=True)
                 self._open = sqlite3.connect(self._memo, timeout=1, check_same_thread=False)
+                self._open.execute(
+                    "PRAGMA synchronous=OFF"
+                )  # to wait for the disk at each file costs a data set dearly
                 self._open.execute("CREATE TABLE IF NOT EXISTS files (stamp TEXT PRIMARY KEY, text TEXT)")
             except (sqlite3.Error, OSError):
                 self._memo = self._open = None

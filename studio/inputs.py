@@ -125,6 +125,11 @@ class Supply:
                 del found[name]  # as if it were not wired: the port has a default of its own
         return found
 
+    def place(self) -> None:
+        """Puts what was given where workers find it, unopened: they will see what it is. InputError if that fails."""
+        for name in self._given:
+            self._given[name].place()
+
     def admit(self, edges: Iterable[Edge] | None = None) -> None:
         """Opens and checks what was given (all of it, or what these edges read); InputError says what is wrong."""
         for name in self._given if edges is None else set(_ends(self._plan, edges)):
@@ -205,6 +210,9 @@ class _Plain:
     def admit(self) -> None:
         """It is what it is."""
 
+    def place(self) -> None:
+        """It goes along."""
+
 
 class _Given:
     """One value handed to a graph or to a port."""
@@ -225,8 +233,9 @@ class _Given:
         self._type = type_
         self._raws = self._leaves(type_, raw)
         self._shape = raw
-        self._artifacts = [self._checked(self._known, item) for item in self._raws]
-        self._live = False
+        self._first = [self._checked(self._known, item) for item in self._raws]  # as they are known unopened
+        self._artifacts = self._first
+        self._live = self._placed = False
         self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
 
     @property
@@ -243,10 +252,26 @@ class _Given:
     def admit(self) -> None:
         """Opens and checks what is given, and puts it where workers find it; InputError says what is wrong."""
         if not self._live:
-            pairs = zip(self._raws, self._artifacts, strict=True)
+            pairs = zip(self._raws, self._first, strict=True)
             self._artifacts = [self._checked(self._opened, raw, artifact) for raw, artifact in pairs]
             self._live = True
             self.artifact = self._whole()
+
+    def place(self) -> None:
+        """Puts files where workers find them, unopened; InputError if that cannot be done."""
+        if not (self._placed or self._live):
+            pairs = zip(self._raws, self._first, strict=True)
+            self._artifacts = [self._checked(self._stored, raw, artifact) for raw, artifact in pairs]
+            self._placed = True
+            self.artifact = self._whole()
+
+    def _stored(self, raw: object, known: Artifact) -> Artifact:
+        if self._cache is None or not self._is_path(raw) or known.inline is not None or known.live is not None:
+            return self._opened(raw, known)
+        try:
+            return self._cache.store.put(self._kind, self._path(raw), known.digest)
+        except OSError:  # the disk does not take it: it goes on from memory
+            return self._opened(raw, known)
 
     def _whole(self) -> Artifact:
         if self._shape is None and not self._raws:

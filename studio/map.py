@@ -21,7 +21,7 @@ from studio.items import Item
 from studio.passage import Attempt, Passage
 from studio.stages import Stages
 from studio.store import Artifact
-from studio.worker import Done
+from studio.worker import Done, Failed
 
 __all__ = ["ItemFinished", "Map"]
 
@@ -183,6 +183,18 @@ class _Journey(Passage):
             self._ended = True
             self._load.bytes -= self._held
             self._over.append(self)
+
+    def admit(self) -> None:
+        """Opening files is left to the workers; what they make of one that is broken is told here."""
+        self.flow.supply.place()
+
+    def failed(self, attempt: Attempt, failed: Failed) -> None:
+        try:
+            self.flow.supply.admit()
+        except InputError as error:
+            self.refused(error)
+        else:
+            super().failed(attempt, failed)
 
     def refused(self, error: InputError) -> None:
         self.failures[""] = f"{self.item.place}: {error}"
