@@ -42,6 +42,7 @@ docs: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/dub.py
+	$(BIN)/python benchmarks/datasets.py memory rows cached photos bottleneck
 
 gpu: $(VENV)/.dev
 	$(BIN)/python -m pytest -m gpu
