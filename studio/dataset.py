@@ -380,7 +380,7 @@ class DatasetRun:
 
     def _is_over(self, item: Item) -> str:
         """How an item ended that stays as it is; nothing if it is to be done."""
-        entry = self._ledger.known(item.id) if self._ledger else None
+        entry = self._ledger.known(item.id) if self._ledger and not self._ledger.fresh else None
         if entry is None or not item.digest or entry.digest != item.digest:
             return ""
         return "" if entry.status == "failed" and self._choices.retry_failed else entry.status

@@ -324,6 +324,8 @@ class Engine:
             return
         if what == "ended":
             self._flying.discard(attempt)
+            if self._many:
+                attempt.future = None  # which refers back to it
         if not attempt.owner.goes_on(attempt):
             return  # it has ended, or was skipped meanwhile
         if attempt.remakes:

@@ -102,6 +102,11 @@ class Flow:
         supply.made = self._made
         self.first_skipped = self._need(course.first)
 
+    def release(self) -> None:
+        """Lets go of what refers back to it."""
+        self._promised = None
+        del self.supply.made
+
     # Ends --------------------------------------------------------------------
 
     def end(self, id: str, outputs: Mapping[str, Artifact]) -> list[Consequence]:

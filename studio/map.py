@@ -128,6 +128,7 @@ class Map:
         gathered = tuple(value for source in self._gathers if (value := journey.flow.value_of(source)) is not None)
         if len(gathered) < len(self._gathers):
             gathered = ()
+        journey.release()
         ending = (failures, round(journey.seconds, 6), journey.trace, gathered)
         self._tell(journey.number, ItemFinished(journey.item, outputs, *ending))
 

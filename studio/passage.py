@@ -109,6 +109,13 @@ class Passage:
         self.flow.open.clear()
         self.flow.ready.clear()
 
+    def release(self) -> None:
+        """Lets go of what refers back to it: of the many items of a data set, none waits for the garbage collector."""
+        self._attempts.clear()
+        self._elements.clear()
+        self.flow.release()
+        del self.tell
+
     # Beginnings --------------------------------------------------------------
 
     def _reach(self, id: str) -> None:

@@ -8,7 +8,7 @@ from studio.worker import Done, Outcome
 
 __all__ = ["Pace"]
 
-_CALL = 0.05  # seconds that the tasks of a call may take in all, where they are not computed together
+_CALL = 0.1  # seconds that the tasks of a call may take in all, where they are not computed together
 _MOST = 128  # tasks in such a call
 
 

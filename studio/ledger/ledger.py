@@ -121,6 +121,11 @@ class Ledger:
 
     # Items -------------------------------------------------------------------
 
+    @property
+    def fresh(self) -> bool:
+        """Whether this is the first sitting, so that nothing was known when it began."""
+        return self._journal.session == 1
+
     def known(self, id: str) -> Entry | None:
         """How an item ended when last it did, and the digest that it was done under."""
         with _told(self.folder):
