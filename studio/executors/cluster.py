@@ -9,13 +9,15 @@ import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from studio.resources import Machine
 
-__all__ = ["PATIENCE", "begin_private", "end_private", "join", "new_session", "processes_of"]
+__all__ = ["PATIENCE", "begin_private", "end_private", "join", "least_used", "new_session", "processes_of"]
 
 PATIENCE = 4.0  # seconds that Ray gets to end by itself: it mostly takes one and a half
 
@@ -39,6 +41,15 @@ def join() -> Machine:
     totals = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     most = {name: max(total.get(name, 0) for total in totals) for name in ("CPU", "GPU", "memory")}
     return Machine(cpus=most["CPU"], gpus=int(most["GPU"]), memory=int(most["memory"]))
+
+
+def least_used(used: Callable[[str], Any]) -> Any:
+    """Where Ray is to put a worker: the machine of the cluster that is used the least, as `used` tells of its id."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    machines = [node["NodeID"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return NodeAffinitySchedulingStrategy(min(machines, key=used), soft=True)  # another one, if it is gone
 
 
 def begin_private(machine: Machine, session: Path) -> None:

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studio.executors.cluster import PATIENCE, begin_private, end_private, join, new_session, processes_of
+from studio.executors.cluster import PATIENCE, begin_private, end_private, join, least_used, new_session, processes_of
 from studio.executors.live import Held, Promised
 from studio.executors.parcel import Parcel, opened, send_by_value
 from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied, WorkerUnreachable
@@ -53,6 +53,7 @@ class RayExecutor(PooledExecutor):
         self._ready: Future[None] | None = None
         self._waking = threading.Lock()
         self._actors: dict[int, Any] = {}
+        self._homes: dict[int, tuple[str, str]] = {}  # in a cluster that was there: the machine of a worker, its key
         self._sends: dict[int, _Send] = {}
         self._calls: dict[int, list[Any]] = {}  # by worker: the references to what its call now running returns
         self._session: Path | None = None  # of a private cluster
@@ -143,7 +144,8 @@ class RayExecutor(PooledExecutor):
 
         host: Any = ray.remote(_Host)
         gpus = recipe.resources.gpus
-        actor = host.options(num_cpus=0, num_gpus=gpus, max_restarts=0, max_task_retries=0).remote()
+        kept = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": self._where(worker, recipe)}
+        actor = host.options(num_cpus=0, num_gpus=gpus, **kept).remote()
         self._actors[worker] = actor
         if isinstance(recipe, Parcel):
             ports, heavy = Ports(), recipe.heavy
@@ -155,6 +157,19 @@ class RayExecutor(PooledExecutor):
         self._sends[worker] = _calls_with_values(actor) if heavy else _calls_plain(actor)
         threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
         self._listener.settle(actor.start.remote(recipe, threads, ports), started, lambda ready: ready)
+
+    def _where(self, worker: int, recipe: Recipe) -> Any:
+        """Where Ray puts a worker: over the machines of a cluster evenly, those of one recipe first of all."""
+        if self._session is not None or recipe.resources.gpus:
+            return "DEFAULT"
+
+        def used(machine: str) -> tuple[int, int]:
+            keys = [key for home, key in list(self._homes.values()) if home == machine]
+            return keys.count(recipe.key), len(keys)
+
+        where = least_used(used)
+        self._homes[worker] = (where.node_id, recipe.key)
+        return where
 
     def _call(self, worker: int, tasks: list[Task]) -> Future[list[Outcome]]:
         return self._sent(worker, tasks, {})
@@ -187,6 +202,7 @@ class RayExecutor(PooledExecutor):
 
     def _stop(self, worker: int) -> None:
         actor = self._actors.pop(worker, None)
+        self._homes.pop(worker, None)
         self._sends.pop(worker, None)
         self._calls.pop(worker, None)
         if actor is None:
