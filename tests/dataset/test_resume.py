@@ -39,7 +39,7 @@ def rows(count):
 @pytest.mark.parametrize("words", [(), ("--no-cache", "--unordered")], ids=["cached", "uncached"])
 def test_killed_at_ten_random_moments(folder, studio_map, words):
     """Nothing is lost, nothing is doubled, and what a sitting does again is no more than was on its way."""
-    data, window, seed = write(folder / "d.jsonl", rows(200)), 8, random.randrange(1 << 30)
+    data, window, seed = write(folder / "d.jsonl", rows(150)), 8, random.randrange(1 << 30)
     quick = graph(folder, "quick")
     studio_map(quick, data, "--out", "straight", code=4)
     slow, tally, aim = graph(folder, "slow", seconds=0.02), folder / "slow.tally", random.Random(seed)
@@ -47,7 +47,7 @@ def test_killed_at_ten_random_moments(folder, studio_map, words):
     for _ in range(10):
         calls, before = ran(tally), len(lines_so_far(folder / "run"))
         process = studio_map.begin(*command)
-        time.sleep(aim.uniform(0.2, 0.9))
+        time.sleep(aim.uniform(0.2, 0.8))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         gained = len(lines_so_far(folder / "run")) - before
