@@ -208,7 +208,10 @@ class DatasetRun:
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
         self._course, self._choices, self._ledger, self.cache = course, choices, ledger, cache
-        self._new_items = partial(Items, rows, course, supply, feeds, id_column=choices.id, identity=identity)
+        own = ledger.folder if ledger else None
+        self._new_items = partial(
+            Items, rows, course, supply, feeds, id_column=choices.id, identity=identity, apart_from=own
+        )
         self._files = files
         self.stages = Stages(course.steps.values())
         self.phase = ""  # which models it is at, where they are taken one after the other
@@ -327,6 +330,7 @@ class DatasetRun:
             refresh=choices.refresh,
             window=choices.window,
             ordered=choices.ordered,
+            beat=self._write_in_time,
             **self._executors,
         )
         if self._cancelled:
@@ -409,7 +413,12 @@ class DatasetRun:
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
             self._seen[self._lines[-1].status].add(partial(_Seen.of, finished.item))
-        if len(self._lines) >= _AT_ONCE or time.monotonic() - self._written > _SOON:
+        if len(self._lines) >= _AT_ONCE:
+            self._write()
+
+    def _write_in_time(self) -> None:
+        """What has ended is written soon, even if nothing else ends for long."""
+        if self._lines and time.monotonic() - self._written > _SOON:
             self._write()
 
     def _line(self, finished: ItemFinished, ledger: Ledger) -> Line:

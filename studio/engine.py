@@ -34,6 +34,7 @@ from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 __all__ = ["Engine"]
 
 _MOST_LOSSES = 3  # of what one attempt needs, before it fails
+_PULSE = 0.25  # seconds after which `turn` comes back though nothing has happened, where there are many items
 _POLL = 0.05  # seconds between looks at what another process computes
 
 
@@ -309,7 +310,7 @@ class Engine:
     def _listen(self) -> None:
         """Waits for one message, or for the time to look at what others compute; takes all that have come."""
         try:
-            message = self._messages.get(timeout=_POLL if self._awaited else None)
+            message = self._messages.get(timeout=_POLL if self._awaited else _PULSE if self._many else None)
         except queue.Empty:
             for awaited in list(self._awaited):
                 self._look_again(awaited)

@@ -6,7 +6,7 @@ An item is told apart by its id: a column, or else the digest of its content; ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,18 +51,24 @@ class Items:
         *,
         id_column: str = "",
         identity: str = "",
+        apart_from: Path | None = None,
     ) -> None:
         """The supply holds what all items share; the others of its inputs are fed by columns.
 
         feeds: the column for each input. identity: of the plan, part of every item's digest.
+        apart_from: a folder whose files are no items, though they may lie among them: that of the results.
         """
+        self._apart_from = f"{apart_from.absolute()}/" if apart_from and rows.is_media else ""
         self._rows, self._course, self._supply = rows, course, supply
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
         self._seen: dict[str, int] = {}  # ids, and how many items would be called so
         self._inputs = course.plan.inputs
 
     def __iter__(self) -> Iterator[Item]:
-        for position, row in enumerate(self._rows):
+        rows: Iterable[Row] = self._rows
+        if self._apart_from:
+            rows = (row for row in rows if not str(row.values.get(_FILE, "")).startswith(self._apart_from))
+        for position, row in enumerate(rows):
             yield self._item(position, row)
 
     def _item(self, position: int, row: Row) -> Item:

@@ -56,10 +56,11 @@ class Map:
         refresh: frozenset[str] = frozenset(),
         window: int = 256,
         ordered: bool = True,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         """At most `window` items are on their way at a time, or held back because one before them is not over."""
         self._items, self._gathers = iter(items), course.rows
-        self._window, self._ordered = window, ordered
+        self._window, self._ordered, self._beat = window, ordered, beat
         self._news: deque[Event] = deque()
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
@@ -82,6 +83,7 @@ class Map:
                     self._take_in()
                 else:
                     engine.turn()
+                self._beat()
                 while self._over:
                     self._finish(self._over.popleft())
                 while self._news:

@@ -249,3 +249,11 @@ def test_a_folder_for_results_in_python(tmp_path):
     list(mapped(UPPER, as_jsonl(tmp_path), resume=tmp_path / "run"))
     assert [line["outputs"] for line in lines(tmp_path / "run")] == WANTED
     assert list(mapped(UPPER, as_jsonl(tmp_path), resume=tmp_path / "run")) == []
+
+
+def test_results_that_lie_among_the_data_are_no_items(tmp_path):
+    for n in range(3):
+        soundfile.write(tmp_path / f"s{n}.wav", np.full(800, 0.1 * (n + 1), "f4"), 8000)
+    for _ in range(2):
+        assert len(list(mapped(SOUND, tmp_path, resume=tmp_path / "run"))) in (3, 0)
+        assert len(lines(tmp_path / "run")) == 3
