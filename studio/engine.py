@@ -71,6 +71,7 @@ class Engine:
         self._messages: queue.SimpleQueue[tuple[str, Attempt | None, Any]] = queue.SimpleQueue()
         self._admitted: set[str] = set()  # steps whose workers are known to fit
         self._keeping = cache is not None
+        self._asks = many and cache is not None and cache.tier is not None
         self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
         self._fresh: set[str] = set()  # steps whose last look-up found nothing
         self._damaged = 0
@@ -87,6 +88,8 @@ class Engine:
     def turn(self) -> None:
         """Does what is to be done next; waits for a message if there is nothing."""
         if self.due:
+            if self._asks and not (self.due[0].key or self.due[0].uncached):
+                self._ask_ahead()
             self._consider(self.due.popleft())
         elif self._leaving:
             self._send()
@@ -121,6 +124,13 @@ class Engine:
             self._drop(attempt)
 
     # Looking up --------------------------------------------------------------
+
+    def _ask_ahead(self) -> None:
+        """Asks the tier for all that is due, so that none waits for the answer to another."""
+        assert self.cache is not None
+        for attempt in self.due:
+            self._set_key(attempt)
+        self.cache.ask((attempt.key, attempt.step.definition.name) for attempt in self.due if attempt.key)
 
     def _consider(self, attempt: Attempt) -> None:
         """Is the result known, being made, or to be made?"""
