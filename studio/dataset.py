@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -19,26 +19,27 @@ from typing import Any, Literal
 
 from studio.cache import Cache
 from studio.digest import FileDigests
-from studio.errors import UsageError, did_you_mean
+from studio.errors import UsageError
 from studio.events import Event, Warned
 from studio.executors.base import Executor
+from studio.feeds import check_id, check_over_all, feeds_of
 from studio.flow import Course
 from studio.inputs import Supply
 from studio.items import Item, Items
-from studio.ledger import Failures, Ledger, Line, Totals
+from studio.ledger import Ledger, Line
 from studio.map import ItemFinished, Map
-from studio.plan import GraphInput, Plan
+from studio.plan import Plan
 from studio.recipe import identity_of, recipe_of
 from studio.result import Result
-from studio.rows import Media, Rows
+from studio.rows import Rows
 from studio.run import Run
 from studio.spread import Spread
 from studio.stages import Stages
 from studio.store import Artifact, write_atomically
-from studio.values import KINDS
+from studio.summary import Summary
 from studio.worker import Recipe
 
-__all__ = ["Choices", "DatasetRun", "Example", "ItemResult", "media_of", "told"]
+__all__ = ["Choices", "DatasetRun", "Example", "ItemResult"]
 
 _AT_ONCE = 100  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
@@ -97,70 +98,6 @@ class ItemResult(Result):
 
 
 @dataclass(frozen=True)
-class Summary:
-    """How a sitting ended, and how the run stands."""
-
-    graph: str
-    folder: Path | None
-    done: int  # in this sitting
-    failed: int
-    kept: Mapping[str, int]  # that were over before, by how
-    seconds: float  # of this sitting
-    stages: Mapping[str, Any]
-    outputs: Mapping[str, Any]  # of what runs once over all rows
-    broken: Mapping[str, str]  # steps of these that failed
-    totals: Totals | None = None
-
-    @property
-    def all_failed(self) -> int:
-        """Those of the whole run that stand as failed."""
-        return self.failed + self.kept["failed"]
-
-    def as_data(self) -> dict[str, Any]:
-        """As plain data."""
-        shown: dict[str, Any] = {"graph": self.graph, "out": str(self.folder) if self.folder else None}
-        shown |= {
-            "done": self.done,
-            "failed": self.failed,
-            "before": dict(self.kept),
-            "seconds": round(self.seconds, 3),
-        }
-        if self.totals is not None:
-            shown["failures"] = {each.kind: each.count for each in self.totals.failures}
-        if self.outputs or self.broken:
-            shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
-        return {**shown, "steps": dict(self.stages)}
-
-    def __str__(self) -> str:
-        count = self.done + self.failed
-        rate = f", {count / self.seconds:,.1f} a second" if count and self.seconds else ""
-        lines = [f"{self.done:,} done, {self.failed:,} failed in {self.seconds:,.1f} s{rate}"]
-        if any(self.kept.values()):
-            failed = f", {self.kept['failed']:,} of which failed: try them with --retry-failed" * bool(
-                self.kept["failed"]
-            )
-            lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
-        lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
-        lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
-        failures = self.totals.failures if self.totals else ()
-        lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]
-        if self.folder:
-            lines += [f"results: {self.folder / 'results.jsonl'}", f"report: {self.folder / 'report.html'}"]
-        return "\n".join(lines)
-
-
-def _short(value: Any) -> str:
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 200 else f"{shown[:200]} …"
-
-
-def told(failures: Failures) -> str:
-    """The first failure of a kind, without what the kind says already."""
-    error = str(failures.rows[0]["error"]).partition("\n")[0] if failures.rows else ""
-    return (error.partition(" failed: ")[2] or error).removeprefix(f"{failures.kind.partition(' ')[0]}: ")
-
-
-@dataclass(frozen=True)
 class Example:
     """One item that is over: its row as it stands in the results, and what it was given, where that is known."""
 
@@ -200,9 +137,9 @@ class DatasetRun:
         wanted = choices.outputs or plan.outputs
         course, self._over_all = Course(plan, wanted, "item"), Course(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
-        feeds = _feeds(course, rows, common, choices.columns)
-        _must_tell_apart(rows, choices.id)
-        _check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
+        feeds = feeds_of(course, rows, common, choices.columns)
+        check_id(rows, choices.id)
+        check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
         supply = Supply(plan, course.edges, common, cache, feeds, files)
         identity = identity_of(plan, course.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
@@ -461,78 +398,3 @@ def _from(folder: Path, data: Any) -> Any:
     if isinstance(data, list):
         return [_from(folder, each) for each in data]
     return {**data, "path": os.path.relpath(data["path"], folder)} if data else data
-
-
-def media_of(plan: Plan, common: Mapping[str, Any]) -> Media | None:
-    """The suffixes of files that may feed a graph, by kind; None where any file may."""
-    kinds = {given.type.kind for name, given in plan.inputs.items() if name not in common}
-    return None if "file" in kinds else {kind: KINDS[kind].suffixes for kind in kinds if KINDS[kind].suffixes}
-
-
-def _feeds(course: Course, rows: Rows, common: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
-    """The column that feeds each input; UsageError says what is fed by nothing, or twice."""
-    inputs = {name: course.plan.inputs[name] for name in course.inputs}
-    for name in columns:
-        if name not in course.plan.inputs:
-            raise UsageError(f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {', '.join(inputs)}")
-        if name in common:
-            raise UsageError(f"the input '{name}' is given for all items, and by the column '{columns[name]}'")
-    free = {name: given for name, given in inputs.items() if name not in common}
-    if rows.is_media:
-        return {name: columns[name] for name in free if name in columns} | _fed_by_file(free, rows, columns)
-    feeds = {name: columns.get(name, name) for name in free}
-    if rows.columns:
-        _must_be_there(feeds, free, rows)
-    return feeds
-
-
-def _check_over_all(
-    course: Course,
-    common: Mapping[str, Any],
-    columns: Mapping[str, str],
-    feeds: Mapping[str, str],
-    known: Collection[str],
-) -> None:
-    """What a step over all rows reads as one value cannot be another for each row."""
-    for id, step in course.steps.items():
-        edges = [edge for edge in (*step.wires, *step.instead.values()) if edge.form != "rows"]
-        for name in {source.name for edge in edges for source in course.plan.origins(edge) if not source.port}:
-            given = course.plan.inputs.get(name)
-            if given is None or name in common:
-                continue
-            by_row = columns.get(name, name) in known if known else name in feeds
-            if given.required or name in columns or by_row:
-                raise UsageError(f"'{id}' runs once over all rows, and reads '{name}': give {name}=VALUE for all rows")
-
-
-def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], rows: Rows) -> None:
-    """Where the columns are known, one that is needed and not there is said at once, and not for every row."""
-    for name, column in feeds.items():
-        if column not in rows.columns and (free[name].required or column != name):
-            hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
-            way = f"Give --input {name}=COLUMN, or {name}=VALUE for all items"
-            raise UsageError(f"'{rows.name}' has no column '{column}' for the input '{name}'. {hint} {way}")
-
-
-def _must_tell_apart(rows: Rows, column: str) -> None:
-    """Where the columns are known, that of the ids must be one."""
-    if column and rows.columns and column not in rows.columns:
-        hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
-        raise UsageError(f"'{rows.name}' has no column '{column}' to tell items apart by. {hint}")
-
-
-def _fed_by_file(free: Mapping[str, GraphInput], rows: Rows, columns: Mapping[str, str]) -> dict[str, str]:
-    """The input that the files go to."""
-    if "file" in columns.values():
-        return {}
-    kind = getattr(rows, "kind", "file")
-    able = [name for name, given in free.items() if name not in columns and not given.type.many and _takes(given, kind)]
-    needed = [name for name in able if free[name].required] or able
-    if len(needed) != 1:
-        told = f"{' or '.join(needed)}: say which, with --input {needed[0]}=file" if needed else "no input"
-        raise UsageError(f"the files of '{rows.name}' ({kind}) could feed {told}")
-    return {needed[0]: "file"}
-
-
-def _takes(given: GraphInput, kind: str) -> bool:
-    return given.type.kind in (kind, "file") or (kind == "file" and KINDS[given.type.kind].from_path)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from studio.cache import Cache
-from studio.dataset import Choices, DatasetRun, ItemResult, media_of
+from studio.dataset import Choices, DatasetRun, ItemResult
 from studio.document import Document
 from studio.draw import draw
 from studio.errors import Problem, UsageError, did_you_mean
 from studio.events import Event
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
+from studio.feeds import media_of
 from studio.flow import Course
 from studio.home import find_graph, graph_names
 from studio.inputs import Supply

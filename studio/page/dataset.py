@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from studio.dataset import DatasetRun, told
+from studio.dataset import DatasetRun
 from studio.ledger import Failures, Ledger, Session, Totals
 from studio.page.examples import Examples, Sample, cut
 from studio.page.frame import rendered
@@ -20,6 +20,7 @@ from studio.page.picture import Label, picture
 from studio.plan import Plan
 from studio.stages import Stage, Stages
 from studio.store import write_atomically
+from studio.summary import told
 
 __all__ = ["DatasetPage"]
 
