@@ -66,7 +66,7 @@ class Examples:
         self._linked.clear()
         row = example.row
         made = {name: data for name, data in row["outputs"].items() if name in self._outputs}
-        over = any(self._outputs[name].kind == "boxes" for name in made)  # boxes stand on what was given
+        over = any(self._outputs[name].kind == "boxes" and data for name, data in made.items())  # on what was given
         pictures = self._pictures(example.given)
         scene = Scene(self._shelf, lambda: pictures, _PIXELS, self._link)
         kept = {name: raw for name, raw in example.given.items() if not (over and pictures and self._is_image(name))}
