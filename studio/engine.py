@@ -122,6 +122,7 @@ class Engine:
         """Stops what is on its way for one item."""
         for attempt in [each for each in self._flying if each.owner is passage]:
             self._drop(attempt)
+            self._abandon(attempt)
 
     # Looking up --------------------------------------------------------------
 
@@ -338,6 +339,8 @@ class Engine:
             if self._many:
                 attempt.future = None  # which refers back to it
         if not attempt.owner.goes_on(attempt):
+            if what == "ended" and not attempt.ended:
+                self._abandon(attempt)
             return  # it has ended, or was skipped meanwhile
         if attempt.remakes:
             if what == "ended":
@@ -434,6 +437,12 @@ class Engine:
         if attempt.future is not None and not attempt.future.done():
             self._executor(attempt.step).cancel(attempt.future)
         self._give(attempt)
+
+    def _abandon(self, attempt: Attempt) -> None:
+        """Nobody waits for it any more, but for those that wanted the same: one of them is next."""
+        self._give(attempt)
+        self.due.extend(self._twins.pop(attempt.key, ()))
+        attempt.key = ""
 
     def _give(self, attempt: Attempt) -> None:
         if attempt.leased and self.cache is not None:

@@ -7,6 +7,8 @@ computes batches finds them. An item that fails is a result like any other.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from studio.worker import Done, Failed
 __all__ = ["ItemFinished", "Map"]
 
 _MOST_BYTES = 1 << 30  # of values that items on their way hold; Ray's object store is rarely smaller than twice that
+_YOUNG = 50_000  # objects after which circles are looked for
 _AT_ONCE = 32  # items taken in before others are looked after
 
 
@@ -74,6 +77,10 @@ class Map:
 
     def events(self) -> Iterator[Event]:
         """Runs, and tells. Closing the iterator, or `cancel`, stops everything that is on its way."""
+        with _collecting_less():
+            yield from self._events()
+
+    def _events(self) -> Iterator[Event]:
         engine = self._engine
         try:
             while not self._exhausted or self._told < self._taken or engine.busy:
@@ -144,6 +151,20 @@ class Map:
         while (following := self._held.pop(self._told, None)) is not None:
             self._told += 1
             self._news.append(following)
+
+
+@contextlib.contextmanager
+def _collecting_less() -> Iterator[None]:
+    """Items come and go by the thousand, without circles among what they leave: to look for these takes a fifth."""
+    young, *older = gc.get_threshold()
+    if not 0 < young < _YOUNG:  # switched off, or another sees to it
+        yield
+        return
+    gc.set_threshold(_YOUNG, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(young, *older)
 
 
 @dataclass
