@@ -156,8 +156,12 @@ class Engine:
             reason = "the same is being computed already"
             self._hear(attempt, StepWaiting(attempt.step.id, reason, element=attempt.element))
             return
+        self._claimed(attempt)
+
+    def _claimed(self, attempt: Attempt) -> None:
+        """The lease is ours: it is computed, unless it was made while that was sought."""
         attempt.leased = True
-        if not self._known(attempt):  # it may have been made while the lease was sought
+        if not self._known(attempt):
             self._twins[attempt.key] = []
             self._leaving.append(attempt)
 
@@ -203,10 +207,7 @@ class Engine:
             self._awaited.discard(attempt)
         elif self.cache.leases.take(attempt.key):
             self._awaited.discard(attempt)
-            attempt.leased = True
-            if not self._known(attempt):
-                self._twins[attempt.key] = []
-                self._leaving.append(attempt)
+            self._claimed(attempt)
 
     # Computing ---------------------------------------------------------------
 
@@ -215,6 +216,9 @@ class Engine:
         leaving, self._leaving = self._leaving, []
         ready: dict[bool, list[Attempt]] = {False: [], True: []}  # by whether they run inline
         for attempt in leaving:
+            if not attempt.owner.goes_on(attempt):  # its item came to an end meanwhile
+                self._abandon(attempt)
+                continue
             try:
                 self._admit(attempt)
                 attempt.inputs = attempt.owner.admitted_inputs(attempt)
@@ -228,8 +232,7 @@ class Engine:
 
     def _give_up(self, attempt: Attempt, error: InputError) -> None:
         """An item was given something that is not sound."""
-        self._give(attempt)
-        self.due.extend(self._twins.pop(attempt.key, ()))
+        self._abandon(attempt)
         self.forget(attempt.owner)
         attempt.owner.refused(error)
 
@@ -423,8 +426,7 @@ class Engine:
                 twin.owner.advance()
 
     def _failed(self, attempt: Attempt, failed: Failed) -> None:
-        self._give(attempt)
-        self.due.extend(self._twins.pop(attempt.key, ()))
+        self._abandon(attempt)
         attempt.owner.failed(attempt, failed)
         attempt.owner.advance()
 
@@ -439,7 +441,7 @@ class Engine:
         self._give(attempt)
 
     def _abandon(self, attempt: Attempt) -> None:
-        """Nobody waits for it any more, but for those that wanted the same: one of them is next."""
+        """It will give nothing. Of those that wanted the same, one is next."""
         self._give(attempt)
         self.due.extend(self._twins.pop(attempt.key, ()))
         attempt.key = ""

@@ -96,7 +96,7 @@ class Passage:
 
     def goes_on(self, attempt: Attempt) -> bool:
         """Whether anybody still waits for what this gives."""
-        return not attempt.ended and (attempt.remakes or attempt.step.id in self.flow.open)
+        return not attempt.ended and (self.open if attempt.remakes else attempt.step.id in self.flow.open)
 
     def advance(self) -> None:
         """Takes up all that is ready."""
