@@ -95,15 +95,9 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
     """
     import studio
     from studio.report import Report
-    from studio.words import inputs_from, setting_from
 
-    if given["no_cache"] and given["cache"]:
-        raise click.UsageError("--cache and --no-cache exclude each other")
     stdout, sys.stdout = sys.stdout, sys.stderr  # what nodes and libraries print is no output of ours
-    loaded = studio.load(graph, settings=dict(map(setting_from, given["settings"])))
-    inputs = inputs_from(words, loaded.plan.inputs)
-    cache = False if given["no_cache"] else studio.Cache(given["cache"])
-    _show_warnings_plainly()
+    loaded, inputs, cache = _opened(graph, words, given)
     options = {"executor": given["executor"], "cache": cache, "refresh": given["refresh"], "outputs": given["only"]}
     run_, result = loaded.start(inputs, options)
     writers = _writers(loaded, inputs, options, given)
@@ -155,15 +149,10 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
     """
     import studio
     from studio.board import Board
-    from studio.words import columns_from, inputs_from, setting_from
+    from studio.words import columns_from
 
-    if given["no_cache"] and given["cache"]:
-        raise click.UsageError("--cache and --no-cache exclude each other")
     stdout, sys.stdout = sys.stdout, sys.stderr  # what nodes and libraries print is no output of ours
-    loaded = studio.load(graph, settings=dict(map(setting_from, given["settings"])))
-    common = inputs_from(words, loaded.plan.inputs)
-    cache = False if given["no_cache"] else studio.Cache(given["cache"])
-    _show_warnings_plainly()
+    loaded, common, cache = _opened(graph, words, given)
     names = ("executor", "window", "limit", "retry_failed", "refresh")
     options = {name: given[name] for name in names} | {"cache": cache, "outputs": given["only"]}
     options |= {"ordered": not given["unordered"], "columns": columns_from(given["columns"]), "id": given["id_column"]}
@@ -431,6 +420,20 @@ def _version(context: click.Context, asked: bool) -> None:
         except PackageNotFoundError:
             click.echo("studio, from a checkout that is not installed")
         context.exit()
+
+
+def _opened(graph: str, words: tuple[str, ...], given: dict[str, Any]) -> tuple[Graph, dict[str, Any], Any]:
+    """The graph that a command names, the inputs that its words give, and the cache (False for none)."""
+    import studio
+    from studio.words import inputs_from, setting_from
+
+    if given["no_cache"] and given["cache"]:
+        raise click.UsageError("--cache and --no-cache exclude each other")
+    loaded = studio.load(graph, settings=dict(map(setting_from, given["settings"])))
+    inputs = inputs_from(words, loaded.plan.inputs)
+    cache = False if given["no_cache"] else studio.Cache(given["cache"])
+    _show_warnings_plainly()
+    return loaded, inputs, cache
 
 
 def _show_warnings_plainly() -> None:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -169,8 +169,13 @@ class DatasetRun:
     @property
     def total(self) -> int | None:
         """About how many items there are, if that can be told."""
-        count, limit = self._rows.count(), self._choices.limit
+        count, limit = self._count, self._choices.limit
         return limit if count is None else min(count, limit or count)
+
+    @cached_property
+    def _count(self) -> int | None:
+        """About how many rows there are: of a file, that takes reading it once."""
+        return self._rows.count()
 
     @property
     def seconds(self) -> float:
@@ -292,7 +297,7 @@ class DatasetRun:
         Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
         """
         ids, total = list(self._course.steps), self.total
-        if self.cache is None or self._rows.count() is None or (total or 0) <= self._choices.window:
+        if self.cache is None or self._count is None or (total or 0) <= self._choices.window:
             return [ids]
         parts: list[list[str]] = [[]]
         recipes: list[Recipe] = []
