@@ -7,18 +7,20 @@ and cancelling is one more message.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
 
-from studio.cache import Basis, Cache
+from studio.bundle import Bundle
+from studio.cache import Basis, Cache, Record
 from studio.digest import FileDigests, Uncacheable
 from studio.errors import Cancelled, InputError, ModelUnavailable
 from studio.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
@@ -28,7 +30,8 @@ from studio.inputs import Supply
 from studio.passage import Attempt, Passage
 from studio.plan import Step
 from studio.recipe import recipe_of
-from studio.recorder import Recorder
+from studio.recorder import Made, Recorder
+from studio.store import Artifact
 from studio.worker import Done, Failed, Outcome, Recipe, Task, Work
 
 __all__ = ["Engine"]
@@ -64,7 +67,7 @@ class Engine:
         self.due: deque[Attempt] = deque()  # attempts whose turn has come
         self._leaving: list[Attempt] = []  # to be given to an executor
         self._flying: set[Attempt] = set()  # given to one
-        self._unrecorded: deque[tuple[Attempt, Done]] = deque()
+        self._unrecorded: deque[Made] = deque()
         self._prepared: set[str] = set()  # steps whose workers have been asked for
         self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
         self._awaited: set[Attempt] = set()  # what another run is computing
@@ -94,7 +97,7 @@ class Engine:
         elif self._leaving:
             self._send()
         elif self._unrecorded:
-            self._record(*self._unrecorded.popleft())
+            self._record(self._unrecorded.popleft())
         else:
             self._listen()
 
@@ -105,7 +108,7 @@ class Engine:
     def let_go(self) -> None:
         """Stops what still runs, and gives back every lease; what is done is put on record."""
         while self._unrecorded:
-            self._record(*self._unrecorded.popleft())
+            self._record(self._unrecorded.popleft())
         if self._recorder is not None:
             self._recorder.close()
         for attempt in (*self._flying, *self._leaving, *self.due, *self._awaited):
@@ -129,13 +132,17 @@ class Engine:
     def _ask_ahead(self) -> None:
         """Asks the tier for all that is due, so that none waits for the answer to another."""
         assert self.cache is not None
-        for attempt in self.due:
+        singles = [attempt for attempt in self.due if not isinstance(attempt, Bundle)]
+        for attempt in singles:
             self._set_key(attempt)
-        self.cache.ask((attempt.key, attempt.step.definition.name) for attempt in self.due if attempt.key)
+        self.cache.ask((attempt.key, attempt.step.definition.name) for attempt in singles if attempt.key)
 
     def _consider(self, attempt: Attempt) -> None:
         """Is the result known, being made, or to be made?"""
         if not attempt.owner.goes_on(attempt):
+            return
+        if isinstance(attempt, Bundle):
+            self._consider_rows(attempt)
             return
         if attempt.future is not None:
             self._catch_up(attempt)
@@ -184,18 +191,25 @@ class Engine:
 
     def _known(self, attempt: Attempt) -> bool:
         """Whether the cache knows the outputs; then the attempt is done."""
-        if self.cache is None or self._refreshes(attempt.step):
+        record = self._recorded(attempt.step, attempt.key)
+        if record is None:
             return False
-        record = self.cache.lookup(attempt.key, attempt.step.definition.name)
-        self._tell_damage()
-        (self._fresh.add if record is None else self._fresh.discard)(attempt.step.id)
-        if record is None or record.outputs.keys() != attempt.step.outputs.keys():
-            return False
-        self.cache.touch(record)
         self._give(attempt)
         attempt.owner.found(attempt, record.outputs, record.seconds)
         attempt.owner.advance()
         return True
+
+    def _recorded(self, step: Step, key: str) -> Record | None:
+        """What is on record of a key that a step has."""
+        if self.cache is None or self._refreshes(step):
+            return None
+        record = self.cache.lookup(key, step.definition.name)
+        self._tell_damage()
+        (self._fresh.add if record is None else self._fresh.discard)(step.id)
+        if record is None or record.outputs.keys() != step.outputs.keys():
+            return None
+        self.cache.touch(record)
+        return record
 
     def _refreshes(self, step: Step) -> bool:
         return step.id in self._refresh or step.cache == "refresh"
@@ -208,6 +222,44 @@ class Engine:
         elif self.cache.leases.take(attempt.key):
             self._awaited.discard(attempt)
             self._claimed(attempt)
+
+    def _consider_rows(self, bundle: Bundle) -> None:
+        """Which results are known? Those that another makes already are waited for by each item apart."""
+        self._set_keys(bundle)
+        if self._asks and self.cache is not None:
+            self.cache.ask((key, bundle.step.definition.name) for key in bundle.keys.values())
+        bundle.want([row for row in bundle.rows if row not in bundle.keys or self._falls_to(bundle, row)])
+        if bundle.wanted:
+            self._leaving.append(bundle)
+        else:
+            bundle.over(bundle)
+
+    def _set_keys(self, bundle: Bundle) -> None:
+        if self.cache is None or bundle.step.cache == "never":
+            return
+        with contextlib.suppress(Uncacheable, ModelUnavailable):
+            bundle.basis = self._basis(bundle.step)
+            for row in bundle.rows:
+                bundle.keys[row] = bundle.basis.key(bundle.of(row))
+
+    def _falls_to(self, bundle: Bundle, row: int) -> bool:
+        """Whether a row is ours to compute: it is not known, and nobody else is at it."""
+        assert self.cache is not None
+        key, step = bundle.keys[row], bundle.step
+        if key in bundle.leases:  # it is that of a row before
+            return True
+        record = None if step.id in self._fresh else self._recorded(step, key)
+        if record is None:
+            if key in self._twins or not self.cache.leases.take(key):
+                return False
+            record = self._recorded(step, key)
+            if record is None:
+                bundle.leases.add(key)
+                self._twins[key] = []
+                return True
+            self.cache.leases.give(key)
+        bundle.find(row, record.outputs, record.seconds)
+        return False
 
     # Computing ---------------------------------------------------------------
 
@@ -261,6 +313,8 @@ class Engine:
         step = attempt.step
         attempt.tries += 1
         work = Work(attempt.inputs, self.cache.store if self.cache else None, self._keeping)
+        if isinstance(attempt, Bundle):
+            work.inputs, work.rows, work.together = attempt.asked, len(attempt.wanted), self._recipe(step).batch
         if not attempt.remakes and not attempt.owner.is_ahead(attempt):
             attempt.owner.waits(attempt)
         return Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
@@ -387,7 +441,13 @@ class Engine:
     def _ended(self, attempt: Attempt, future: Future[Outcome]) -> None:
         if future.cancelled():
             return
-        outcome = future.result()
+        if isinstance(attempt, Bundle):
+            self._rows_ended(attempt, future.result())
+        else:
+            self.judge(attempt, future.result())
+
+    def judge(self, attempt: Attempt, outcome: Outcome) -> None:
+        """It was tried, with this outcome: is that its end?"""
         if isinstance(outcome, Done):
             self._succeeded(attempt, outcome)
         elif outcome.upstream:
@@ -417,23 +477,54 @@ class Engine:
             self._stop_keeping(done.unkept)
         if attempt.basis is None and attempt.uncached:
             self._set_key(attempt)  # the weights have come meanwhile
-        self._unrecorded.append((attempt, done))
+        refreshes, leased, attempt.leased = self._refreshes(attempt.step), attempt.leased, False
+        if attempt.key:
+            basis = None if done.unkept else attempt.basis
+            made = Made(attempt.key, basis, attempt.inputs, done.outputs, done.seconds, refreshes, leased)
+            self._unrecorded.append(made)
         attempt.owner.done(attempt, done)
         attempt.owner.advance()
-        for twin in self._twins.pop(attempt.key, ()):
+        self._wake_twins(attempt.key, done.outputs, done.seconds)
+
+    def _wake_twins(self, key: str, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        """Those that wanted the same have it."""
+        for twin in self._twins.pop(key, ()):
             if twin.owner.goes_on(twin):
-                twin.owner.found(twin, done.outputs, done.seconds)
+                twin.owner.found(twin, outputs, seconds)
                 twin.owner.advance()
+
+    def _rows_ended(self, bundle: Bundle, outcome: Outcome) -> None:
+        """What became of the rows of a bundle; where it failed as a whole, each is to try for itself."""
+        if isinstance(outcome, Done):
+            if outcome.unkept and self._keeping:
+                self._stop_keeping(outcome.unkept)
+            bundle.compute(outcome)
+            if bundle.keys:
+                self._keep_rows(bundle, None if outcome.unkept else bundle.basis)
+            bundle.share()
+        self._abandon(bundle)
+        bundle.over(bundle)
+
+    def _keep_rows(self, bundle: Bundle, basis: Basis | None) -> None:
+        """Has the rows that were computed put on record."""
+        refreshes = self._refreshes(bundle.step)
+        for row, seconds in bundle.seconds():
+            key = bundle.keys.get(row)
+            if key is not None and row in bundle.made:
+                outputs, leased = bundle.outputs_of(row), key in bundle.leases
+                self._unrecorded.append(Made(key, basis, bundle.of(row), outputs, seconds, refreshes, leased))
+                bundle.leases.discard(key)
+                self._wake_twins(key, outputs, seconds)
 
     def _failed(self, attempt: Attempt, failed: Failed) -> None:
         self._abandon(attempt)
         attempt.owner.failed(attempt, failed)
         attempt.owner.advance()
 
-    def _record(self, attempt: Attempt, done: Done) -> None:
+    def _record(self, made: Made) -> None:
         """Puts a result on record: what follows it has been sent on its way before."""
         if self._recorder is not None:
-            self._recorder.keep(attempt, done, self._refreshes(attempt.step))
+            self._recorder.keep(made)
 
     def _drop(self, attempt: Attempt) -> None:
         if attempt.future is not None and not attempt.future.done():
@@ -442,14 +533,20 @@ class Engine:
 
     def _abandon(self, attempt: Attempt) -> None:
         """It will give nothing. Of those that wanted the same, one is next."""
+        for key in attempt.leases if isinstance(attempt, Bundle) else (attempt.key,):
+            self.due.extend(self._twins.pop(key, ()))
         self._give(attempt)
-        self.due.extend(self._twins.pop(attempt.key, ()))
         attempt.key = ""
 
     def _give(self, attempt: Attempt) -> None:
-        if attempt.leased and self.cache is not None:
+        if self.cache is None:
+            return
+        if attempt.leased:
             self.cache.leases.give(attempt.key)
             attempt.leased = False
+        if isinstance(attempt, Bundle):
+            while attempt.leases:
+                self.cache.leases.give(attempt.leases.pop())
 
     def _cannot_keep(self, why: str) -> None:
         """Says so, from any thread."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from studio.executors.live import fetched
@@ -58,6 +59,13 @@ class Course:
         for id, step in self.steps.items():
             if self._is_certain(step):
                 self.certain.add(id)
+
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether all items take all steps, and nothing but what one of them was given decides what comes of it."""
+        plain = self.certain == self.steps.keys() and not any(step.timeout for step in self.steps.values())
+        made = all(source.port for edge in self.ends.values() for source in edge.sources)
+        return plain and made and all(edge.form == "one" for edge in self.edges)
 
     @property
     def inputs(self) -> list[str]:

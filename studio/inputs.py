@@ -7,7 +7,7 @@ checked and copied into the store. So a cached run decodes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from studio.digest import FileDigests, of_bytes, of_file
 from studio.errors import InputError, did_you_mean
 from studio.executors.live import Held
 from studio.plan import Edge, GraphInput, Plan, Source, Step
-from studio.store import ABSENT, Artifact, Damaged, Store
+from studio.store import ABSENT, Artifact, Column, Damaged, Store
 from studio.values import KINDS, PortType
 from studio.worker import pack
 
@@ -52,7 +52,7 @@ class Supply:
         read = set(_ends(plan, edges))
         self._later = sorted(read & set(later))
         _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
-        self._given: dict[str, _Given | _Plain] = {
+        self._given: Mapping[str, _Given | _Plain | _Column] = {
             name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
         }
         self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
@@ -63,7 +63,17 @@ class Supply:
         _check_names(self._plan, values, set(self._later))
         supply = object.__new__(Supply)
         supply.__dict__.update(self.__dict__)
-        supply._given = self._given | {name: self._own(name, values.get(name)) for name in self._later}
+        supply._given = {**self._given, **{name: self._own(name, values.get(name)) for name in self._later}}
+        return supply
+
+    @staticmethod
+    def together(supplies: Sequence[Supply]) -> Supply:
+        """That of several items, each of which can be placed: what is their own stands in columns."""
+        first = supplies[0]
+        supply = object.__new__(Supply)
+        supply.__dict__.update(first.__dict__)
+        own = {name: _Column([each._given[name].artifact for each in supplies]) for name in first._later}
+        supply._given = {**first._given, **own}
         return supply
 
     def _own(self, name: str, value: object) -> _Given | _Plain:
@@ -72,10 +82,15 @@ class Supply:
             return self._input(name, value)
         return _Plain(name, type_.kind, value)
 
-    def digests(self) -> tuple[str, str]:
-        """The digest of what one item was given of its own, and that of all; empty where content cannot be told."""
-        own = _digest({name: self._given[name].artifact for name in self._later})
-        return own, own and _digest({name: given.artifact for name, given in self._given.items()})
+    @property
+    def digest(self) -> str:
+        """The digest of all that one item was given; empty where content cannot be told."""
+        return _digest(self._given, sorted(self._given))
+
+    @property
+    def own_digest(self) -> str:
+        """The digest of what one item was given of its own; empty where content cannot be told."""
+        return _digest(self._given, self._later)
 
     @property
     def own(self) -> dict[str, object]:
@@ -180,13 +195,13 @@ def _check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> 
         raise InputError("\n".join(wrong))
 
 
-def _digest(given: Mapping[str, Artifact]) -> str:
+def _digest(given: Mapping[str, _Given | _Plain | _Column], names: Iterable[str]) -> str:
     lines: list[str] = []
-    for name in sorted(given):
-        digest = given[name].digest
-        if digest is None:
+    for name in names:
+        artifact = given[name].artifact
+        if artifact.digest is None:
             return ""
-        lines += name, given[name].kind, digest
+        lines += name, artifact.kind, artifact.digest
     return of_bytes("\n".join(lines).encode())
 
 
@@ -212,6 +227,26 @@ class _Plain:
 
     def place(self) -> None:
         """It goes along."""
+
+
+class _Column:
+    """What several items give, placed."""
+
+    __slots__ = ("artifact",)
+
+    def __init__(self, artifacts: Iterable[Artifact]) -> None:
+        self.artifact = Column.of(artifacts)
+
+    @property
+    def raw(self) -> object:
+        """Nothing that came as it is."""
+        return None
+
+    def admit(self) -> None:
+        """Each item sees to its own."""
+
+    def place(self) -> None:
+        """Each item has placed its own."""
 
 
 class _Given:

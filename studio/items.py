@@ -6,7 +6,7 @@ An item is told apart by its id: a column, or else the digest of its content; ne
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,22 +77,23 @@ class Items:
         try:
             values = {name: self._value(row, name, column) for name, column in self._feeds.items()}
             supply = self._supply.of_item({name: value for name, value in values.items() if value is not None})
-            own, whole = supply.digests()
+            whole = supply.digest
         except InputError as error:
             return self._unfit(row, position, str(error), _plain(row.values))
         digest = of_bytes(f"{self._identity}\n{whole}".encode()) if whole else ""
-        return Item(self._id(row, own or of_data(_plain(values))), position, row.place, digest, supply)
+        id = self._id(row, lambda: supply.own_digest or of_data(_plain(values)))
+        return Item(id, position, row.place, digest, supply)
 
     def _unfit(self, row: Row, position: int, error: str, content: list[Any]) -> Item:
         told = f"{row.place}: {error}"
         digest = of_data([self._identity, told])
-        return Item(self._id(row, of_data(content)), position, row.place, digest, None, told)
+        return Item(self._id(row, lambda: of_data(content)), position, row.place, digest, None, told)
 
-    def _id(self, row: Row, content: str) -> str:
-        """The id of a row; of several that are called the same, the later ones get a number."""
+    def _id(self, row: Row, content: Callable[[], str]) -> str:
+        """The id of a row, or else its content; of several that are called the same, the later ones get a number."""
         column = self._id_column or (_ID if _ID in row.values else "")
         given = row.values.get(column) if column else None
-        id = name = content[:16] if given is None or given == "" else _short(str(given))
+        id = name = content()[:16] if given is None or given == "" else _short(str(given))
         while name in self._seen:
             self._seen[id] += 1
             name = f"{id}#{self._seen[id]}"

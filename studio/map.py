@@ -12,24 +12,29 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 
 from studio.cache import Cache
+from studio.convoy import Behind, Convoy, Load
 from studio.engine import Engine
 from studio.errors import InputError
-from studio.events import Event, StepEvent, StepFailed
+from studio.events import Event
 from studio.executors.base import Executor
 from studio.flow import Course
 from studio.items import Item
-from studio.passage import Attempt, Passage
+from studio.journey import Journey
 from studio.stages import Stages
-from studio.store import Artifact
-from studio.worker import Done, Failed
+from studio.store import ABSENT, Artifact
 
 __all__ = ["ItemFinished", "Map"]
 
 _MOST_BYTES = 1 << 30  # of values that items on their way hold; Ray's object store is rarely smaller than twice that
 _YOUNG = 50_000  # objects after which circles are looked for
 _AT_ONCE = 32  # items taken in before others are looked after
+_CONVOY = 128  # items that go together, at most
+_FEWEST = 4  # that it is worth it for
+_LEG = 0.1  # seconds that a step of all of them may take: others wait for as long
 
 
 @dataclass(frozen=True)
@@ -57,20 +62,22 @@ class Map:
         executor: Callable[[], Executor],
         inline: Callable[[], Executor],
         refresh: frozenset[str] = frozenset(),
-        window: int = 256,
+        window: int = 512,
         ordered: bool = True,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """At most `window` items are on their way at a time, or held back because one before them is not over."""
         self._items, self._gathers = iter(items), course.rows
+        self._course = course
         self._window, self._ordered, self._beat = window, ordered, beat
         self._news: deque[Event] = deque()
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
         self._stages = stages
-        self._load = _Load()
-        self._over: deque[_Journey] = deque()  # journeys whose end is to be told
+        self._load = Load()
+        self._over: deque[Journey] = deque()  # journeys whose end is to be told
+        self._arrived: deque[Convoy] = deque()  # convoys whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
         self._exhausted = False
@@ -91,6 +98,8 @@ class Map:
                 else:
                     engine.turn()
                 self._beat()
+                while self._arrived:
+                    self._part(self._arrived.popleft())
                 while self._over:
                     self._finish(self._over.popleft())
                 while self._news:
@@ -108,27 +117,78 @@ class Map:
     def _may_take(self) -> bool:
         """Whether there is room for more: in the window, and in memory, unless nothing is on its way."""
         under_way = self._taken - self._told
-        return not self._exhausted and under_way < self._window and (self._load.bytes < _MOST_BYTES or not under_way)
+        if self._exhausted or not under_way:
+            return not self._exhausted
+        return self._window - under_way >= (self._together or 1) and self._load.bytes < _MOST_BYTES
+
+    @property
+    def _together(self) -> int:
+        """How many items go together: more, the quicker all steps are. None where items may go different ways."""
+        if not self._course.uniform:
+            return 0
+        size = min(_CONVOY, self._window // 4, int(_LEG / max(self._stages.pace, 1e-6)))
+        return size if size >= max(_FEWEST, self._batch) else 0
+
+    @cached_property
+    def _batch(self) -> int:
+        """The largest batch that a step computes."""
+        return max((step.batch or 1 for step in self._course.steps.values()), default=1)
 
     def _take_in(self) -> None:
-        for _ in range(min(_AT_ONCE, self._window - (self._taken - self._told))):
-            item = next(self._items, None)
-            if item is None:
-                self._exhausted = True
-                return
-            self._taken += 1
-            self._begin(item, self._taken - 1)
+        room, together = self._window - (self._taken - self._told), self._together
+        taken = list(islice(self._items, together or min(_AT_ONCE, room)))
+        self._exhausted = not taken
+        numbered = list(enumerate(taken, self._taken))
+        self._taken += len(taken)
+        apart = numbered
+        if together:
+            fit = [each for each in numbered if _is_placed(each[1])]
+            apart = [each for each in numbered if each not in fit]
+            self._set_out(fit)
+        for number, item in apart:
+            self._begin(number, item)
 
-    def _begin(self, item: Item, number: int) -> None:
+    def _set_out(self, items: list[tuple[int, Item]]) -> None:
+        """Has items go together."""
+        if items:
+            engine = self._engine
+            Convoy(
+                self._course, items, engine.due, engine.clean, self._stages, self._load, self._arrived.append
+            ).advance()
+
+    def _begin(self, number: int, item: Item, behind: Behind | None = None) -> None:
+        """Has an item go by itself, perhaps from where others left it behind."""
         if item.supply is None:
             self._tell(number, ItemFinished(item, {}, {"": item.error}))
             return
         skipped: list[Event] = []  # before anything ran
-        journey = self._engine.passage(item.supply, skipped.append, _Journey)
-        assert isinstance(journey, _Journey)
+        journey = self._engine.passage(item.supply, skipped.append, Journey)
+        assert isinstance(journey, Journey)
         journey.begin(item, number, self._stages, self._over, self._load, skipped)
+        failed = list(journey.go_on(behind)) if behind else []
+        journey.advance()
+        for attempt, outcome in failed:
+            if journey.goes_on(attempt):
+                self._engine.judge(attempt, outcome)
 
-    def _finish(self, journey: _Journey) -> None:
+    def _part(self, convoy: Convoy) -> None:
+        """Items that went together have arrived, each with what is its own; those left behind go on."""
+        ends = convoy.flow.outputs() if convoy.together else {}
+        outputs = {name: list(convoy.rows(end)) for name, end in ends.items()}
+        found = [convoy.flow.value_of(source) for source in self._gathers] if convoy.together else []
+        gathered = [list(convoy.rows(value or ABSENT)) for value in found]
+        for place, row in enumerate(convoy.together):
+            number, item = convoy.items[row]
+            own = {name: rows[place] for name, rows in outputs.items()}
+            values = tuple(rows[place] for rows in gathered)
+            if any(value.absent for value in values):
+                values = ()
+            self._tell(number, ItemFinished(item, own, {}, round(convoy.seconds[row], 6), "", values))
+        for number, item, behind in convoy.behind():
+            self._begin(number, item, behind)
+        convoy.release()
+
+    def _finish(self, journey: Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()
         try:
             outputs = journey.flow.outputs()
@@ -167,82 +227,11 @@ def _collecting_less() -> Iterator[None]:
         gc.set_threshold(young, *older)
 
 
-@dataclass
-class _Load:
-    """What all items that are on their way hold in memory, in bytes."""
-
-    bytes: int = 0
-
-
-class _Journey(Passage):
-    """The passage of an item, with what is to be told of it when it is over."""
-
-    item: Item
-    number: int
-
-    def begin(
-        self,
-        item: Item,
-        number: int,
-        stages: Stages,
-        over: deque[_Journey],
-        load: _Load,
-        skipped: Iterable[Event],
-    ) -> None:
-        self.item, self.number = item, number
-        self._load, self._held = load, 0
-        self.failures: dict[str, str] = {}
-        self.seconds = 0.0
-        self.trace = ""
-        self._stages, self._over = stages, over
-        self._ended = False
-        self.tell = self._hear
-        for event in skipped:
-            self._hear(event)
-        self.advance()
-
-    def advance(self) -> None:
-        super().advance()
-        if not self.flow.open and not self._ended:
-            self._ended = True
-            self._load.bytes -= self._held
-            self._over.append(self)
-
-    def admit(self) -> None:
-        """Opening files is left to the workers; what they make of one that is broken is told here."""
-        self.flow.supply.place()
-
-    def failed(self, attempt: Attempt, failed: Failed) -> None:
-        try:
-            self.flow.supply.admit()
-        except InputError as error:
-            self.refused(error)
-        else:
-            super().failed(attempt, failed)
-
-    def refused(self, error: InputError) -> None:
-        self.failures[""] = f"{self.item.place}: {error}"
-        self.close()
-        self.advance()
-
-    # What is counted of every task is counted as it is: events would cost more than all the rest of a small one.
-
-    def waits(self, attempt: Attempt) -> None:
-        self._stages.of[attempt.step.id].waiting += 1
-
-    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
-        self._stages.of[attempt.step.id].knew(seconds)
-
-    def _tell_done(self, attempt: Attempt, done: Done) -> None:
-        self._stages.of[attempt.step.id].took(done.seconds, done.batch)
-        self.seconds += done.seconds
-        held = sum(leaf.size for output in done.outputs.values() for leaf in output.leaves if leaf.live is not None)
-        self._held += held
-        self._load.bytes += held
-
-    def _hear(self, event: Event) -> None:
-        assert isinstance(event, StepEvent)
-        self._stages.hear(event)
-        if isinstance(event, StepFailed) and event.element is None:
-            self.failures[event.step] = event.message
-            self.trace = event.trace
+def _is_placed(item: Item) -> bool:
+    """Whether what an item was given is where workers find it."""
+    try:
+        if item.supply is not None:
+            item.supply.place()
+    except InputError:
+        return False
+    return item.supply is not None

@@ -9,11 +9,13 @@ from typing import Any
 
 from studio.events import StepEvent, StepFailed, StepReplaced, StepSkipped
 from studio.plan import Step
+from studio.worker import Done, Each
 
 __all__ = ["Stage", "Stages"]
 
 _COUNTS = ("done", "cached", "failed", "skipped", "replaced")
 _GRAIN = 1.1  # two durations that differ by less count as one
+_SWAY = 0.05  # by which share of the difference a new duration moves the pace
 
 
 class Stage:
@@ -28,6 +30,7 @@ class Stage:
         self.waiting = 0  # on their way to a worker, or on one
         self.seconds = 0.0  # that the computed ones took
         self.saved = 0.0  # that the cached ones once took
+        self.pace: float | None = None  # seconds that a task took lately, or once took where it was known
         self.batches: Counter[int] = Counter()  # tasks, by how many were computed together
         self._durations: Counter[int] = Counter()  # tasks, by the logarithm of what they took
 
@@ -35,14 +38,33 @@ class Stage:
         """The outputs of a task were known; they once took so many seconds."""
         self.cached += 1
         self.saved += seconds
+        self._lately(seconds)
 
-    def took(self, seconds: float, batch: int) -> None:
-        """A task was computed, in so many seconds, in a batch of this size."""
+    def took(self, done: Done) -> None:
+        """A task was computed."""
         self.done += 1
         self.waiting -= 1
-        self.seconds += seconds
-        self.batches[batch] += 1
-        self._durations[math.ceil(math.log(max(seconds, 1e-6), _GRAIN))] += 1
+        self.seconds += done.seconds
+        self.batches[done.batch] += 1
+        self._durations[math.ceil(math.log(max(done.seconds, 1e-6), _GRAIN))] += 1
+        self._lately(sum(done.spans.values()) or done.seconds)
+
+    def took_together(self, each: Each) -> None:
+        """The rows of a bundle were computed; those that failed go on waiting."""
+        seconds = (
+            [took for row, took in enumerate(each.seconds) if row not in each.failed] if each.failed else each.seconds
+        )
+        self.done += len(seconds)
+        self.waiting -= len(seconds)
+        self.seconds += sum(seconds)
+        self.batches.update(each.batches)
+        self._durations.update([math.ceil(math.log(max(took, 1e-6), _GRAIN)) for took in seconds])
+        if seconds:
+            self._lately(each.spent / len(seconds), len(seconds))
+
+    def _lately(self, seconds: float, tasks: int = 1) -> None:
+        before = seconds if self.pace is None else self.pace
+        self.pace = before + min(1.0, _SWAY * tasks) * (seconds - before)
 
     def percentile(self, share: float) -> float:
         """The seconds that this share of the tasks stayed below, to a tenth of it."""
@@ -95,6 +117,11 @@ class Stages:
         stages = Stages(self._steps.values())
         stages.of |= {id: self.of[id] for id in counted}
         return stages
+
+    @property
+    def pace(self) -> float:
+        """Seconds that a task lately took where it takes longest; without end, while that is not known of all."""
+        return max((math.inf if stage.pace is None else stage.pace for stage in self.of.values()), default=math.inf)
 
     @property
     def slowest(self) -> Stage | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from studio.digest import of_bytes, of_data, of_file
 from studio.values import KINDS
 
-__all__ = ["ABSENT", "MOST_IN_RECORD", "Artifact", "Damaged", "Store", "write_atomically"]
+__all__ = ["ABSENT", "MOST_IN_RECORD", "Artifact", "Column", "Damaged", "Store", "write_atomically"]
 
 MOST_IN_RECORD = 4096  # bytes; smaller plain values stand in the record itself
 
@@ -73,10 +73,29 @@ class Artifact:
         """The artifact itself, or all that is in a list."""
         return (self,) if self.items is None else tuple(leaf for item in self.items for leaf in item.leaves)
 
+    @property
+    def held(self) -> int:
+        """Bytes of its live values."""
+        if self.absent or KINDS[self.kind].plain:
+            return 0
+        return sum(leaf.size for leaf in self.leaves if leaf.live is not None)
+
     def at_rest(self) -> Artifact:
         """The same without its live value."""
         items = None if self.items is None else tuple(item.at_rest() for item in self.items)
         return replace(self, live=None, items=items)
+
+
+class Column(Artifact):
+    """What many items hold at the same place, one after the other: no list of any item's."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[Artifact]) -> Column:
+        """Of these rows; where one has nothing there, it is ABSENT."""
+        items = tuple(rows)
+        return cls(items[0].kind if items else "data", items=items)
 
 
 ABSENT = Artifact("absent", of_bytes(b"absent"), inline=b"")  # what an unwired optional port holds

@@ -19,10 +19,10 @@ from studio.errors import StudioError
 from studio.node import Node, Ports, ports_of
 from studio.resources import Resources
 from studio.shortage import give_back, is_shortage
-from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store
+from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged, Store
 from studio.values import KINDS, PortType
 
-__all__ = ["Done", "Ended", "Failed", "Outcome", "Recipe", "Task", "Work", "Worker", "pack", "unpack"]
+__all__ = ["Done", "Each", "Ended", "Failed", "Outcome", "Recipe", "Task", "Work", "Worker", "pack", "unpack"]
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,32 @@ class Recipe:
 
 @dataclass(slots=True)  # see Artifact
 class Work:
-    """What a worker is told for one task."""
+    """What a worker is told for one task, or for a bundle of them, whose inputs are columns."""
 
     inputs: Mapping[str, Artifact]
     store: Store | None = None  # where inputs lie at rest, and outputs are kept
     keep: bool = False  # whether outputs are kept in the store
+    rows: int = 0  # tasks in a bundle
+    together: int = 1  # so many of them are computed together, where the node knows how
 
     def with_inputs(self, exchange: Callable[[Artifact], Artifact]) -> Work:
         """The same work, with every single input (and every item of a gathered one) exchanged."""
         return replace(self, inputs={name: _exchanged(artifact, exchange) for name, artifact in self.inputs.items()})
+
+    @property
+    def size(self) -> int:
+        """Bytes of its inputs."""
+        return sum(artifact.size for artifact in self.inputs.values())
+
+    @property
+    def each(self) -> list[Work]:
+        """That of each row."""
+        columns = {name: given.items or () for name, given in self.inputs.items() if isinstance(given, Column)}
+        common = {name: given for name, given in self.inputs.items() if name not in columns}
+        names, rows = list(columns), zip(*columns.values(), strict=True)
+        if not columns:
+            return [Work(common, self.store, self.keep) for _ in range(self.rows)]
+        return [Work({**common, **dict(zip(names, row, strict=True))}, self.store, self.keep) for row in rows]
 
 
 def _exchanged(artifact: Artifact, exchange: Callable[[Artifact], Artifact]) -> Artifact:
@@ -82,6 +99,17 @@ class Done:
     began: float = 0.0  # when the worker took it up, in seconds since the epoch
     worker: int = -1  # which of the executor's workers that was
     batch: int = 1  # how many tasks were computed together
+    each: Each | None = None  # of a bundle: then outputs are columns, ABSENT where a row failed
+
+
+@dataclass(slots=True)  # see Artifact
+class Each:
+    """The rows of a bundle, one by one."""
+
+    seconds: list[float]  # in the node's own code
+    spent: float  # seconds: reading, computing and encoding, of all rows that ended well
+    batches: dict[int, int]  # such rows, by how many were computed together
+    failed: dict[int, Failed]
 
 
 @dataclass(frozen=True)
@@ -121,6 +149,8 @@ class Worker:
 
     def run(self, work: Work, fetch: Fetch) -> Ended:
         """The outcome, and the live values that its artifacts refer to by their index."""
+        if work.rows:
+            return self._bundle(work, fetch)
         try:
             return self._alone(work, fetch)
         except Exception as error:
@@ -131,6 +161,35 @@ class Worker:
             head = "out of memory with a batch of one" if self.batches else "out of memory"
             failed = replace(failed, message=f"{head}: {failed.message}")
         return failed, []
+
+    def _bundle(self, work: Work, fetch: Fetch) -> Ended:
+        """The outcome of each row as one; what is computed together is alike in size, where there is a choice."""
+        works = work.each
+        order: Sequence[int] = range(len(works))
+        if self.batches and len(works) > work.together:
+            order = sorted(order, key=lambda turn: works[turn].size)
+        began = time.time()
+        rows: list[Mapping[str, Artifact]] = [{}] * len(works)
+        each = Each([0.0] * len(works), 0.0, {}, {})
+        live: list[object] = []
+        unkept = ""
+        for turn, (outcome, values) in zip(
+            order, self.run_many([works[turn] for turn in order], fetch, work.together), strict=True
+        ):
+            if isinstance(outcome, Failed):
+                each.failed[turn] = outcome
+                continue
+            rows[turn] = _shifted(outcome.outputs, len(live)) if values else outcome.outputs
+            live += values
+            each.seconds[turn] = outcome.seconds
+            each.spent += sum(outcome.spans.values())
+            each.batches[outcome.batch] = each.batches.get(outcome.batch, 0) + 1
+            unkept = unkept or outcome.unkept
+        outputs = {
+            name: Column(port.type.kind, items=tuple(row.get(name, ABSENT) for row in rows))
+            for name, port in self._ports.outputs.items()
+        }
+        return Done(outputs, sum(each.seconds), unkept=unkept, began=began, each=each), live
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()
@@ -258,6 +317,15 @@ class _Packing:
             self._unkept = str(error)
             return artifact
         return replace(stored, inline=artifact.inline)
+
+
+def _shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
+    """The same, where other live values come before their own."""
+
+    def shifted(artifact: Artifact) -> Artifact:
+        return artifact if artifact.live is None else replace(artifact, live=by + artifact.live)  # type: ignore[operator]
+
+    return {name: _exchanged(artifact, shifted) for name, artifact in outputs.items()}
 
 
 def pack(kind: str, raw: object) -> tuple[Artifact, Any]:

@@ -30,9 +30,15 @@ class Pace:
 
     def learn(self, key: str, outcomes: Iterable[Outcome]) -> None:
         """What a call took, by what its tasks say of themselves. Slower is believed at once, quicker by half."""
-        took = [sum(each.spans.values()) or each.seconds for each in outcomes if isinstance(each, Done)]
-        if not took or not (mean := sum(took) / len(took)):
+        took, count = 0.0, 0
+        for done in outcomes:
+            if isinstance(done, Done):
+                each = done.each
+                took += each.spent if each else sum(done.spans.values()) or done.seconds
+                count += len(each.seconds) - len(each.failed) if each else 1
+        if not took:
             return
+        mean = took / count
         known = self._seconds.get(key, mean)
         self._seconds[key] = mean if mean > known else (mean + known) / 2
-        self._tried[key] = max(len(took), self._tried.get(key, 1))
+        self._tried[key] = max(count, self._tried.get(key, 1))

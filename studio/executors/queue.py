@@ -38,7 +38,7 @@ class Job:
     def size(self) -> int:
         """Bytes of its inputs: a stand-in for seconds of sound, tokens, pixels."""
         if self._size < 0:
-            self._size = sum(artifact.size for artifact in self.task.work.inputs.values())
+            self._size = self.task.work.size
         return self._size
 
     def end(self, outcome: Outcome) -> None:
@@ -77,6 +77,11 @@ class Line:
         """When the one that waits longest came."""
         return min(job.since for job in self.heads())
 
+    @property
+    def bundle(self) -> int:
+        """How many tasks one of those that wait stands for, by the first of them."""
+        return self.heads()[0].task.work.rows or 1
+
     def add(self, job: Job) -> None:
         """Puts a task behind the others of its run."""
         jobs = self._runs.get(job.task.run)
@@ -94,7 +99,7 @@ class Line:
         """The next tasks for one worker: at most `share`, and as many as all of them bear in a batch.
 
         Where `quick` ones are more than a batch, so many; in whole batches, since those are computed together.
-        One with a time limit is given alone: the limit is its own.
+        One with a time limit is given alone, since the limit is its own; and so is a bundle.
         """
         if self._groups:
             group = self._groups.popleft()
@@ -102,7 +107,7 @@ class Line:
             return group
         run = next(iter(self._runs))
         first = self._runs[run][0].task
-        if first.timeout:
+        if first.timeout or first.work.rows:
             return [self._next(run)]
         batch = first.recipe.batch
         most = max(min(share, batch), quick // batch * batch)
@@ -188,7 +193,7 @@ class Line:
 
 def _bears(task: Task, size: int, quick: int) -> bool:
     """Whether a task may be given with others: so many, with it."""
-    return not task.timeout and (size <= quick or task.recipe.batch >= size)
+    return not (task.timeout or task.work.rows) and (size <= quick or task.recipe.batch >= size)
 
 
 class Queue:

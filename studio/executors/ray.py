@@ -28,7 +28,7 @@ from studio.executors.cluster import PATIENCE, begin_private, end_private, join,
 from studio.executors.live import Held, Promised
 from studio.executors.parcel import Parcel, opened, send_by_value
 from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied, WorkerUnreachable
-from studio.executors.wire import Wire, artifact_from, outcome_from, outcome_to, work_from, work_to
+from studio.executors.wire import Wire, artifact_from, column_from, outcome_from, outcome_to, work_from, work_to
 from studio.machine import this_machine
 from studio.node import Ports, ports_of
 from studio.resources import Machine
@@ -191,7 +191,7 @@ class RayExecutor(PooledExecutor):
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
-        soon = self._soon(tasks[0].recipe, len(tasks))
+        soon = self._soon(tasks[0].recipe, sum(task.work.rows or 1 for task in tasks))
         self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 
@@ -355,6 +355,8 @@ class _Beside:
 
 def _arrived(wire: Wire, arguments: tuple[Any, ...]) -> Artifact:
     """An input as it is on arrival; one that was due is taken from the outcome it belongs to."""
+    if wire[0] is None:
+        return column_from(wire, lambda item: _arrived(item, arguments))
     items, place = wire[4], wire[6]
     if items is not None:
         inner = tuple(_arrived(item, arguments) for item in items)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TEMPORARY", "JsonKind", "Kind", "Media", "MediaKind", "frozen", "to_json"]
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode  # json.loads would guess the encoding first
+
 T = TypeVar("T")
 M = TypeVar("M", bound="Media")
 
@@ -88,8 +91,7 @@ class Kind(ABC, Generic[T]):
 def to_json(data: object) -> bytes:
     """Compact JSON in the order given; ValueError names what JSON cannot hold."""
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode()
+        return _encode(data).encode()
     except RecursionError:
         raise ValueError("data nested too deeply, or holding itself") from None
     except (TypeError, UnicodeEncodeError) as error:
@@ -107,7 +109,7 @@ class JsonKind(Kind[T]):
 
     def decode(self, source: bytes | Path) -> T:
         assert isinstance(source, bytes)
-        return self.restore(json.loads(source))
+        return self.restore(_decode(source.decode()))
 
     def dump(self, value: T) -> object:
         """The value as plain data."""

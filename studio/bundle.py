@@ -1,0 +1,102 @@
+"""Bundle: one step of many items at a time: one task, in which each item has a key, a lease and a record of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from studio.passage import Attempt
+from studio.store import ABSENT, Artifact, Column
+from studio.worker import Done, Each, Failed
+
+__all__ = ["Bundle"]
+
+
+@dataclass(eq=False, slots=True)
+class Bundle(Attempt):
+    """Its inputs are columns, or the same for all; rows are places in a column. `over` hears when all is known."""
+
+    rows: Sequence[int] = ()  # those that it is for
+    size: int = 0  # of a column
+    over: Callable[[Bundle], None] = lambda _: None
+    keys: dict[int, str] = field(default_factory=dict)  # of rows that have one
+    wanted: list[int] = field(default_factory=list)  # rows that are to be computed
+    alike: dict[int, int] = field(default_factory=dict)  # rows that want the same as another, which is computed
+    leases: set[str] = field(default_factory=set)  # keys that are ours to compute
+    outputs: dict[str, list[Artifact]] = field(default_factory=dict)  # by port; ABSENT where a row has none
+    made: set[int] = field(default_factory=set)
+    failed: dict[int, Failed] = field(default_factory=dict)
+    known: list[float] = field(default_factory=list)  # seconds that once took what was not computed now
+    each: Each | None = None  # what is told of those that were computed, in the order in which they were wanted
+
+    def of(self, row: int) -> dict[str, Artifact]:
+        """The inputs of one row."""
+        return {
+            name: given.items[row] if isinstance(given, Column) and given.items else given
+            for name, given in self.inputs.items()
+        }
+
+    def want(self, rows: Iterable[int]) -> None:
+        """These are to be computed; of several that want the same, the first."""
+        if not self.keys:
+            self.wanted = list(rows)
+            return
+        first: dict[str, int] = {}
+        for row in rows:
+            key = self.keys.get(row)
+            if key is None or first.setdefault(key, row) == row:
+                self.wanted.append(row)
+            else:
+                self.alike[row] = first[key]
+
+    @property
+    def asked(self) -> dict[str, Artifact]:
+        """The inputs of those that are wanted."""
+        if len(self.wanted) == self.size:
+            return self.inputs
+        return {
+            name: Column(given.kind, items=tuple(given.items[row] for row in self.wanted))
+            if isinstance(given, Column) and given.items
+            else given
+            for name, given in self.inputs.items()
+        }
+
+    def find(self, row: int, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        """The outputs of a row are known; they once took so many seconds."""
+        self._put(row, outputs)
+        self.known.append(seconds)
+
+    def compute(self, done: Done) -> None:
+        """Those that were wanted were computed, and some perhaps failed."""
+        self.each = done.each
+        assert self.each is not None
+        self.failed = {self.wanted[place]: failed for place, failed in self.each.failed.items()}
+        columns = {name: column.items or () for name, column in done.outputs.items()}
+        if len(self.wanted) == self.size:
+            self.outputs = {name: list(items) for name, items in columns.items()}
+        for place, row in enumerate(self.wanted if len(self.wanted) < self.size else ()):
+            if row not in self.failed:
+                self._put(row, {name: items[place] for name, items in columns.items()})
+        self.made.update(self.wanted)
+        self.made -= self.failed.keys()
+
+    def share(self) -> None:
+        """What came of one row is that of all that wanted the same; where it failed, they try for themselves."""
+        for row, other in self.alike.items():
+            if other in self.made:
+                self.find(row, self.outputs_of(other), 0.0)
+
+    def outputs_of(self, row: int) -> dict[str, Artifact]:
+        """What a row gave."""
+        return {name: items[row] for name, items in self.outputs.items()}
+
+    def seconds(self) -> Iterable[tuple[int, float]]:
+        """The rows that were computed or failed, and the seconds that each took."""
+        return zip(self.wanted, self.each.seconds, strict=True) if self.each else ()
+
+    def _put(self, row: int, outputs: Mapping[str, Artifact]) -> None:
+        for name, artifact in outputs.items():
+            if name not in self.outputs:
+                self.outputs[name] = [ABSENT] * self.size
+            self.outputs[name][row] = artifact
+        self.made.add(row)
