@@ -121,6 +121,10 @@ class Engine:
         while not self._messages.empty():
             self._take(*self._messages.get())
 
+    def batch(self, step: Step) -> int:
+        """How many tasks of a step are computed together."""
+        return self._recipe(step).batch
+
     def forget(self, passage: Passage) -> None:
         """Stops what is on its way for one item."""
         for attempt in [each for each in self._flying if each.owner is passage]:
@@ -457,7 +461,8 @@ class Engine:
         elif outcome.retryable and attempt.tries <= attempt.step.retries:
             reason = f"{self.clean(outcome.message)}; trying again"
             self._hear(attempt, StepRestarted(attempt.step.id, reason, element=attempt.element))
-            self._leaving.append(attempt)
+            lets_others = self._many and not attempt.leased  # one of them may be making it meanwhile
+            (self.due if lets_others else self._leaving).append(attempt)
         else:
             self._failed(attempt, outcome)
 

@@ -85,6 +85,8 @@ class Journey(Passage):
 
     def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
         self._stages.of[attempt.step.id].knew(seconds)
+        if attempt.tries:  # it failed, and another made it meanwhile
+            self._stages.of[attempt.step.id].waiting -= 1
 
     def _tell_done(self, attempt: Attempt, done: Done) -> None:
         self._stages.of[attempt.step.id].took(done)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ _YOUNG = 50_000  # objects after which circles are looked for
 _AT_ONCE = 32  # items taken in before others are looked after
 _CONVOY = 128  # items that go together, at most
 _FEWEST = 4  # that it is worth it for
+_SCOUTS = 64  # items that go ahead, to see how long it takes
 _LEG = 0.1  # seconds that a step of all of them may take: others wait for as long
 
 
@@ -119,7 +121,13 @@ class Map:
         under_way = self._taken - self._told
         if self._exhausted or not under_way:
             return not self._exhausted
-        return self._window - under_way >= (self._together or 1) and self._load.bytes < _MOST_BYTES
+        return self._room >= (self._together or 1) and self._load.bytes < _MOST_BYTES
+
+    @property
+    def _room(self) -> int:
+        """How many more items may be on their way: few, until it is known how long steps take that many may share."""
+        unknown = self._course.uniform and self._stages.pace == math.inf
+        return (min(self._window, _SCOUTS) if unknown else self._window) - (self._taken - self._told)
 
     @property
     def _together(self) -> int:
@@ -132,11 +140,11 @@ class Map:
     @cached_property
     def _batch(self) -> int:
         """The largest batch that a step computes."""
-        return max((step.batch or 1 for step in self._course.steps.values()), default=1)
+        return max(map(self._engine.batch, self._course.steps.values()), default=1)
 
     def _take_in(self) -> None:
-        room, together = self._window - (self._taken - self._told), self._together
-        taken = list(islice(self._items, together or min(_AT_ONCE, room)))
+        together = self._together
+        taken = list(islice(self._items, together or max(1, min(_AT_ONCE, self._room))))
         self._exhausted = not taken
         numbered = list(enumerate(taken, self._taken))
         self._taken += len(taken)

@@ -75,3 +75,37 @@ class Place(Node):
 
         time.sleep(self.config.seconds)
         return f"{text} {ray.get_runtime_context().get_node_id()}"
+
+
+class Tally(Node):
+    """Its texts with a mark; each time it runs it leaves a line. `bad` ones fail, `once` ones the first time."""
+
+    class Config(Node.Config):
+        folder: str
+        mark: str
+        bad: str = "nothing"
+
+    def run(self, left: str, right: str = "") -> str:
+        text = left + right
+        path = Path(self.config.folder) / self.config.mark
+        with path.open("a") as file:
+            file.write(f"{text}\n")
+        if self.config.bad in text:
+            raise ValueError(f"no {text}")
+        if f"once{self.config.mark}" in text and path.read_text().count(f"{text}\n") < 2:
+            raise OSError("try again")
+        return f"{text}{self.config.mark}"
+
+
+class Together(Node):
+    """How many were computed with it, and the text."""
+
+    def run(self, text: str) -> dict:
+        if "worse" in text:
+            raise ValueError("no")
+        return {"of": 1, "text": text}
+
+    def run_batch(self, inputs: list[dict]) -> list:
+        if any("worse" in each["text"] for each in inputs):
+            raise ValueError("one of them")
+        return [{"of": len(inputs), **each} for each in inputs]
