@@ -36,6 +36,7 @@ What a command gives goes to stdout, progress and messages to stderr. `-h` or `-
 | `STUDIO_TIER` | a folder or URL that machines share: see [caching](caching.md#a-tier-that-machines-share) |
 | `STUDIO_TIER_KEY` | the secret that signs what is shared there |
 | `STUDIO_MODELS` | where packaged weights are put together; without it, beside the cache |
+| `STUDIO_STATE` | the state folder, where `studio up` leaves its note; without it, the user's own |
 | `STUDIO_GPUS` | how many GPUs to assume, instead of looking |
 | `RAY_ADDRESS` | a Ray cluster to join, instead of starting one |
 

@@ -22,7 +22,7 @@ def pretrained(
         import torch
         import transformers
     except ImportError as error:
-        raise MissingExtra("transformers", "transformers") from error
+        raise MissingExtra("transformers", node.extra or "transformers") from error
     torch.set_num_threads(node.threads)
     node.device = for_torch(node.device)
     with _quiet(), loading(node.config.model, "transformers", instead=instead):

@@ -52,6 +52,7 @@ class Basis:
 
     parts: Parts
     digest: str
+    step: str = ""  # with its graph; no part of a key: other steps tell nothing about why this one runs
 
     def key(self, inputs: Mapping[str, Artifact]) -> str:
         """The key of a task; Uncacheable names an input whose content is not known."""
@@ -77,6 +78,7 @@ class Record:
     outputs: Mapping[str, Artifact]
     seconds: float  # that it took
     made: float  # seconds since the epoch
+    step: str = ""  # that it was made for, with its graph
 
     @property
     def node(self) -> str:
@@ -111,7 +113,7 @@ class Cache:
 
     # Keys --------------------------------------------------------------------
 
-    def basis(self, step: Step, config: BaseModel) -> Basis:
+    def basis(self, graph: str, step: Step, config: BaseModel) -> Basis:
         """What the keys of a step's tasks have in common.
 
         Uncacheable says what has no canonical form; ModelUnavailable that the weights are not here yet.
@@ -127,7 +129,7 @@ class Cache:
             "config": self._config(step, config),
             "model": self._model(node, config),
         }
-        return Basis(parts, of_data(parts))
+        return Basis(parts, of_data(parts), f"{graph}: {step.id}")
 
     def _model(self, node: type[Node], config: BaseModel) -> object:
         try:
@@ -323,15 +325,15 @@ class Cache:
 
     # Why ---------------------------------------------------------------------
 
-    def changes(self, parts: Parts) -> list[str]:
-        """What sets this key apart from the nearest one on record; empty if the node never ran."""
-        nearest: list[str] = []
-        for path in self.all_records(parts["node"])[:_MOST_COMPARED]:
-            record = self.read(path)
-            found = _differences(record.parts, parts) if record else []
-            if found and (not nearest or len(found) < len(nearest)):
-                nearest = found
-        return nearest
+    def changes(self, basis: Basis, inputs: Mapping[str, Artifact]) -> list[str]:
+        """What sets a key apart from the nearest one of the same step on record: other steps explain nothing."""
+        parts = basis.with_inputs(inputs)
+        records = [self.read(path) for path in self.all_records(parts["node"])[:_MOST_COMPARED]]
+        found = [_differences(record.parts, parts) for record in records if record and record.step == basis.step]
+        if nearest := min(filter(None, found), key=len, default=None):
+            return nearest
+        known = "not run as this step before" if any(records) else "nothing on record"
+        return [f"{parts['node']} has {known}"]
 
 
 def default_folder() -> Path:
@@ -376,6 +378,7 @@ def _written(record: Record) -> bytes:
         "outputs": {name: _dumped(artifact) for name, artifact in record.outputs.items()},
         "seconds": record.seconds,
         "made": record.made or time.time(),
+        "step": record.step,
     }
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return text + b"\n" + of_bytes(text).encode()
@@ -387,7 +390,7 @@ def _record(text: bytes) -> Record:
         raise ValueError("the record is not what was written")
     data = json.loads(body)
     outputs = {name: _loaded(artifact) for name, artifact in data["outputs"].items()}
-    return Record(data["key"], data["parts"], outputs, data["seconds"], data["made"])
+    return Record(data["key"], data["parts"], outputs, data["seconds"], data["made"], data.get("step", ""))
 
 
 def _check_foreign(record: Record, key: str, node: str) -> None:

@@ -190,7 +190,7 @@ class Engine:
         """What the keys of a step begin with; where the weights are not here yet, it is asked again."""
         assert self.cache is not None
         if step.id not in self._bases:
-            self._bases[step.id] = self.cache.basis(step, self._config(step))
+            self._bases[step.id] = self.cache.basis(self.course.plan.name, step, self._config(step))
         return self._bases[step.id]
 
     def _known(self, attempt: Attempt) -> bool:

@@ -70,7 +70,7 @@ class Recorder:
         if self._keeping and basis:
             at_rest = {name: artifact.at_rest() for name, artifact in outputs.items()}
             try:
-                record = Record(key, basis.with_inputs(inputs), at_rest, seconds, time.time())
+                record = Record(key, basis.with_inputs(inputs), at_rest, seconds, time.time(), basis.step)
                 self._cache.save(record, replace=replace)
             except OSError as error:
                 self.stop()

@@ -51,6 +51,7 @@ class Report:
         self._debug = debug
         self._states: dict[str, tuple[str, float, float | None]] = {}  # state, since when, seconds
         self._counts: Counter[str] = Counter()  # elements that have ended, by step
+        self._cached: Counter[str] = Counter()  # those of them that were known
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -119,6 +120,7 @@ class Report:
                 self._show_log(who, log)
             case StepCached():
                 self._counts[step] += 1
+                self._cached[step] += 1
         if self._live:
             self._live.update(self._table())
 
@@ -133,7 +135,9 @@ class Report:
             print(f"{step:<16} {state}{self._counted(step)}{shown}", file=self._stream, flush=True)
 
     def _counted(self, step: str) -> str:
-        return f" ({self._counts[step]} elements)" if self._counts[step] else ""
+        count, cached = self._counts[step], self._cached[step]
+        known = f", {cached} cached" if 0 < cached < count else ""
+        return f" ({count} elements{known})" if count else ""
 
     def _show_log(self, step: str, log: str) -> None:
         for line in log.splitlines():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from studio.cache import Cache, Record
@@ -100,15 +100,12 @@ class _Inquiry:
         if step.cache != "auto":
             return Verdict(step.id, cached=False, reasons=(f"the graph says cache: {step.cache}",)), None
         try:
-            basis = self._cache.basis(step, step.config())
+            basis = self._cache.basis(self._plan.name, step, step.config())
             key = basis.key(inputs)
         except (Uncacheable, ModelUnavailable) as error:
             return Verdict(step.id, cached=False, reasons=(f"cannot be cached: {error}",)), None
         record: Record | None = self._cache.lookup(key, step.definition.name)
         if record is None:
-            news = tuple(self._news_in(step, basis.with_inputs(inputs)))
+            news = tuple(self._cache.changes(basis, inputs))
             return Verdict(step.id, cached=False, reasons=news, key=key), None
         return Verdict(step.id, cached=True, key=key), record.outputs
-
-    def _news_in(self, step: Step, parts: dict[str, object]) -> Iterator[str]:
-        yield from self._cache.changes(parts) or [f"{step.definition.name} has nothing on record"]

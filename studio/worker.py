@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.errors import StudioError
-from studio.node import Node, Ports, ports_of
+from studio.node import Node, Port, Ports, ports_of
 from studio.resources import Resources
 from studio.shortage import give_back, is_shortage
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged, Store
@@ -141,6 +141,7 @@ class Worker:
         """The ports, if they were read elsewhere: a class that came with its code has left behind what they name."""
         self.recipe = recipe
         self._ports = ports or ports_of(recipe.node)
+        self._names = list(self._ports.outputs)
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._node.setup()
@@ -155,41 +156,57 @@ class Worker:
             return self._alone(work, fetch)
         except Exception as error:
             failed, ran_out = failure(error), is_shortage(error)
-        if ran_out:
-            give_back()  # now that the error, and all that it held, is gone
-            self._bears = self._bore  # this task was too large, and not the number of those beside it
-            head = "out of memory with a batch of one" if self.batches else "out of memory"
-            failed = replace(failed, message=f"{head}: {failed.message}")
-        return failed, []
+        return self._failed(failed, ran_out), []
+
+    def _failed(self, failed: Failed, ran_out: bool) -> Failed:
+        """A task that failed for itself."""
+        if not ran_out:
+            return failed
+        give_back()  # now that the error, and all that it held, is gone
+        self._bears = self._bore  # this task was too large, and not the number of those beside it
+        head = "out of memory with a batch of one" if self.batches else "out of memory"
+        return replace(failed, message=f"{head}: {failed.message}")
 
     def _bundle(self, work: Work, fetch: Fetch) -> Ended:
-        """The outcome of each row as one; what is computed together is alike in size, where there is a choice."""
+        """The outcomes of all rows as one."""
+        began, sheaf = time.time(), _Sheaf(work.rows)
+        if self.batches:
+            self._in_batches(work, fetch, sheaf)
+        else:
+            self._in_turn(work, fetch, sheaf)
+        return sheaf.done(self._ports.outputs, began), sheaf.live
+
+    def _in_turn(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
+        """Runs each row for itself; a data set has so many that little may be done for one."""
+        clock, run = time.perf_counter, self._node.run
+        for row, one in enumerate(work.each):
+            started = clock()
+            try:
+                arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in one.inputs.items()}
+                read = clock()
+                result = run(**arguments)
+                computed = clock()
+                packed = self._packed(self._named(result), work)
+            except Exception as error:
+                failed, ran_out = failure(error), is_shortage(error)
+            else:
+                sheaf.add(row, packed.done(computed - read), packed.live, clock() - started)
+                continue
+            sheaf.each.failed[row] = self._failed(failed, ran_out)
+
+    def _in_batches(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
+        """Runs so many rows at a time; what is computed together is alike in size, where there is a choice."""
         works = work.each
         order: Sequence[int] = range(len(works))
-        if self.batches and len(works) > work.together:
-            order = sorted(order, key=lambda turn: works[turn].size)
-        began = time.time()
-        rows: list[Mapping[str, Artifact]] = [{}] * len(works)
-        each = Each([0.0] * len(works), 0.0, {}, {})
-        live: list[object] = []
-        unkept = ""
-        for turn, (outcome, values) in zip(
-            order, self.run_many([works[turn] for turn in order], fetch, work.together), strict=True
+        if len(works) > work.together:
+            order = sorted(order, key=lambda row: works[row].size)
+        for row, (outcome, live) in zip(
+            order, self.run_many([works[row] for row in order], fetch, work.together), strict=True
         ):
             if isinstance(outcome, Failed):
-                each.failed[turn] = outcome
-                continue
-            rows[turn] = _shifted(outcome.outputs, len(live)) if values else outcome.outputs
-            live += values
-            each.seconds[turn] = outcome.seconds
-            each.spent += sum(outcome.spans.values())
-            each.batches[outcome.batch] = each.batches.get(outcome.batch, 0) + 1
-            unkept = unkept or outcome.unkept
-        outputs = {
-            name: Column(port.type.kind, items=tuple(row.get(name, ABSENT) for row in rows))
-            for name, port in self._ports.outputs.items()
-        }
-        return Done(outputs, sum(each.seconds), unkept=unkept, began=began, each=each), live
+                sheaf.each.failed[row] = outcome
+            else:
+                sheaf.add(row, outcome, live, sum(outcome.spans.values()))
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()
@@ -258,7 +275,7 @@ class Worker:
         return packed.done(share["compute"], began, batch), packed.live
 
     def _named(self, result: object) -> dict[str, object]:
-        names = list(self._ports.outputs)
+        names = self._names
         if not self._ports.named:
             return {names[0]: result}
         if not isinstance(result, tuple) or len(result) != len(names):
@@ -275,18 +292,45 @@ class Worker:
         return packing
 
 
+class _Sheaf:
+    """What became of the rows of a bundle so far."""
+
+    def __init__(self, rows: int) -> None:
+        self.each = Each([0.0] * rows, 0.0, {}, {})
+        self.live: list[object] = []
+        self._rows: list[Mapping[str, Artifact]] = [{}] * rows
+        self._unkept = ""
+
+    def add(self, row: int, done: Done, live: Sequence[object], spent: float) -> None:
+        """A row ended well; reading, computing and encoding it took so many seconds."""
+        self._rows[row] = _shifted(done.outputs, len(self.live)) if live else done.outputs
+        self.live += live
+        self.each.seconds[row] = done.seconds
+        self.each.spent += spent
+        self.each.batches[done.batch] = self.each.batches.get(done.batch, 0) + 1
+        self._unkept = self._unkept or done.unkept
+
+    def done(self, ports: Mapping[str, Port], began: float) -> Done:
+        """All as one."""
+        outputs = {
+            name: Column(port.type.kind, items=tuple([row.get(name, ABSENT) for row in self._rows]))
+            for name, port in ports.items()
+        }
+        return Done(outputs, sum(self.each.seconds), unkept=self._unkept, began=began, each=self.each)
+
+
 class _Packing:
     """Outputs on their way: encoded and kept where there is a store, live where they are heavy."""
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
-        self._unkept = ""
+        self.unkept = ""
         self.outputs: dict[str, Artifact] = {}
         self.live: list[object] = []
         self.spans: dict[str, float] = {}
 
-    def done(self, seconds: float, began: float, batch: int = 1) -> Done:
-        return Done(self.outputs, seconds, self.spans, unkept=self._unkept, began=began, batch=batch)
+    def done(self, seconds: float, began: float = 0.0, batch: int = 1) -> Done:
+        return Done(self.outputs, seconds, self.spans, unkept=self.unkept, began=began, batch=batch)
 
     def of(self, type_: PortType, value: object) -> Artifact:
         if value is None and type_.optional:
@@ -299,7 +343,7 @@ class _Packing:
 
     def _one(self, kind: str, value: object) -> Artifact:
         artifact, live = pack(kind, value)
-        if self._store is not None and not self._unkept:
+        if self._store is not None and not self.unkept:
             artifact = self._kept(artifact, live)
         if live is None:
             return artifact
@@ -314,7 +358,7 @@ class _Packing:
         try:
             stored = self._store.put(artifact.kind, encoded, artifact.digest)
         except OSError as error:
-            self._unkept = str(error)
+            self.unkept = str(error)
             return artifact
         return replace(stored, inline=artifact.inline)
 

@@ -136,7 +136,7 @@ outputs: {x: second}
 
 def test_why_a_step_ran():
     first = Tags(page_of(CHAIN % 0.01, text="a")).text
-    assert "nothing was on record for Slow" in first
+    assert "Slow has nothing on record" in first
     again = Tags(page_of(CHAIN % 0.01, text="a")).text
     assert "Known already, made on" in again
     assert "2 steps of 2 came from the cache" in again
@@ -159,7 +159,7 @@ def test_steps_of_the_same_run_explain_nothing():
     nodes: {a: {use: Upper, with: {text: x}}, b: {use: Upper, with: {end: "!"}, in: {text: a}}}
     outputs: {x: b}
     """
-    assert Tags(page_of(graph)).text.count("nothing was on record for Upper") == 4  # twice a step: table and step
+    assert Tags(page_of(graph)).text.count("Upper has nothing on record") == 4  # twice a step: table and step
 
 
 def test_the_slowest_step_is_named():

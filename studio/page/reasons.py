@@ -124,12 +124,12 @@ class Reasons:
         if step.cache != "auto":
             return [f"the graph says cache: {step.cache}"]
         try:
-            parts = cache.basis(step, step.config()).with_inputs(inputs)
+            basis = cache.basis(self._plan.name, step, step.config())
         except Uncacheable as error:
             return [f"it cannot be cached: {error}"]
         except Exception as error:  # a page stops no run
             return [f"what is new could not be told: {error}"]
-        return self._in_words(step, past.changes(parts)) or [f"nothing was on record for {step.definition.name}"]
+        return self._in_words(step, past.changes(basis, inputs))
 
     def _in_words(self, step: Step, changes: list[str]) -> list[str]:
         """Changes, each of an input with where that came from."""
