@@ -36,7 +36,7 @@ _AT_ONCE = 32  # items taken in before others are looked after
 _CONVOY = 128  # items that go together, at most
 _FEWEST = 4  # that it is worth it for
 _SCOUTS = 64  # items that go ahead, to see how long it takes
-_LEG = 0.1  # seconds that a step of all of them may take: others wait for as long
+_LEG = 0.2  # seconds that a step of all of them may take: others wait for as long
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Map:
         if not self._course.uniform:
             return 0
         size = min(_CONVOY, self._window // 4, int(_LEG / max(self._stages.pace, 1e-6)))
-        return size if size >= max(_FEWEST, self._batch) else 0
+        return size - size % self._batch if size >= max(_FEWEST, self._batch) else 0
 
     @cached_property
     def _batch(self) -> int:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from studio.page.phrases import moment_of, seconds_of
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["rendered"]
 
@@ -19,6 +23,12 @@ _HERE = Path(__file__).parent
 
 def rendered(template: str, content: Mapping[str, Any]) -> str:
     """A page as text, from its template in this folder."""
+    return _environment().get_template(template).render({**content, **_assets()})
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """What knows the templates: to compile one takes longer than to fill it in."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -29,7 +39,7 @@ def rendered(template: str, content: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(seconds=seconds_of, moment=moment_of)
-    return environment.get_template(template).render({**content, **_assets()})
+    return environment
 
 
 def _assets() -> dict[str, Any]:
