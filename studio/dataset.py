@@ -41,7 +41,7 @@ from studio.worker import Recipe
 
 __all__ = ["Choices", "DatasetRun", "Example", "ItemResult"]
 
-_AT_ONCE = 100  # lines written together, at most
+_AT_ONCE = 256  # lines written together, at most; and no more than are on their way at a time
 _SOON = 0.25  # seconds until what has ended is written
 _AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
 _FEW = 12  # items of a status, at least, of which it is remembered what they were given
@@ -355,7 +355,7 @@ class DatasetRun:
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
             self._seen[self._lines[-1].status].add(partial(_Seen.of, finished.item))
-        if len(self._lines) >= _AT_ONCE:
+        if len(self._lines) >= min(_AT_ONCE, self._choices.window):
             self._write()
 
     def _write_in_time(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import io
 import os
 import queue
@@ -39,6 +40,7 @@ from studio.worker import Ended, Failed, Outcome, Recipe, Task, Worker, failure
 __all__ = ["RayExecutor"]
 
 _Send = Callable[[int, list[Wire], list[Any]], list[Any]]  # a batch, what is sent and what goes beside it: references
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _SOON = 0.05  # seconds that the result of a quick task is waited for before others' turn
 
 
@@ -244,6 +246,7 @@ class _Host:
         """Sets the worker up."""
         import ray
 
+        _keep_freed_memory()
         os.environ["OMP_NUM_THREADS"] = str(threads)  # Ray sets 1 for actors that hold no whole CPU
         devices = tuple(int(device) for device in ray.get_gpu_ids())
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
@@ -294,6 +297,17 @@ class _Host:
     def _store(self, folder: Path) -> Store:
         """One store a folder, so that what was verified once need not be again."""
         return self._stores.setdefault(folder, Store(folder))
+
+
+def _keep_freed_memory() -> None:
+    """Has this process keep what it frees, for the next task: pages fresh from the system cost a picture its decoding.
+
+    What a C library other than glibc does about it is its own affair.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        tune = ctypes.CDLL(None).mallopt
+        tune(_M_MMAP_THRESHOLD, 32 << 20)
+        tune(_M_TRIM_THRESHOLD, 256 << 20)
 
 
 def _settle_torch(threads: int) -> int:
