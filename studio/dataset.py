@@ -367,10 +367,11 @@ class DatasetRun:
         """An item as a line of the results; its media lie beside them."""
         item, result = finished.item, ItemResult(finished, self.cache)
         outputs = {name: _as_data(result, name, name, item.id, ledger) for name in result}
-        status: _Status = "failed" if result.failures else "done"
+        failed = bool(result.failures)
+        status: _Status = "failed" if failed else "done"
         row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
-        row["error"] = result.error or None
-        return Line(item.id, item.digest, item.position, status, row, result.seconds, result.kind)
+        row["error"] = result.error if failed else None
+        return Line(item.id, item.digest, item.position, status, row, result.seconds, result.kind if failed else "")
 
     def _write(self) -> None:
         if self._ledger is not None:

@@ -50,7 +50,8 @@ class Supply:
         self._files = files or (cache.files if cache else None)
         self._folder = Path(plan.file).parent  # that paths in the graph start from
         read = set(_ends(plan, edges))
-        self._later = sorted(read & set(later))
+        self._own_names = read & set(later)
+        self._later = sorted(self._own_names)
         _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
         self._given: Mapping[str, _Given | _Plain | _Column] = {
             name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
@@ -60,7 +61,8 @@ class Supply:
 
     def of_item(self, values: Mapping[str, object]) -> Supply:
         """The supply of one item, with these values; it shares with others what is the same for all."""
-        _check_names(self._plan, values, set(self._later))
+        if values.keys() != self._own_names:  # a data set has very many
+            _check_names(self._plan, values, self._own_names)
         supply = object.__new__(Supply)
         supply.__dict__.update(self.__dict__)
         supply._given = {**self._given, **{name: self._own(name, values.get(name)) for name in self._later}}

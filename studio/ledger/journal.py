@@ -89,8 +89,7 @@ class Journal:
         self.session = 0
 
     def _prepare(self) -> None:
-        # The usual journal is a file that is made and deleted at each commit, which costs more than all else.
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = OFF", "cache_size = -8192"):
+        for pragma in ("locking_mode = EXCLUSIVE", "synchronous = OFF", "cache_size = -8192"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN EXCLUSIVE")
         if not self._one("SELECT count(*) FROM sqlite_master"):
@@ -103,6 +102,7 @@ class Journal:
         if (version := self._one("PRAGMA user_version")) != _FORMAT:
             raise Foreign(f"it has format {version}, and this Studio reads format {_FORMAT}")
         self._db.execute("COMMIT")
+        self._db.execute("PRAGMA journal_mode = WAL")  # the usual one makes a file at each commit, which costs most
         self._db.execute(_ORDERED)
 
     def close(self) -> None:

@@ -115,7 +115,7 @@ def preview(image: Image, shelf: Shelf, most: int) -> tuple[str, tuple[int, int]
     if max(picture.size) <= _EXACT:
         picture.save(target, "PNG")
         return shelf.place(target.getvalue(), "image/png", ".png"), picture.size
-    picture.save(target, "WEBP", quality=88)
+    picture.save(target, "WEBP", quality=88, method=2)
     return shelf.place(target.getvalue(), "image/webp", ".webp"), picture.size
 
 

@@ -12,7 +12,7 @@ import studio.map
 from tests.dataset.nodes import Deadly, Tally, Together
 from tests.fakes import Brightness
 
-COUNT = 1200
+COUNT = 700
 EXECUTORS = ["local", pytest.param("ray", marks=pytest.mark.ray)]
 
 
@@ -66,7 +66,7 @@ def told(folder: Path):
 
 @pytest.mark.parametrize("cached", [True, False], ids=["cached", "uncached"])
 def test_they_fare_as_those_that_go_alone(tmp_path, executor, cached, sizes):
-    rows = [{"id": str(number), "text": odd(number % 1000)} for number in range(COUNT)]
+    rows = [{"id": str(number), "text": odd(number % 600)} for number in range(COUNT)]
     results, counts, runs = [], [], []
     for window in (3, 512):  # three items are too few to go together
         folder = tmp_path / str(window)
@@ -181,7 +181,7 @@ class Flip(studio.Node):
 @pytest.mark.parametrize("cached", [True, False], ids=["cached", "uncached"])
 def test_one_that_kills_its_worker(tmp_path, ray_executor, cached, sizes):
     """Its companions are right, those that kill it once, too; it fails with its reason."""
-    texts = [{500: "poison", 700: "x700", 701: "x701"}.get(number, f"t{number}") for number in range(COUNT)]
+    texts = [{300: "poison", 500: "x500", 501: "x501"}.get(number, f"t{number}") for number in range(COUNT)]
     graph = studio.load(
         {
             "inputs": {"text": "text"},
@@ -194,5 +194,5 @@ def test_one_that_kills_its_worker(tmp_path, ray_executor, cached, sizes):
     options = {"executor": ray_executor, "cache": tmp_path / "cache" if cached else False}
     found = {each.id: each.error or each["x"] for each in graph.map(rows, options=options)}
     assert sizes
-    assert found.pop("500").startswith("step 'a' failed: its worker died 3 times")
-    assert found == {str(number): text.upper() for number, text in enumerate(texts) if number != 500}
+    assert found.pop("300").startswith("step 'a' failed: its worker died 3 times")
+    assert found == {str(number): text.upper() for number, text in enumerate(texts) if number != 300}
