@@ -7,7 +7,6 @@ and cancelling is one more message.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import secrets
@@ -20,9 +19,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.bundle import Bundle
-from studio.cache import Basis, Cache, Record
-from studio.digest import FileDigests, Uncacheable
-from studio.errors import Cancelled, InputError, ModelUnavailable
+from studio.cache import Basis, Cache
+from studio.claims import Claims
+from studio.digest import FileDigests
+from studio.errors import Cancelled, InputError
 from studio.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
 from studio.executors.base import Executor
 from studio.flow import Course
@@ -60,24 +60,21 @@ class Engine:
         self.tell = tell
         self._name = secrets.token_hex(8)  # by which executors tell runs apart
         self._executors = {False: executor, True: inline}
-        self._refresh, self._many = refresh, many
+        self._many = many
         self._configs = {id: course.steps[id].config() for id in course.steps if id in course.first}
-        self._bases: dict[str, Basis] = {}
+        self._claims = Claims(cache, course.plan.name, self._config, refresh, tell)
         self._recipes: dict[str, Recipe] = {}
         self.due: deque[Attempt] = deque()  # attempts whose turn has come
         self._leaving: list[Attempt] = []  # to be given to an executor
         self._flying: set[Attempt] = set()  # given to one
         self._unrecorded: deque[Made] = deque()
         self._prepared: set[str] = set()  # steps whose workers have been asked for
-        self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
         self._awaited: set[Attempt] = set()  # what another run is computing
         self._messages: queue.SimpleQueue[tuple[str, Attempt | None, Any]] = queue.SimpleQueue()
         self._admitted: set[str] = set()  # steps whose workers are known to fit
         self._keeping = cache is not None
         self._asks = many and cache is not None and cache.tier is not None
         self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
-        self._fresh: set[str] = set()  # steps whose last look-up found nothing
-        self._damaged = 0
 
     def passage(self, supply: Supply, tell: Callable[[Event], None], form: type[Passage] = Passage) -> Passage:
         """The way of one more item; its events go to `tell`."""
@@ -92,7 +89,7 @@ class Engine:
         """Does what is to be done next; waits for a message if there is nothing."""
         if self.due:
             if self._asks and not (self.due[0].key or self.due[0].uncached):
-                self._ask_ahead()
+                self._claims.ask(attempt for attempt in self.due if not isinstance(attempt, Bundle))
             self._consider(self.due.popleft())
         elif self._leaving:
             self._send()
@@ -133,14 +130,6 @@ class Engine:
 
     # Looking up --------------------------------------------------------------
 
-    def _ask_ahead(self) -> None:
-        """Asks the tier for all that is due, so that none waits for the answer to another."""
-        assert self.cache is not None
-        singles = [attempt for attempt in self.due if not isinstance(attempt, Bundle)]
-        for attempt in singles:
-            self._set_key(attempt)
-        self.cache.ask((attempt.key, attempt.step.definition.name) for attempt in singles if attempt.key)
-
     def _consider(self, attempt: Attempt) -> None:
         """Is the result known, being made, or to be made?"""
         if not attempt.owner.goes_on(attempt):
@@ -151,119 +140,55 @@ class Engine:
         if attempt.future is not None:
             self._catch_up(attempt)
             return
-        self._set_key(attempt)
+        self._claims.name(attempt)
         if not attempt.key:
             self._leaving.append(attempt)
-        elif attempt.key in self._twins:
-            self._twins[attempt.key].append(attempt)
-        elif attempt.step.id in self._fresh or not self._known(attempt):  # a claim looks it up, too
+        elif not self._claims.joins(attempt) and (self._claims.is_new(attempt.step) or not self._known(attempt)):
             self._claim(attempt)
 
     def _claim(self, attempt: Attempt) -> None:
-        """Computes it, unless another run is just doing that."""
-        assert self.cache is not None
-        if not self.cache.leases.take(attempt.key):
+        """Computes it, unless another run is just doing that; or has done it, while that was asked."""
+        if not self._claims.take(attempt):
             self._awaited.add(attempt)
             reason = "the same is being computed already"
             self._hear(attempt, StepWaiting(attempt.step.id, reason, element=attempt.element))
-            return
-        self._claimed(attempt)
+        else:
+            self._claimed(attempt)
 
     def _claimed(self, attempt: Attempt) -> None:
         """The lease is ours: it is computed, unless it was made while that was sought."""
-        attempt.leased = True
         if not self._known(attempt):
-            self._twins[attempt.key] = []
+            self._claims.begin(attempt)
             self._leaving.append(attempt)
-
-    def _set_key(self, attempt: Attempt) -> None:
-        attempt.key = attempt.uncached = ""
-        if self.cache is None or attempt.step.cache == "never":
-            return
-        try:
-            attempt.basis = self._basis(attempt.step)
-            attempt.key = attempt.basis.key(attempt.inputs)
-        except (Uncacheable, ModelUnavailable) as error:
-            attempt.uncached = str(error)
-
-    def _basis(self, step: Step) -> Basis:
-        """What the keys of a step begin with; where the weights are not here yet, it is asked again."""
-        assert self.cache is not None
-        if step.id not in self._bases:
-            self._bases[step.id] = self.cache.basis(self.course.plan.name, step, self._config(step))
-        return self._bases[step.id]
 
     def _known(self, attempt: Attempt) -> bool:
         """Whether the cache knows the outputs; then the attempt is done."""
-        record = self._recorded(attempt.step, attempt.key)
+        record = self._claims.record(attempt.step, attempt.key)
         if record is None:
             return False
-        self._give(attempt)
+        self._claims.give(attempt)
         attempt.owner.found(attempt, record.outputs, record.seconds)
         attempt.owner.advance()
         return True
 
-    def _recorded(self, step: Step, key: str) -> Record | None:
-        """What is on record of a key that a step has."""
-        if self.cache is None or self._refreshes(step):
-            return None
-        record = self.cache.lookup(key, step.definition.name)
-        self._tell_damage()
-        (self._fresh.add if record is None else self._fresh.discard)(step.id)
-        if record is None or record.outputs.keys() != step.outputs.keys():
-            return None
-        self.cache.touch(record)
-        return record
-
-    def _refreshes(self, step: Step) -> bool:
-        return step.id in self._refresh or step.cache == "refresh"
-
     def _look_again(self, attempt: Attempt) -> None:
         """Has the other run come to an end with what this one waits for?"""
-        assert self.cache is not None
         if not attempt.owner.goes_on(attempt) or self._known(attempt):
             self._awaited.discard(attempt)
-        elif self.cache.leases.take(attempt.key):
+        elif self._claims.take(attempt):
             self._awaited.discard(attempt)
             self._claimed(attempt)
 
     def _consider_rows(self, bundle: Bundle) -> None:
         """Which results are known? Those that another makes already are waited for by each item apart."""
-        self._set_keys(bundle)
-        if self._asks and self.cache is not None:
-            self.cache.ask((key, bundle.step.definition.name) for key in bundle.keys.values())
-        bundle.want([row for row in bundle.rows if row not in bundle.keys or self._falls_to(bundle, row)])
+        self._claims.name_rows(bundle)
+        if self._asks:
+            self._claims.ask([bundle])
+        self._claims.sort(bundle)
         if bundle.wanted:
             self._leaving.append(bundle)
         else:
             bundle.over(bundle)
-
-    def _set_keys(self, bundle: Bundle) -> None:
-        if self.cache is None or bundle.step.cache == "never":
-            return
-        with contextlib.suppress(Uncacheable, ModelUnavailable):
-            bundle.basis = self._basis(bundle.step)
-            for row in bundle.rows:
-                bundle.keys[row] = bundle.basis.key(bundle.of(row))
-
-    def _falls_to(self, bundle: Bundle, row: int) -> bool:
-        """Whether a row is ours to compute: it is not known, and nobody else is at it."""
-        assert self.cache is not None
-        key, step = bundle.keys[row], bundle.step
-        if key in bundle.leases:  # it is that of a row before
-            return True
-        record = None if step.id in self._fresh else self._recorded(step, key)
-        if record is None:
-            if key in self._twins or not self.cache.leases.take(key):
-                return False
-            record = self._recorded(step, key)
-            if record is None:
-                bundle.leases.add(key)
-                self._twins[key] = []
-                return True
-            self.cache.leases.give(key)
-        bundle.find(row, record.outputs, record.seconds)
-        return False
 
     # Computing ---------------------------------------------------------------
 
@@ -481,8 +406,8 @@ class Engine:
         if done.unkept and self._keeping:
             self._stop_keeping(done.unkept)
         if attempt.basis is None and attempt.uncached:
-            self._set_key(attempt)  # the weights have come meanwhile
-        refreshes, leased, attempt.leased = self._refreshes(attempt.step), attempt.leased, False
+            self._claims.name(attempt)  # the weights have come meanwhile
+        refreshes, leased, attempt.leased = self._claims.refreshes(attempt.step), attempt.leased, False
         if attempt.key:
             basis = None if done.unkept else attempt.basis
             made = Made(attempt.key, basis, attempt.inputs, done.outputs, done.seconds, refreshes, leased)
@@ -493,7 +418,7 @@ class Engine:
 
     def _wake_twins(self, key: str, outputs: Mapping[str, Artifact], seconds: float) -> None:
         """Those that wanted the same have it."""
-        for twin in self._twins.pop(key, ()):
+        for twin in self._claims.end(key):
             if twin.owner.goes_on(twin):
                 twin.owner.found(twin, outputs, seconds)
                 twin.owner.advance()
@@ -512,7 +437,7 @@ class Engine:
 
     def _keep_rows(self, bundle: Bundle, basis: Basis | None) -> None:
         """Has the rows that were computed put on record."""
-        refreshes = self._refreshes(bundle.step)
+        refreshes = self._claims.refreshes(bundle.step)
         for row, seconds in bundle.seconds():
             key = bundle.keys.get(row)
             if key is not None and row in bundle.made:
@@ -534,24 +459,11 @@ class Engine:
     def _drop(self, attempt: Attempt) -> None:
         if attempt.future is not None and not attempt.future.done():
             self._executor(attempt.step).cancel(attempt.future)
-        self._give(attempt)
+        self._claims.give(attempt)
 
     def _abandon(self, attempt: Attempt) -> None:
         """It will give nothing. Of those that wanted the same, one is next."""
-        for key in attempt.leases if isinstance(attempt, Bundle) else (attempt.key,):
-            self.due.extend(self._twins.pop(key, ()))
-        self._give(attempt)
-        attempt.key = ""
-
-    def _give(self, attempt: Attempt) -> None:
-        if self.cache is None:
-            return
-        if attempt.leased:
-            self.cache.leases.give(attempt.key)
-            attempt.leased = False
-        if isinstance(attempt, Bundle):
-            while attempt.leases:
-                self.cache.leases.give(attempt.leases.pop())
+        self.due.extend(self._claims.abandon(attempt))
 
     def _cannot_keep(self, why: str) -> None:
         """Says so, from any thread."""
@@ -564,14 +476,6 @@ class Engine:
             return
         self._keeping = False
         self.tell(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))
-
-    def _tell_damage(self) -> None:
-        assert self.cache is not None
-        if self.cache.damaged > self._damaged:
-            self._damaged = self.cache.damaged
-            self.tell(Warned("a damaged cache entry was set aside; it is made anew"))
-        for message in self.cache.news():
-            self.tell(Warned(message))
 
     def clean(self, text: str) -> str:
         """Text without the secrets that a node may have put into it."""

@@ -1,0 +1,175 @@
+"""Claims: what is known already, what is being made here or by another run, and what is ours to make.
+
+It gives attempts their keys, looks these up and holds their leases, for the one thread of an engine. It runs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+from pydantic import BaseModel
+
+from studio.bundle import Bundle
+from studio.cache import Basis, Cache, Record
+from studio.digest import Uncacheable
+from studio.errors import ModelUnavailable
+from studio.events import Event, Warned
+from studio.passage import Attempt
+from studio.plan import Step
+
+__all__ = ["Claims"]
+
+
+class Claims:
+    """Those of one run; without a cache nothing has a key, and all is to be made."""
+
+    def __init__(
+        self,
+        cache: Cache | None,
+        graph: str,
+        config: Callable[[Step], BaseModel],
+        refresh: frozenset[str],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """`tell` hears what is wrong with the cache."""
+        self._cache, self._graph, self._config = cache, graph, config
+        self._refresh, self._tell = refresh, tell
+        self._bases: dict[str, Basis] = {}
+        self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
+        self._fresh: set[str] = set()  # steps whose last look-up found nothing
+        self._damaged = 0
+
+    # Keys --------------------------------------------------------------------
+
+    def name(self, attempt: Attempt) -> None:
+        """Gives an attempt its key, or says why it has none."""
+        attempt.key = attempt.uncached = ""
+        if self._cache is None or attempt.step.cache == "never":
+            return
+        try:
+            attempt.basis = self._basis(self._cache, attempt.step)
+            attempt.key = attempt.basis.key(attempt.inputs)
+        except (Uncacheable, ModelUnavailable) as error:
+            attempt.uncached = str(error)
+
+    def name_rows(self, bundle: Bundle) -> None:
+        """Gives the rows of a bundle their keys."""
+        if self._cache is None or bundle.step.cache == "never":
+            return
+        with contextlib.suppress(Uncacheable, ModelUnavailable):
+            bundle.basis = self._basis(self._cache, bundle.step)
+            for row in bundle.rows:
+                bundle.keys[row] = bundle.basis.key(bundle.of(row))
+
+    def _basis(self, cache: Cache, step: Step) -> Basis:
+        """What the keys of a step begin with; where the weights are not here yet, it is asked again."""
+        if step.id not in self._bases:
+            self._bases[step.id] = cache.basis(self._graph, step, self._config(step))
+        return self._bases[step.id]
+
+    # Look-ups ----------------------------------------------------------------
+
+    def ask(self, attempts: Iterable[Attempt]) -> None:
+        """Asks the tier for all of them at once, so that none waits for the answer to another."""
+        if self._cache is None or self._cache.tier is None:
+            return
+        asked: list[tuple[str, str]] = []
+        for attempt in attempts:
+            if isinstance(attempt, Bundle):
+                asked += ((key, attempt.step.definition.name) for key in attempt.keys.values())
+            else:
+                self.name(attempt)
+                asked += [(attempt.key, attempt.step.definition.name)] if attempt.key else []
+        self._cache.ask(asked)
+
+    def record(self, step: Step, key: str) -> Record | None:
+        """What is on record of a key that a step has."""
+        if self._cache is None or self.refreshes(step):
+            return None
+        record = self._cache.lookup(key, step.definition.name)
+        self._tell_damage(self._cache)
+        (self._fresh.add if record is None else self._fresh.discard)(step.id)
+        if record is None or record.outputs.keys() != step.outputs.keys():
+            return None
+        self._cache.touch(record)
+        return record
+
+    def refreshes(self, step: Step) -> bool:
+        """Whether a step is to run again, whatever is known."""
+        return step.id in self._refresh or step.cache == "refresh"
+
+    def is_new(self, step: Step) -> bool:
+        """Whether the last look-up of a step found nothing: then the next can wait until there is a lease."""
+        return step.id in self._fresh
+
+    def _tell_damage(self, cache: Cache) -> None:
+        if cache.damaged > self._damaged:
+            self._damaged = cache.damaged
+            self._tell(Warned("a damaged cache entry was set aside; it is made anew"))
+        for message in cache.news():
+            self._tell(Warned(message))
+
+    # What is being made ------------------------------------------------------
+
+    def joins(self, attempt: Attempt) -> bool:
+        """Whether the same is on its way already: then the attempt waits for that."""
+        if attempt.key in self._twins:
+            self._twins[attempt.key].append(attempt)
+            return True
+        return False
+
+    def take(self, attempt: Attempt) -> bool:
+        """Whether it is ours to make, and no other run is at it."""
+        assert self._cache is not None
+        attempt.leased = attempt.leased or self._cache.leases.take(attempt.key)
+        return attempt.leased
+
+    def begin(self, attempt: Attempt) -> None:
+        """It is going to be made."""
+        self._twins[attempt.key] = []
+
+    def end(self, key: str) -> list[Attempt]:
+        """It is made, or will not be: those that waited for it."""
+        return self._twins.pop(key, [])
+
+    def abandon(self, attempt: Attempt) -> list[Attempt]:
+        """It will give nothing: those that waited for it."""
+        keys = list(attempt.leases) if isinstance(attempt, Bundle) else [attempt.key]
+        self.give(attempt)
+        attempt.key = ""
+        return [waiting for key in keys for waiting in self.end(key)]
+
+    def give(self, attempt: Attempt) -> None:
+        """Gives back the leases that it holds."""
+        if self._cache is None:
+            return
+        if attempt.leased:
+            self._cache.leases.give(attempt.key)
+            attempt.leased = False
+        if isinstance(attempt, Bundle):
+            while attempt.leases:
+                self._cache.leases.give(attempt.leases.pop())
+
+    def sort(self, bundle: Bundle) -> None:
+        """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
+        bundle.want([row for row in bundle.rows if row not in bundle.keys or self._falls_to(bundle, row)])
+
+    def _falls_to(self, bundle: Bundle, row: int) -> bool:
+        """Whether a row is ours to make: it is not known, and nobody else is at it."""
+        assert self._cache is not None
+        key, step = bundle.keys[row], bundle.step
+        if key in bundle.leases:  # it is that of a row before
+            return True
+        record = None if self.is_new(step) else self.record(step, key)
+        if record is None:
+            if key in self._twins or not self._cache.leases.take(key):
+                return False
+            record = self.record(step, key)
+            if record is None:
+                bundle.leases.add(key)
+                self._twins[key] = []
+                return True
+            self._cache.leases.give(key)
+        bundle.find(row, record.outputs, record.seconds)
+        return False
