@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["Image", "ImageKind"]
 _MODES = {"1", "L", "LA", "RGB", "RGBA", "I;16"}  # the modes that PNG holds as they are
 _MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
 
+_BLOCKS = 8  # of a picture's memory, 16 MB each at most
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -29,6 +32,7 @@ class Image(Media):
     def __init__(self, picture: PIL.Image.Image | NDArray[Any]) -> None:
         import PIL.Image
 
+        _keep_memory()
         if not isinstance(picture, PIL.Image.Image):
             picture = _from_array(picture)
         self.__dict__["pil"] = _in_png_mode(picture)
@@ -116,6 +120,18 @@ class ImageKind(MediaKind[Image]):
         return super().convert(raw)
 
 
+@functools.cache
+def _keep_memory() -> None:
+    """Has Pillow keep the memory of a few pictures that are gone, unless somebody has settled that.
+
+    It gives each back to the system otherwise, and pages fresh from there cost a picture more than its decoding.
+    """
+    from PIL import _imaging
+
+    if not _imaging.get_blocks_max():
+        _imaging.set_blocks_max(_BLOCKS)
+
+
 def _restored(source: bytes | None, picture: Any) -> Image:
     if picture is not None:
         return Image(picture)
@@ -151,6 +167,7 @@ def _from_array(pixels: Any) -> PIL.Image.Image:
 def _decode(data: bytes) -> PIL.Image.Image:
     import PIL.Image
 
+    _keep_memory()
     try:
         picture = PIL.Image.open(io.BytesIO(data))
         width, height = picture.size
