@@ -75,10 +75,9 @@ class Bundle(Attempt):
         if len(self.wanted) == self.size:
             self.outputs = {name: list(items) for name, items in columns.items()}
         for place, row in enumerate(self.wanted if len(self.wanted) < self.size else ()):
-            if row not in self.failed:
+            if self.each.seconds[place] is not None:
                 self._put(row, {name: items[place] for name, items in columns.items()})
-        self.made.update(self.wanted)
-        self.made -= self.failed.keys()
+        self.made.update(row for row, took in zip(self.wanted, self.each.seconds, strict=True) if took is not None)
 
     def share(self) -> None:
         """What came of one row is that of all that wanted the same; where it failed, they try for themselves."""
@@ -91,8 +90,9 @@ class Bundle(Attempt):
         return {name: items[row] for name, items in self.outputs.items()}
 
     def seconds(self) -> Iterable[tuple[int, float]]:
-        """The rows that were computed or failed, and the seconds that each took."""
-        return zip(self.wanted, self.each.seconds, strict=True) if self.each else ()
+        """The rows that were computed, and the seconds that each took."""
+        pairs = zip(self.wanted, self.each.seconds, strict=True) if self.each else ()
+        return ((row, took) for row, took in pairs if took is not None)
 
     def _put(self, row: int, outputs: Mapping[str, Artifact]) -> None:
         for name, artifact in outputs.items():

@@ -139,6 +139,7 @@ class Convoy(Passage):
         if bundle.each is None:
             stage.waiting -= len(bundle.wanted)
             return
+        stage.waiting -= bundle.each.seconds.count(None) - len(bundle.failed)  # who got no turn waits anew
         stage.took_together(bundle.each)
         for row, seconds in bundle.seconds():
             self.seconds[row] += seconds

@@ -440,7 +440,7 @@ class Engine:
         refreshes = self._claims.refreshes(bundle.step)
         for row, seconds in bundle.seconds():
             key = bundle.keys.get(row)
-            if key is not None and row in bundle.made:
+            if key is not None:
                 outputs, leased = bundle.outputs_of(row), key in bundle.leases
                 self._unrecorded.append(Made(key, basis, bundle.of(row), outputs, seconds, refreshes, leased))
                 bundle.leases.discard(key)

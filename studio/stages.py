@@ -50,10 +50,8 @@ class Stage:
         self._lately(sum(done.spans.values()) or done.seconds)
 
     def took_together(self, each: Each) -> None:
-        """The rows of a bundle were computed; those that failed go on waiting."""
-        seconds = (
-            [took for row, took in enumerate(each.seconds) if row not in each.failed] if each.failed else each.seconds
-        )
+        """Rows of a bundle were computed; those that failed go on waiting."""
+        seconds = [took for took in each.seconds if took is not None]
         self.done += len(seconds)
         self.waiting -= len(seconds)
         self.seconds += sum(seconds)

@@ -106,7 +106,7 @@ class Done:
 class Each:
     """The rows of a bundle, one by one."""
 
-    seconds: list[float]  # in the node's own code
+    seconds: list[float | None]  # in the node's own code; None for those that failed, or did not get their turn
     spent: float  # seconds: reading, computing and encoding, of all rows that ended well
     batches: dict[int, int]  # such rows, by how many were computed together
     failed: dict[int, Failed]
@@ -124,6 +124,8 @@ class Failed:
     upstream: bool = False  # it never ran: something it needs was not made
     lost: bool = False  # it never ran: something it needs was made, and is gone since
 
+
+_PATIENCE = 1.0  # seconds that the rows of a bundle may take: who is in one was thought to be quick
 
 Outcome = Done | Failed
 Ended = tuple[Outcome, list[object]]  # an outcome, and the live values that its artifacts refer to by their index
@@ -168,7 +170,7 @@ class Worker:
         return replace(failed, message=f"{head}: {failed.message}")
 
     def _bundle(self, work: Work, fetch: Fetch) -> Ended:
-        """The outcomes of all rows as one."""
+        """The outcomes of all rows as one; those that are left when they have taken too long do not get their turn."""
         began, sheaf = time.time(), _Sheaf(work.rows)
         if self.batches:
             self._in_batches(work, fetch, sheaf)
@@ -179,8 +181,11 @@ class Worker:
     def _in_turn(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
         """Runs each row for itself; a data set has so many that little may be done for one."""
         clock, run = time.perf_counter, self._node.run
+        end = clock() + _PATIENCE
         for row, one in enumerate(work.each):
             started = clock()
+            if started > end:
+                return
             try:
                 arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in one.inputs.items()}
                 read = clock()
@@ -200,13 +205,17 @@ class Worker:
         order: Sequence[int] = range(len(works))
         if len(works) > work.together:
             order = sorted(order, key=lambda row: works[row].size)
-        for row, (outcome, live) in zip(
-            order, self.run_many([works[row] for row in order], fetch, work.together), strict=True
-        ):
-            if isinstance(outcome, Failed):
-                sheaf.each.failed[row] = outcome
-            else:
-                sheaf.add(row, outcome, live, sum(outcome.spans.values()))
+        end = time.perf_counter() + _PATIENCE
+        for place in range(0, len(works), work.together):
+            if time.perf_counter() > end:
+                return
+            rows = order[place : place + work.together]
+            ended = self.run_many([works[row] for row in rows], fetch, work.together)
+            for row, (outcome, live) in zip(rows, ended, strict=True):
+                if isinstance(outcome, Failed):
+                    sheaf.each.failed[row] = outcome
+                else:
+                    sheaf.add(row, outcome, live, sum(outcome.spans.values()))
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()
@@ -296,7 +305,7 @@ class _Sheaf:
     """What became of the rows of a bundle so far."""
 
     def __init__(self, rows: int) -> None:
-        self.each = Each([0.0] * rows, 0.0, {}, {})
+        self.each = Each([None] * rows, 0.0, {}, {})
         self.live: list[object] = []
         self._rows: list[Mapping[str, Artifact]] = [{}] * rows
         self._unkept = ""
@@ -316,7 +325,7 @@ class _Sheaf:
             name: Column(port.type.kind, items=tuple([row.get(name, ABSENT) for row in self._rows]))
             for name, port in ports.items()
         }
-        return Done(outputs, sum(self.each.seconds), unkept=self._unkept, began=began, each=self.each)
+        return Done(outputs, sum(filter(None, self.each.seconds)), unkept=self._unkept, began=began, each=self.each)
 
 
 class _Packing:

@@ -35,7 +35,7 @@ class Pace:
             if isinstance(done, Done):
                 each = done.each
                 took += each.spent if each else sum(done.spans.values()) or done.seconds
-                count += len(each.seconds) - len(each.failed) if each else 1
+                count += len(each.seconds) - each.seconds.count(None) if each else 1
         if not took:
             return
         mean = took / count

@@ -1,5 +1,6 @@
 """Items that go together: they fare as those that go one by one do, step by step and time by time."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 import studio
 import studio.map
-from tests.dataset.nodes import Deadly, Tally, Together
+from tests.dataset.nodes import Deadly, Nap, Tally, Together
 from tests.fakes import Brightness
 
 COUNT = 700
@@ -196,3 +197,24 @@ def test_one_that_kills_its_worker(tmp_path, ray_executor, cached, sizes):
     assert sizes
     assert found.pop("300").startswith("step 'a' failed: its worker died 3 times")
     assert found == {str(number): text.upper() for number, text in enumerate(texts) if number != 300}
+
+
+def test_those_that_turn_out_slow_are_shared_out(tmp_path, sizes):
+    """Quick rows, then slow ones: no worker keeps a hundred of these to itself, and none is lost or run twice."""
+    graph = studio.load(
+        {
+            "inputs": {"number": "number"},
+            "nodes": {"a": {"use": "Nap", "in": {"number": "number"}, "replicas": 4, "resources": {"cpus": 0.1}}},
+            "outputs": {"x": "a"},
+        },
+        nodes=[Nap],
+    )
+    rows = [{"id": str(number), "number": number * 1e-6 + (0.05 if number >= 200 else 0)} for number in range(400)]
+    options = {"executor": "local", "cache": tmp_path / "cache"}
+    began = time.monotonic()
+    run = graph.map(rows, options=options)
+    assert {each.id: each["x"] for each in run} == {row["id"]: row["number"] for row in rows}
+    assert sizes
+    assert time.monotonic() - began < 5  # two tasks of a hundred take six
+    stage = run.run.stages.of["a"]
+    assert (stage.done + stage.cached, stage.waiting) == (400, 0)
