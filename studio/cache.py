@@ -34,7 +34,7 @@ from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store, write
 from studio.tier import Tier
 from studio.values import KINDS
 
-__all__ = ["Basis", "Cache", "Parts", "Record", "default_folder"]
+__all__ = ["Basis", "Cache", "Parts", "Record", "default_folder", "record_name"]
 
 _SCHEME = 2  # raised when keys or records change their form
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
@@ -171,7 +171,7 @@ class Cache:
         found = {key: self._verified(key, texts[key], node) if key in texts else None for key in wanted}
         if (tier := self.tier) is not None:
             missing = [key for key, record in found.items() if record is None]
-            tier.ask(_name(key, node) for key in missing)
+            tier.ask(record_name(key, node) for key in missing)
             found |= {key: self._brought(key, node) for key in missing}
         return {key: record for key, record in found.items() if record is not None}
 
@@ -259,7 +259,7 @@ class Cache:
         if (tier := self.tier) is not None:
             nodes = dict(keys)
             here = self.records.holds(nodes)
-            tier.ask(_name(key, node) for key, node in nodes.items() if key not in here)
+            tier.ask(record_name(key, node) for key, node in nodes.items() if key not in here)
 
     def flush(self, seconds: float = _PATIENCE) -> int:
         """Waits for what is to be shared, for some time at most; how many results still are."""
@@ -286,7 +286,7 @@ class Cache:
 
     def _brought(self, key: str, node: str) -> Record | None:
         """The record of a key from the tier, with its blobs; whatever is wrong with it, it counts as absent."""
-        tier, name = self.tier, _name(key, node)
+        tier, name = self.tier, record_name(key, node)
         text = tier.record(name) if tier else None
         if tier is None or text is None:
             return None
@@ -339,7 +339,7 @@ class Cache:
         except Damaged:
             return True
         return all(tier.put(name, path) for name, path in blobs.items()) and tier.put_record(
-            _name(record.key, record.node), _written(record), replace
+            record_name(record.key, record.node), _written(record), replace
         )
 
     def _marks(self) -> list[Path]:
@@ -386,7 +386,7 @@ def _first_parent(folder: Path) -> Path:
     return next(parent for parent in folder.absolute().parents if parent.exists())
 
 
-def _name(key: str, node: str) -> str:
+def record_name(key: str, node: str) -> str:
     """What a record is called on the tier."""
     return f"records/{_slug(node)}/{key[:2]}/{key}.json"
 

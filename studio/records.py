@@ -259,14 +259,17 @@ class Records:
                 self._stale.update(stale)
 
     def _readable(self) -> sqlite3.Connection | None:
+        """The connection for reading; nothing where there is no file. What does not open is tried now and then."""
         now = time.monotonic()
-        if now >= self._look_again:
+        if self._reader is not None and now < self._look_again:
+            return self._reader
+        file = _identity(self.path)
+        if file != self._read_file or (self._reader is None and now >= self._look_again):
+            _closed(self._reader)
+            self._reader, self._read_file, self._look_again = None, file, now + _NOW_AND_THEN
+            self._reader = _opened_for_reading(self.path) if file else None
+        elif self._reader is not None:
             self._look_again = now + _NOW_AND_THEN
-            file = _identity(self.path)
-            if self._reader is None or file != self._read_file:
-                _closed(self._reader)
-                self._reader, self._read_file = None, file
-                self._reader = _opened_for_reading(self.path) if file else None
         return self._reader
 
     def _write(self, deed: Callable[[sqlite3.Connection], _T]) -> _T:
