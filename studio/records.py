@@ -324,7 +324,7 @@ class Records:
         """Gives room back that is not needed any more."""
         with self._writing, contextlib.suppress(sqlite3.Error):  # others may be reading: then another time
             db = self._writable()
-            db.execute("PRAGMA incremental_vacuum").fetchall()
+            db.executescript("PRAGMA incremental_vacuum")  # `execute` would give back a single page
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _close(self) -> None:
