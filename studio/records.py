@@ -145,8 +145,7 @@ class Records:
     @property
     def size(self) -> int:
         """Bytes of the file, with what was written last and lies beside it."""
-        file, _, beside = self._files()
-        return sum(path.stat().st_size for path in (file, beside) if path.is_file())
+        return sum(path.stat().st_size for path in (self.path, _beside(self.path)[0]) if path.is_file())
 
     # Out ---------------------------------------------------------------------
 
@@ -219,15 +218,12 @@ class Records:
             with self._reading, self._writing, _alone(self.path.parent):
                 self._close()
                 if file is not None and _identity(self.path) == file:
-                    for path in reversed(self._files()):  # last the file: what lies beside it must not meet a new one
+                    for path in (*_beside(self.path), self.path):  # in this order, so that none meets a new file
                         self._store.set_aside(path)
                     self.damaged += 1
         except OSError:
             return False
         return True
-
-    def _files(self) -> list[Path]:
-        return [Path(f"{self.path}{end}") for end in ("", "-shm", "-wal")]
 
     # The two connections -----------------------------------------------------
 
@@ -315,10 +311,15 @@ class Records:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         try:
             _make(temporary)
-            with contextlib.suppress(FileExistsError):  # somebody was faster
-                os.link(temporary, self.path)
+            with _alone(self.path.parent):
+                if not self.path.exists():  # else somebody was faster
+                    for path in _beside(self.path):  # of a file that somebody deleted: it would be taken for ours
+                        path.unlink(missing_ok=True)
+                    with contextlib.suppress(FileExistsError):  # where nobody can be kept waiting
+                        os.link(temporary, self.path)
         finally:
-            temporary.unlink(missing_ok=True)
+            for path in (temporary, *_beside(temporary)):
+                path.unlink(missing_ok=True)
 
     def _shrink(self) -> None:
         """Gives room back that is not needed any more."""
@@ -431,6 +432,11 @@ def _portions(things: Iterable[_T]) -> Iterator[list[_T]]:
     left = iter(things)
     while some := list(itertools.islice(left, _AT_ONCE)):
         yield some
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """The log of a file, and the index of that."""
+    return Path(f"{path}-wal"), Path(f"{path}-shm")
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -333,6 +333,20 @@ def test_a_file_that_is_no_database_is_set_aside_whole(tmp_path, how, first):
     assert upkeep.verify(studio.Cache(tmp_path / "c", tier="")).damaged == 0
 
 
+def test_a_log_whose_file_was_deleted_is_not_taken_for_the_new_one_s(tmp_path):
+    one = opened(tmp_path / "c")
+    one.put([(key_of(n), "N", b"x" * 3000) for n in range(200)])
+    one.path.unlink()
+    other = opened(tmp_path / "c")
+    assert one.path.with_name("records.sqlite-wal").stat().st_size > 0
+    other.put([(key_of(1), "N", b"y")])
+    assert [row.text for row in other.latest()] == [b"y"]
+    one.put([(key_of(2), "N", b"z")])
+    assert [row.text for row in other.latest()] == [b"z", b"y"]
+    other.check()
+    assert one.damaged == other.damaged == 0
+
+
 def test_verify_finds_damage_that_no_look_up_meets(tmp_path):
     cache = studio.Cache(tmp_path / "c", tier="")
     cache.save_many([record(n) for n in range(300)])
