@@ -131,7 +131,7 @@ def clear(cache: Cache) -> int:
         raise StoreError(f"'{cache.folder}' is not a cache of the Studio: nothing was deleted")
     before = _weight(cache)
     cache.records.clear()
-    for name in ("blobs", "quarantine", "unshared"):
+    for name in ("blobs", "quarantine", "unshared", "records"):  # the last is where records lay in version 0.1
         shutil.rmtree(cache.folder / name, ignore_errors=True)
     return max(0, before - _weight(cache))
 
@@ -156,7 +156,7 @@ def _sweep(cache: Cache) -> None:
     """Deletes blobs that no record names, and temporary files that nobody writes any more."""
     named = {blob.digest for entry in entries(cache) for blob in entry.record.blobs}
     for path in [*_files(cache.store.blobs), *_files(Path(cache.store.unfinished))]:
-        stale = path.name.endswith(".tmp") or (path.parent.parent == cache.store.blobs and path.name not in named)
+        stale = ".tmp" in path.name or (path.parent.parent == cache.store.blobs and path.name not in named)
         if stale and time.time() - path.stat().st_mtime > _GRACE:
             path.unlink(missing_ok=True)
 
