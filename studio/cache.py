@@ -14,7 +14,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,12 +28,13 @@ from studio.errors import StoreError, StudioError
 from studio.lease import Leases
 from studio.node import Node
 from studio.plan import Step
+from studio.records import Records
 from studio.source import source_digest
 from studio.store import ABSENT, MOST_IN_RECORD, Artifact, Damaged, Store, write_atomically
 from studio.tier import Tier
 from studio.values import KINDS
 
-__all__ = ["Basis", "Cache", "Parts", "Record", "default_folder"]
+__all__ = ["Basis", "Cache", "Parts", "Record", "default_folder", "record_name"]
 
 _SCHEME = 2  # raised when keys or records change their form
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
@@ -98,11 +99,11 @@ class Cache:
 
     def __init__(self, folder: str | Path | None = None, tier: str | None = None) -> None:
         self.folder = Path(folder) if folder else default_folder()
-        self.records = self.folder / "records"
         self.store = Store(self.folder)
+        self.records = Records(self.folder / "records.sqlite", self.store)
         self.files = FileDigests(self.folder / "files.sqlite")
         self.leases = Leases.of(self.folder)
-        self.damaged = 0  # records and blobs set aside so far
+        self._damaged = 0
         self._unshared = self.folder / "unshared"  # an empty file for each record that is not on the tier yet
         self._tier = os.environ.get("STUDIO_TIER", "") if tier is None else tier
         _check_layout(self.folder)
@@ -163,62 +164,88 @@ class Cache:
         """The record of a key: from here, or else from the tier, and from then on here."""
         return self.at_hand(key, node) or (self._brought(key, node) if self._tier else None)
 
+    def lookup_many(self, keys: Iterable[str], node: str) -> dict[str, Record]:
+        """The records of those keys that are known, as `lookup` finds each."""
+        wanted = list(dict.fromkeys(keys))
+        texts = self.records.find_many(wanted)
+        found = {key: self._verified(key, texts[key], node) if key in texts else None for key in wanted}
+        if (tier := self.tier) is not None:
+            missing = [key for key, record in found.items() if record is None]
+            tier.ask(record_name(key, node) for key in missing)
+            found |= {key: self._brought(key, node) for key in missing}
+        return {key: record for key, record in found.items() if record is not None}
+
     def at_hand(self, key: str, node: str) -> Record | None:
         """The record of a key, all of it verified; what is damaged is set aside and counts as absent."""
-        place = self._place(key, node)
-        record = self.read(place)
-        if record is None:
-            return None
-        try:
-            sound = record.key == key and all(self.store.verified(artifact) for artifact in record.blobs)
-        except Damaged:
-            sound = False
-        if not sound:
-            self.damaged += 1
-            self.store.set_aside(Path(place))
-        return record if sound else None
+        text = self.records.find(key)
+        return None if text is None else self._verified(key, text, node)
 
-    def read(self, path: Path | str) -> Record | None:
-        """The record in a file, if it is whole; otherwise it is set aside."""
-        try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 a data set reads many: a Path costs more than this
-                text = file.read()
-        except OSError:
+    def _verified(self, key: str, text: bytes, node: str) -> Record | None:
+        record = self.sound(key, text)
+        if record is None or record.node != node:
             return None
         try:
-            return _record(text)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self.damaged += 1
-            self.store.set_aside(Path(path))
+            for artifact in record.blobs:
+                self.store.verified(artifact)
+        except Damaged:
+            self.records.set_aside(key, text)
             return None
+        return record
+
+    def read(self, key: str) -> Record | None:
+        """The record of a key, if it is whole; its blobs are not looked at."""
+        text = self.records.find(key)
+        return None if text is None else self.sound(key, text)
+
+    def sound(self, key: str, text: bytes) -> Record | None:
+        """The record that is written under a key, if it is whole; otherwise it is set aside."""
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            record = _record(text)
+            if record.key == key and record.node:
+                return record
+        self.records.set_aside(key, text)
+        return None
 
     def touch(self, record: Record) -> None:
-        """Marks a record as used just now."""
-        with contextlib.suppress(OSError):  # a read-only cache can still be read
-            os.utime(self._place(record.key, record.node))
+        """Marks a record, which was looked up, as used just now."""
+        self.records.touch([record.key])
 
     def save(self, record: Record, replace: bool = False) -> Record:
         """Keeps a record; if somebody was faster, theirs is the one that counts, and is returned."""
-        place = self._place(record.key, record.node)
-        if write_atomically(place, _written(record), replace=replace, by_way_of=self.store.unfinished):
-            if self._tier:
-                self._share_soon(Path(place), replace)
-            return record
-        theirs = self.at_hand(record.key, record.node)
-        return theirs or self.save(record, replace=True)
+        return self.save_many([record], replace)[0]
 
-    def path(self, key: str, node: str) -> Path:
-        """Where the record of a key lies."""
-        return Path(self._place(key, node))
+    def save_many(self, records: Sequence[Record], replace: bool = False) -> list[Record]:
+        """Keeps records in one go, all or none; those that count are returned, as by `save`."""
+        there = self._kept(records, replace)
+        counting = [self._or_theirs(record) if record.key in there else record for record in records]
+        if self._tier:
+            for record in records:
+                if record.key not in there:
+                    self._share_soon(record, replace)
+        return counting
 
-    def _place(self, key: str, node: str) -> str:
-        return f"{self.records}/{_slug(node)}/{key[:2]}/{key}.json"
+    def _kept(self, records: Iterable[Record], replace: bool) -> set[str]:
+        """The keys of those that were there already."""
+        return self.records.put(((record.key, record.node, _written(record)) for record in records), replace)
 
-    def all_records(self, node: str | None = None) -> list[Path]:
-        """The files of all records (of one node), the last used first."""
-        folder = self.records / _slug(node) if node else self.records
-        found = [(entry.stat().st_mtime, entry) for entry in folder.rglob("*.json")] if folder.exists() else []
-        return [path for _, path in sorted(found, reverse=True)]
+    def _or_theirs(self, record: Record) -> Record:
+        """What was there before a record came; where that is damaged, the record takes its place."""
+        return self.at_hand(record.key, record.node) or self.save(record, replace=True)
+
+    def all_records(self, node: str | None = None, most: int | None = None) -> Iterator[Record]:
+        """The sound records (of one node), the last used first."""
+        found = (self.sound(row.key, row.text) for row in self.records.latest(node, most))
+        return (record for record in found if record is not None)
+
+    @property
+    def damaged(self) -> int:
+        """How many records and blobs were set aside so far."""
+        return self._damaged + self.records.damaged
+
+    def set_aside(self, blob: Path) -> None:
+        """Takes a damaged blob out of the way."""
+        self._damaged += 1
+        self.store.set_aside(blob)
 
     # The tier ----------------------------------------------------------------
 
@@ -230,8 +257,9 @@ class Cache:
     def ask(self, keys: Iterable[tuple[str, str]]) -> None:
         """Asks the tier ahead for the records of many (key, node) that are not here: `lookup` finds the answers."""
         if (tier := self.tier) is not None:
-            paths = [self.path(key, node) for key, node in keys]
-            tier.ask(self._name(path) for path in paths if not path.exists())
+            nodes = dict(keys)
+            here = self.records.holds(nodes)
+            tier.ask(record_name(key, node) for key, node in nodes.items() if key not in here)
 
     def flush(self, seconds: float = _PATIENCE) -> int:
         """Waits for what is to be shared, for some time at most; how many results still are."""
@@ -258,21 +286,21 @@ class Cache:
 
     def _brought(self, key: str, node: str) -> Record | None:
         """The record of a key from the tier, with its blobs; whatever is wrong with it, it counts as absent."""
-        tier, path = self.tier, self.path(key, node)
-        text = tier.record(self._name(path)) if tier else None
+        tier, name = self.tier, record_name(key, node)
+        text = tier.record(name) if tier else None
         if tier is None or text is None:
             return None
         try:
             record = _record(text)
             _check_foreign(record, key, node)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            tier.refuse(self._name(path), "a record that is no record")
+            tier.refuse(name, "a record that is no record")
             return None
         if not self._has_blobs(record, tier):
-            tier.refuse(self._name(path))
+            tier.refuse(name)
             return None
         with contextlib.suppress(OSError):  # it counts, though it cannot be kept
-            write_atomically(path, _written(record), replace=False)
+            self._kept([record], replace=False)
         return record
 
     def _has_blobs(self, record: Record, tier: Tier) -> bool:
@@ -280,17 +308,16 @@ class Cache:
         missing = {str(blob.digest): blob for blob in record.blobs if not self.store.holds(blob)}
         least, most = _MOST_FETCHING
         wanted = [
-            (self._name(self.store.path(digest)), blob.size, partial(self.store.receive, blob))
-            for digest, blob in missing.items()
+            (self._blob_name(digest), blob.size, partial(self.store.receive, blob)) for digest, blob in missing.items()
         ]
         return tier.fetch(wanted, min(max(record.seconds, least), most))
 
-    def _share_soon(self, path: Path, replace: bool) -> None:
+    def _share_soon(self, record: Record, replace: bool) -> None:
         """Sends a record to the tier, by and by. A mark says so, for others to go on if this process ends."""
         tier = self.tier
         if tier is None or not tier.takes:
             return
-        mark = self._unshared / f"{path.parent.parent.name}@{path.stem}"
+        mark = self._unshared / f"{_slug(record.node)}@{record.key}"
         with contextlib.suppress(OSError):
             self._unshared.mkdir(exist_ok=True)
             mark.write_bytes(b"replace" if replace else b"")
@@ -298,41 +325,40 @@ class Cache:
 
     def _share(self, mark: Path) -> None:
         """Sends the record of a mark, after its blobs; what is gone or damaged meanwhile is left."""
-        folder, _, key = mark.name.rpartition("@")
-        path = self.records / folder / key[:2] / f"{key}.json"
-        with contextlib.suppress(OSError):
-            replace, tier, record = bool(mark.read_bytes()), self.tier, self.read(path)
-            if tier is None or (record is not None and not self._sent(record, path, replace, tier)):
+        key = mark.name.rpartition("@")[2]
+        with contextlib.suppress(OSError, ValueError):
+            replace, tier, record = bool(mark.read_bytes()), self.tier, self.read(key)
+            if tier is None or (record is not None and not self._sent(record, replace, tier)):
                 return
             mark.unlink()
 
-    def _sent(self, record: Record, path: Path, replace: bool, tier: Tier) -> bool:
+    def _sent(self, record: Record, replace: bool, tier: Tier) -> bool:
         """Whether the tier has it now, or what is to be sent is damaged."""
         try:
-            blobs = {self.store.verified(blob) for blob in record.blobs}
+            blobs = {self._blob_name(str(blob.digest)): self.store.verified(blob) for blob in record.blobs}
         except Damaged:
             return True
-        return all(tier.put(self._name(blob), blob) for blob in blobs) and tier.put_record(
-            self._name(path), _written(record), replace
+        return all(tier.put(name, path) for name, path in blobs.items()) and tier.put_record(
+            record_name(record.key, record.node), _written(record), replace
         )
 
     def _marks(self) -> list[Path]:
         return list(self._unshared.iterdir()) if self._unshared.is_dir() else []
 
-    def _name(self, path: Path) -> str:
-        """What a file of this cache is called on the tier: its place is the same."""
-        return path.relative_to(self.folder).as_posix()
+    def _blob_name(self, digest: str) -> str:
+        """What a blob is called on the tier: its place is the same there."""
+        return self.store.path(digest).relative_to(self.folder).as_posix()
 
     # Why ---------------------------------------------------------------------
 
     def changes(self, basis: Basis, inputs: Mapping[str, Artifact]) -> list[str]:
         """What sets a key apart from the nearest one of the same step on record: other steps explain nothing."""
         parts = basis.with_inputs(inputs)
-        records = [self.read(path) for path in self.all_records(parts["node"])[:_MOST_COMPARED]]
-        found = [_differences(record.parts, parts) for record in records if record and record.step == basis.step]
+        records = list(self.all_records(parts["node"], _MOST_COMPARED))
+        found = [_differences(record.parts, parts) for record in records if record.step == basis.step]
         if nearest := min(filter(None, found), key=len, default=None):
             return nearest
-        known = "not run as this step before" if any(records) else "nothing on record"
+        known = "not run as this step before" if records else "nothing on record"
         return [f"{parts['node']} has {known}"]
 
 
@@ -358,6 +384,11 @@ def _foreign(folder: Path) -> bool:
 
 def _first_parent(folder: Path) -> Path:
     return next(parent for parent in folder.absolute().parents if parent.exists())
+
+
+def record_name(key: str, node: str) -> str:
+    """What a record is called on the tier."""
+    return f"records/{_slug(node)}/{key[:2]}/{key}.json"
 
 
 def _kind(artifact: Artifact) -> str:

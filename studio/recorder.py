@@ -6,10 +6,11 @@ do not hold, the record that was there first stays, and both are right.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from studio.cache import Basis, Cache, Record
@@ -17,7 +18,7 @@ from studio.store import Artifact
 
 __all__ = ["Made", "Recorder"]
 
-_MOST_WAITING = 256  # results; with more, who gives one writes it
+_MOST_WAITING = 256  # results, which are kept together; with more, who gives one does what the thread would
 
 
 class Made(NamedTuple):
@@ -44,12 +45,15 @@ class Recorder:
 
     def keep(self, made: Made) -> None:
         """Keeps a result, at once or soon, and gives its lease back."""
-        if self._thread is None or self._waiting.qsize() > _MOST_WAITING:
-            self._keep(made)
+        if self._thread is None:
+            self._keep([made])
             return
         if not self._thread.is_alive():
             self._thread.start()
-        self._waiting.put(made)
+        if self._waiting.qsize() < _MOST_WAITING:
+            self._waiting.put(made)
+        else:
+            self._keep([*self._taken(), made])
 
     def stop(self) -> None:
         """From now on nothing is kept."""
@@ -60,20 +64,39 @@ class Recorder:
         if self._thread is not None and self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join()
+        self._cache.records.flush()
 
     def _work(self) -> None:
-        while (waiting := self._waiting.get()) is not None:
-            self._keep(waiting)
+        while (first := self._waiting.get()) is not None:
+            self._keep([first, *self._taken()])
 
-    def _keep(self, made: Made) -> None:
-        key, basis, inputs, outputs, seconds, replace, leased = made
-        if self._keeping and basis:
-            at_rest = {name: artifact.at_rest() for name, artifact in outputs.items()}
-            try:
-                record = Record(key, basis.with_inputs(inputs), at_rest, seconds, time.time(), basis.step)
-                self._cache.save(record, replace=replace)
-            except OSError as error:
-                self.stop()
-                self._failed(str(error))
-        if leased:
-            self._cache.leases.give(key)
+    def _taken(self) -> list[Made]:
+        """What waits at this moment; the sign of the end is left for the next look."""
+        taken: list[Made] = []
+        with contextlib.suppress(queue.Empty):
+            while len(taken) < _MOST_WAITING:
+                if (made := self._waiting.get_nowait()) is None:
+                    self._waiting.put(None)
+                    break
+                taken.append(made)
+        return taken
+
+    def _keep(self, results: Sequence[Made]) -> None:
+        """Puts results on record together, then gives their leases back."""
+        try:
+            for replace in (False, True):
+                wanted = [_record(made.basis, made) for made in results if made.basis and made.replace is replace]
+                if wanted and self._keeping:
+                    self._cache.save_many(wanted, replace)
+        except OSError as error:
+            self.stop()
+            self._failed(str(error))
+        finally:
+            for made in results:
+                if made.leased:
+                    self._cache.leases.give(made.key)
+
+
+def _record(basis: Basis, made: Made) -> Record:
+    at_rest = {name: artifact.at_rest() for name, artifact in made.outputs.items()}
+    return Record(made.key, basis.with_inputs(made.inputs), at_rest, made.seconds, time.time(), basis.step)

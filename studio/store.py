@@ -178,9 +178,17 @@ class Store:
 
     def set_aside(self, path: Path) -> None:
         """Moves a file that cannot be trusted to the quarantine."""
-        self.quarantine.mkdir(parents=True, exist_ok=True)
+        place = self._aside(path.name)
         with contextlib.suppress(FileNotFoundError):  # somebody else was faster
-            path.replace(self.quarantine / f"{path.name}.{os.getpid()}.{next(_serial)}")
+            path.replace(place)
+
+    def set_text_aside(self, name: str, text: bytes) -> None:
+        """Writes what stood somewhere, and cannot be trusted, into the quarantine."""
+        write_atomically(self._aside(name), text)
+
+    def _aside(self, name: str) -> Path:
+        self.quarantine.mkdir(parents=True, exist_ok=True)
+        return self.quarantine / f"{name}.{os.getpid()}.{next(_serial)}"
 
     def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
         artifact = Artifact(kind, digest or of_file(source), source.stat().st_size, stored=True)

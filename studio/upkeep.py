@@ -25,9 +25,8 @@ class Entry:
     """One record, with what it weighs and when it was last used."""
 
     record: Record
-    path: Path
     size: int  # bytes, its blobs included
-    used: float  # seconds since the epoch
+    used: int  # seconds since the epoch
 
 
 @dataclass(frozen=True)
@@ -55,24 +54,22 @@ class Verification:
 
 def entries(cache: Cache, node: str | None = None) -> Iterator[Entry]:
     """Every sound record, the last used first."""
-    for path in cache.all_records(node):
-        record = cache.read(path)
+    for row in cache.records.latest(node):
+        record = cache.sound(row.key, row.text)
         if record is not None:
-            stat = path.stat()
-            yield Entry(record, path, stat.st_size + sum(blob.size for blob in record.blobs), stat.st_mtime)
+            yield Entry(record, len(row.text) + sum(blob.size for blob in record.blobs), row.used)
 
 
 def stats(cache: Cache) -> Stats:
     """The cache in figures."""
     nodes: dict[str, int] = {}
-    seconds, records_size, records = 0.0, 0, 0
+    seconds, records = 0.0, 0
     for entry in entries(cache):
         records += 1
         nodes[entry.record.node] = nodes.get(entry.record.node, 0) + 1
         seconds += entry.record.seconds
-        records_size += entry.path.stat().st_size
     blobs = list(_blobs(cache))
-    size = records_size + sum(path.stat().st_size for path in blobs)
+    size = cache.records.size + sum(path.stat().st_size for path in blobs)
     quarantined = len(_files(cache.store.quarantine))
     return Stats(cache.folder, records, len(blobs), size, seconds, quarantined, nodes, _tier(cache))
 
@@ -86,18 +83,13 @@ def _tier(cache: Cache) -> dict[str, Any] | None:
 def verify(cache: Cache) -> Verification:
     """Reads and hashes everything; what is damaged is set aside, and will be made anew."""
     before = cache.damaged
-    for path in cache.all_records():
-        record = cache.read(path)
-        if record is not None and cache.path(record.key, record.node) != path:
-            cache.damaged += 1
-            cache.store.set_aside(path)
-        elif record is not None:
-            cache.at_hand(record.key, record.node)
+    cache.records.check()
+    for record in cache.all_records():
+        cache.at_hand(record.key, record.node)
     for path in _blobs(cache):  # those that no record names too: what runs were given
         if of_file(path) != path.name:
-            cache.damaged += 1
-            cache.store.set_aside(path)
-    return Verification(len(cache.all_records()), len(list(_blobs(cache))), cache.damaged - before)
+            cache.set_aside(path)
+    return Verification(cache.records.count(), len(list(_blobs(cache))), cache.damaged - before)
 
 
 def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
@@ -106,16 +98,18 @@ def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
     Worth is what a record saves (its seconds) against what it weighs and how long it lay unused.
     """
     before = _weight(cache)
-    gone, kept = 0, sorted(entries(cache), key=_worth)
+    gone: list[str] = []
+    kept = sorted(entries(cache), key=_worth)
     size = sum(entry.size for entry in kept)
     for entry in kept:
         if size <= budget:
             break
-        entry.path.unlink(missing_ok=True)
         size -= entry.size
-        gone += 1
+        gone.append(entry.record.key)
+    if gone:
+        cache.records.delete(gone)
     _sweep(cache)
-    return gone, max(0, before - _weight(cache))
+    return len(gone), max(0, before - _weight(cache))
 
 
 def prune_at_times(cache: Cache, budget: int = BUDGET) -> None:
@@ -135,10 +129,11 @@ def clear(cache: Cache) -> int:
     """Empties the cache; the bytes freed."""
     if not (cache.folder / "CACHEDIR.TAG").exists():
         raise StoreError(f"'{cache.folder}' is not a cache of the Studio: nothing was deleted")
-    freed = _weight(cache)
-    for name in ("records", "blobs", "quarantine", "unshared"):
+    before = _weight(cache)
+    cache.records.clear()
+    for name in ("blobs", "quarantine", "unshared", "records"):  # the last is where records lay in version 0.1
         shutil.rmtree(cache.folder / name, ignore_errors=True)
-    return freed
+    return max(0, before - _weight(cache))
 
 
 def describe(entry: Entry) -> str:
@@ -154,14 +149,14 @@ def _worth(entry: Entry) -> float:
 
 
 def _weight(cache: Cache) -> int:
-    return sum(path.stat().st_size for path in [*_files(cache.records), *_files(cache.store.blobs)] if path.exists())
+    return cache.records.size + sum(path.stat().st_size for path in _files(cache.store.blobs) if path.exists())
 
 
 def _sweep(cache: Cache) -> None:
     """Deletes blobs that no record names, and temporary files that nobody writes any more."""
     named = {blob.digest for entry in entries(cache) for blob in entry.record.blobs}
-    for path in [*_files(cache.store.blobs), *_files(cache.records), *_files(Path(cache.store.unfinished))]:
-        stale = path.name.endswith(".tmp") or (path.parent.parent == cache.store.blobs and path.name not in named)
+    for path in [*_files(cache.store.blobs), *_files(Path(cache.store.unfinished))]:
+        stale = ".tmp" in path.name or (path.parent.parent == cache.store.blobs and path.name not in named)
         if stale and time.time() - path.stat().st_mtime > _GRACE:
             path.unlink(missing_ok=True)
 

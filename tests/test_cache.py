@@ -10,7 +10,7 @@ import pytest
 
 import studio
 from studio import upkeep
-from tests.door import load, ran, run_log
+from tests.door import load, ran, records_at_rest, run_log
 
 GRAPH = """
 inputs: {{text: text}}
@@ -28,6 +28,8 @@ def run(tally):
 
 
 def files(cache_folder, kind):
+    if kind == "records":
+        return records_at_rest(cache_folder)
     return sorted(path for path in (cache_folder / kind).rglob("*") if path.is_file())
 
 
@@ -108,7 +110,8 @@ def test_a_planted_pickle_is_never_loaded(run, cache_folder, kind, tmp_path, mon
     fresh = run()
     for path in files(cache_folder, kind):
         rewrite(path, pickle.dumps(Planted()))
-        path.with_suffix(".pkl").write_bytes(pickle.dumps(Planted()))
+    for beside in ("records.pkl", "blobs/00.pkl"):
+        (cache_folder / beside).write_bytes(pickle.dumps(Planted()))
     assert run().outputs == fresh.outputs
     list(upkeep.entries(studio.Cache()))
     upkeep.verify(studio.Cache())
@@ -205,8 +208,8 @@ def test_a_disk_that_takes_nothing(tmp_path, cache_folder, what):
     command = [sys.executable, str(tmp_path / "code.py"), str(tmp_path / "graph"), what]
     if what == "read-only":
         studio.Cache()
-        (cache_folder / "records").write_text("a file where a folder should be")
-        (cache_folder / "blobs").write_text("likewise")
+        (cache_folder / "records.sqlite").mkdir()
+        (cache_folder / "blobs").write_text("a file where a folder should be")
     ran_ = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=60
     )

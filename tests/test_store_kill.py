@@ -69,8 +69,7 @@ def test_two_hundred_kills_of_a_writer(cache_folder, tmp_path):
     found = upkeep.verify(cache)
     assert found.damaged == 0
     assert found.records > 20
-    for path in cache.all_records():
-        record = cache.read(path)
+    for record in cache.all_records():
         number = cache.store.read(record.outputs["number"])
         assert number == str(record.parts["config"]["n"]).encode()
         sound = studio.Audio.from_bytes(cache.store.read(record.outputs["audio"]))

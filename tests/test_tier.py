@@ -19,8 +19,8 @@ from studio import upkeep
 from studio.digest import of_bytes
 from studio.executors.parcel import _surroundings
 from studio.tier import Tier
-from tests.door import load, ran, run_log
-from tests.test_cache import DAMAGE, Planted, files, rewrite
+from tests.door import load, ran, records_at_rest, run_log
+from tests.test_cache import DAMAGE, Planted, rewrite
 
 fsspec = pytest.importorskip("fsspec")
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
@@ -36,6 +36,11 @@ outputs: {{tone: tone, level: level, count: count}}
 """
 STEPS = ["count", "level", "tone"]
 SECRET = "correct-horse-battery"
+
+
+def files(folder, kind):
+    """What lies on a tier, where each record is a file."""
+    return sorted(path for path in (folder / kind).rglob("*") if path.is_file())
 
 
 @pytest.fixture(autouse=True)
@@ -130,10 +135,15 @@ def test_what_one_computed_is_a_hit_for_the_other(machine, folder, tmp_path, tal
 
 def test_it_lies_there_as_it_lies_here(machine, folder, tmp_path):
     machine("a")
-    for kind in ("records", "blobs"):
-        here = [path.relative_to(tmp_path / "a") for path in files(tmp_path / "a", kind)]
-        assert [path.relative_to(folder) for path in files(folder, kind)] == here
-        assert here
+    blobs = [path.relative_to(tmp_path / "a").as_posix() for path in files(tmp_path / "a", "blobs")]
+    records = [record.name for record in records_at_rest(tmp_path / "a")]
+    assert [path.relative_to(folder).as_posix() for path in files(folder, "blobs")] == blobs
+    assert [path.relative_to(folder).as_posix() for path in files(folder, "records")] == records
+    assert [record.read_bytes() for record in records_at_rest(tmp_path / "a")] == [
+        Tier(str(folder), None)._unsealed(path.read_bytes()) for path in files(folder, "records")
+    ]
+    assert blobs
+    assert records
 
 
 def test_the_environment_is_enough(folder, tmp_path, tally, monkeypatch):
@@ -466,7 +476,8 @@ def test_one_failure_among_others_is_no_reason(moody, machine, monkeypatch):
 def test_a_cache_that_takes_nothing_still_reads_the_tier(machine, tmp_path, folder, tally):
     first = machine("a")
     studio.Cache(tmp_path / "b")
-    for name in ("records", "blobs", "quarantine", "unshared"):
+    (tmp_path / "b" / "records.sqlite").mkdir()
+    for name in ("blobs", "quarantine", "unshared"):
         (tmp_path / "b" / name).write_text("a file where a folder should be")
     log = machine("b")
     assert log.outputs == first.outputs

@@ -161,14 +161,14 @@ def test_the_cache_is_that_of_who_asked(tmp_path, tally, monkeypatch, cache_fold
     made = load(text).as_udf()
     monkeypatch.setenv("STUDIO_CACHE", str(tmp_path / "another"))
     made()({"t": objects("a")})
-    assert (cache_folder / "records").is_dir()
+    assert (cache_folder / "records.sqlite").is_file()
     assert not (tmp_path / "another").exists()
 
 
 def test_the_cache_travels_by_its_folder(tmp_path, tally):
     text = f"inputs: {{t: text}}\nnodes: {{c: {{use: Counter, with: {{tally: '{tally}'}}, in: {{text: t}}}}}}\noutputs: {{x: c}}"
     udf(text, options={"cache": studio.Cache(tmp_path / "own")})({"t": objects("a")})
-    assert (tmp_path / "own" / "records").is_dir()
+    assert (tmp_path / "own" / "records.sqlite").is_file()
 
 
 # What is refused -----------------------------------------------------------------------------------------------------

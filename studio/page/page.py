@@ -238,7 +238,7 @@ class Page:
     def _since(self, step: Step, course: Course) -> str:
         """When the result that was used was made."""
         cache = self._given.cache
-        record = cache.read(cache.path(course.key, step.definition.name)) if cache and course.key else None
+        record = cache.read(course.key) if cache and course.key else None
         return f", made on {moment_of(record.made)}" if record else ""
 
 

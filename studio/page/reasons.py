@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,18 +38,12 @@ class _Past(Cache):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._listed: dict[str | None, list[Path]] = {}
-        self._records: dict[Path | str, Record | None] = {}
+        self._known: dict[str | None, list[Record]] = {}
 
-    def all_records(self, node: str | None = None) -> list[Path]:
-        if node not in self._listed:
-            self._listed[node] = super().all_records(node)
-        return self._listed[node]
-
-    def read(self, path: Path | str) -> Record | None:
-        if path not in self._records:
-            self._records[path] = super().read(path)
-        return self._records[path]
+    def all_records(self, node: str | None = None, most: int | None = None) -> Iterator[Record]:
+        if node not in self._known:
+            self._known[node] = list(super().all_records(node, most))
+        return iter(self._known[node])
 
 
 class Reasons:
