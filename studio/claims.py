@@ -74,14 +74,10 @@ class Claims:
         """Asks the tier for all of them at once, so that none waits for the answer to another."""
         if self._cache is None or self._cache.tier is None:
             return
-        asked: list[tuple[str, str]] = []
-        for attempt in attempts:
-            if isinstance(attempt, Bundle):
-                asked += ((key, attempt.step.definition.name) for key in attempt.keys.values())
-            else:
-                self.name(attempt)
-                asked += [(attempt.key, attempt.step.definition.name)] if attempt.key else []
-        self._cache.ask(asked)
+        singles = [attempt for attempt in attempts if not isinstance(attempt, Bundle)]
+        for attempt in singles:
+            self.name(attempt)
+        self._cache.ask((attempt.key, attempt.step.definition.name) for attempt in singles if attempt.key)
 
     def record(self, step: Step, key: str) -> Record | None:
         """What is on record of a key that a step has."""
@@ -153,23 +149,39 @@ class Claims:
 
     def sort(self, bundle: Bundle) -> None:
         """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
-        bundle.want([row for row in bundle.rows if row not in bundle.keys or self._falls_to(bundle, row)])
+        named = [row for row in bundle.rows if row in bundle.keys]
+        unknown = named if self.is_new(bundle.step) else self._unknown(bundle, named)
+        ours = self._unknown(bundle, [row for row in unknown if self._take_row(bundle, bundle.keys[row])])
+        self._twins.update((bundle.keys[row], []) for row in ours)
+        unnamed = [row for row in bundle.rows if row not in bundle.keys]
+        bundle.want(sorted([*unnamed, *ours]) if unnamed else ours)
 
-    def _falls_to(self, bundle: Bundle, row: int) -> bool:
-        """Whether a row is ours to make: it is not known, and nobody else is at it."""
+    def _take_row(self, bundle: Bundle, key: str) -> bool:
         assert self._cache is not None
-        key, step = bundle.keys[row], bundle.step
         if key in bundle.leases:  # it is that of a row before
             return True
-        record = None if self.is_new(step) else self.record(step, key)
-        if record is None:
-            if key in self._twins or not self._cache.leases.take(key):
-                return False
-            record = self.record(step, key)
-            if record is None:
-                bundle.leases.add(key)
-                self._twins[key] = []
-                return True
-            self._cache.leases.give(key)
-        bundle.find(row, record.outputs, record.seconds)
-        return False
+        if key in self._twins or not self._cache.leases.take(key):
+            return False
+        bundle.leases.add(key)
+        return True
+
+    def _unknown(self, bundle: Bundle, rows: list[int]) -> list[int]:
+        """Those of these rows that are not on record; what is on record of the others is theirs."""
+        cache, step = self._cache, bundle.step
+        if cache is None or not rows or self.refreshes(step):
+            return rows
+        records = cache.lookup_many((bundle.keys[row] for row in rows), step.definition.name)
+        self._tell_damage(cache)
+        (self._fresh.discard if records else self._fresh.add)(step.id)
+        left: list[int] = []
+        for row in rows:
+            record = records.get(bundle.keys[row])
+            if record is None or record.outputs.keys() != step.outputs.keys():
+                left.append(row)
+                continue
+            cache.touch(record)
+            bundle.find(row, record.outputs, record.seconds)
+            if record.key in bundle.leases:
+                cache.leases.give(record.key)
+                bundle.leases.discard(record.key)
+        return left

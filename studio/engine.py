@@ -89,7 +89,7 @@ class Engine:
         """Does what is to be done next; waits for a message if there is nothing."""
         if self.due:
             if self._asks and not (self.due[0].key or self.due[0].uncached):
-                self._claims.ask(attempt for attempt in self.due if not isinstance(attempt, Bundle))
+                self._claims.ask(self.due)
             self._consider(self.due.popleft())
         elif self._leaving:
             self._send()
@@ -182,8 +182,6 @@ class Engine:
     def _consider_rows(self, bundle: Bundle) -> None:
         """Which results are known? Those that another makes already are waited for by each item apart."""
         self._claims.name_rows(bundle)
-        if self._asks:
-            self._claims.ask([bundle])
         self._claims.sort(bundle)
         if bundle.wanted:
             self._leaving.append(bundle)
