@@ -6,6 +6,7 @@ import functools
 import io
 from functools import cached_property
 from pathlib import Path
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Self
 
 from studio.values.base import Media, MediaKind
@@ -98,8 +99,12 @@ class Image(Media):
     def __hash__(self) -> int:
         return hash(self.size)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_restored, (self._source, None if self._source is not None else self.pil))
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Pixels go beside the pickle, where whoever sends it can do that: a picture is copied once, not thrice."""
+        if self._source is not None:
+            return (_untouched, (self._source,))
+        pixels = self.pil.tobytes()
+        return (_of_pixels, (self.pil.mode, self.pil.size, PickleBuffer(pixels) if protocol >= 5 else pixels))
 
     def __repr__(self) -> str:
         return f"Image({self.size[0]} × {self.size[1]}, {self.pil.mode})"
@@ -132,11 +137,19 @@ def _keep_memory() -> None:
         _imaging.set_blocks_max(_BLOCKS)
 
 
-def _restored(source: bytes | None, picture: Any) -> Image:
-    if picture is not None:
-        return Image(picture)
+def _untouched(source: bytes) -> Image:
     image = Image.__new__(Image)
     image._source = source
+    return image
+
+
+def _of_pixels(mode: str, size: tuple[int, int], pixels: Any) -> Image:
+    import PIL.Image
+
+    _keep_memory()
+    image = Image.__new__(Image)
+    image.__dict__["pil"] = PIL.Image.frombytes(mode, size, pixels)
+    image._source = None
     return image
 
 
