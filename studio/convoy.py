@@ -27,9 +27,15 @@ __all__ = ["Behind", "Convoy", "Load"]
 
 @dataclass
 class Load:
-    """What all items that are on their way hold in memory, in bytes."""
+    """What all items that are on their way hold in memory, in bytes, and what each held that came to its end lately."""
 
     bytes: int = 0
+    each: float = 0.0
+
+    def less(self, bytes: int, items: int) -> None:
+        """Some items have come to their end, and let go of what they held together."""
+        self.bytes -= bytes
+        self.each += (bytes / items - self.each) * (0.5 if items > 1 else 0.1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Convoy(Passage):
     def advance(self) -> None:
         super().advance()
         if not self._flying and not (self.flow.open and self.together):
-            self._load.bytes -= self._held
+            self._load.less(self._held, len(self.items))
             self._over(self)
 
     def admit(self) -> None:

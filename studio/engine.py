@@ -118,10 +118,6 @@ class Engine:
         while not self._messages.empty():
             self._take(*self._messages.get())
 
-    def batch(self, step: Step) -> int:
-        """How many tasks of a step are computed together."""
-        return self._recipe(step).batch
-
     def forget(self, passage: Passage) -> None:
         """Stops what is on its way for one item."""
         for attempt in [each for each in self._flying if each.owner is passage]:

@@ -59,7 +59,7 @@ class Journey(Passage):
         super().advance()
         if not self.flow.open and not self._ended:
             self._ended = True
-            self._load.bytes -= self._held
+            self._load.less(self._held, 1)
             self._over.append(self)
 
     def admit(self) -> None:

@@ -25,6 +25,7 @@ from studio.executors.base import Executor
 from studio.flow import Course
 from studio.items import Item
 from studio.journey import Journey
+from studio.recipe import batch_of
 from studio.stages import Stages
 from studio.store import ABSENT, Artifact
 
@@ -36,6 +37,7 @@ _AT_ONCE = 32  # items taken in before others are looked after
 _CONVOY = 128  # items that go together, at most
 _FEWEST = 4  # that it is worth it for
 _SCOUTS = 64  # items that go ahead, to see how long it takes
+_CARGO = 128 << 20  # bytes that the values of items that go together take in memory, at most
 _LEG = 0.2  # seconds that a step of all of them may take: others wait for as long
 
 
@@ -134,13 +136,14 @@ class Map:
         """How many items go together: more, the quicker all steps are. None where items may go different ways."""
         if not self._course.uniform:
             return 0
-        size = min(_CONVOY, self._window // 4, int(_LEG / max(self._stages.pace, 1e-6)))
+        quick, light = int(_LEG / max(self._stages.pace, 1e-6)), int(_CARGO / max(self._load.each, 1))
+        size = min(_CONVOY, self._window // 4, quick, light)
         return size - size % self._batch if size >= max(_FEWEST, self._batch) else 0
 
     @cached_property
     def _batch(self) -> int:
         """The largest batch that a step computes."""
-        return max(map(self._engine.batch, self._course.steps.values()), default=1)
+        return max(map(batch_of, self._course.steps.values()), default=1)
 
     def _take_in(self) -> None:
         together = self._together
@@ -148,13 +151,13 @@ class Map:
         self._exhausted = not taken
         numbered = list(enumerate(taken, self._taken))
         self._taken += len(taken)
-        apart = numbered
-        if together:
-            fit = [each for each in numbered if _is_placed(each[1])]
-            apart = [each for each in numbered if each not in fit]
-            self._set_out(fit)
-        for number, item in apart:
-            self._begin(number, item)
+        fit: list[tuple[int, Item]] = []
+        for number, item in numbered:
+            if together and _is_placed(item):
+                fit.append((number, item))
+            else:
+                self._begin(number, item)
+        self._set_out(fit)
 
     def _set_out(self, items: list[tuple[int, Item]]) -> None:
         """Has items go together."""

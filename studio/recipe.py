@@ -18,7 +18,7 @@ from studio.resources import Machine, Resources
 from studio.source import source_digest
 from studio.worker import Recipe
 
-__all__ = ["identity_of", "recipe_of", "recipe_of_node"]
+__all__ = ["batch_of", "identity_of", "recipe_of", "recipe_of_node"]
 
 _BATCH = 8  # tasks that a node which computes several together is given at once, if nobody says otherwise
 
@@ -29,7 +29,16 @@ def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigest
     if not step.gpus_asked:
         resources = _within_reach(resources, machine)
     made = _recipe(step.definition, config, resources, files)
-    return replace(made, replicas=step.replicas or 1, least=step.least, batch=step.batch or made.batch)
+    return replace(made, replicas=step.replicas or 1, least=step.least, batch=batch_of(step))
+
+
+def batch_of(step: Step) -> int:
+    """How many tasks of a step are computed together."""
+    return step.batch or _batch_of(step.definition.node)
+
+
+def _batch_of(node: type[Node]) -> int:
+    return _BATCH if node.run_batch is not None else 1
 
 
 def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests) -> Recipe:
@@ -43,8 +52,7 @@ def _recipe(definition: Definition, config: BaseModel, resources: Resources, fil
     source = _source(node, files)  # type: ignore[arg-type]  # a class is hashable
     parts = [source, config.model_dump_json(), _model(node, config, files), str(resources)]
     key = f"{definition.name} {of_data(parts)[:24]}"
-    batch = _BATCH if node.run_batch is not None else 1
-    return Recipe(key, definition.name, node, config, resources, definition.portable, batch=batch)
+    return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node))
 
 
 def identity_of(plan: Plan, steps: Iterable[Step], files: FileDigests) -> str:
