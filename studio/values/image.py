@@ -6,7 +6,6 @@ import functools
 import io
 from functools import cached_property
 from pathlib import Path
-from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Self
 
 from studio.values.base import Media, MediaKind
@@ -99,12 +98,13 @@ class Image(Media):
     def __hash__(self) -> int:
         return hash(self.size)
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """Pixels go beside the pickle, where whoever sends it can do that: a picture is copied once, not thrice."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pixels go as an array: Ray carries those beside all else, and a picture is copied once, not thrice."""
+        import numpy as np
+
         if self._source is not None:
             return (_untouched, (self._source,))
-        pixels = self.pil.tobytes()
-        return (_of_pixels, (self.pil.mode, self.pil.size, PickleBuffer(pixels) if protocol >= 5 else pixels))
+        return (_of_pixels, (self.pil.mode, self.pil.size, np.frombuffer(self.pil.tobytes(), np.uint8)))
 
     def __repr__(self) -> str:
         return f"Image({self.size[0]} × {self.size[1]}, {self.pil.mode})"
@@ -143,7 +143,7 @@ def _untouched(source: bytes) -> Image:
     return image
 
 
-def _of_pixels(mode: str, size: tuple[int, int], pixels: Any) -> Image:
+def _of_pixels(mode: str, size: tuple[int, int], pixels: NDArray[Any]) -> Image:
     import PIL.Image
 
     _keep_memory()
