@@ -244,7 +244,7 @@ def test_many_threads_may_ask_for_keys_at_once():
 def test_why_is_not_told_by_another_step():
     """The same node elsewhere has other settings: nobody changed them here."""
     graph = "graph: {}\nnodes: {{{}: {{use: Upper, with: {{text: {}, end: '{}'}}}}}}\noutputs: {{x: {}}}"
-    load(graph.format("one", "a", "x", "!", "a")).run()
+    load(graph.format("one", "a", "x", "!", "a")).run(options={"executor": "local"})
     assert load(graph.format("two", "a", "y", "?", "a")).why()[0].reasons == ("Upper has not run as this step before",)
     assert load(graph.format("one", "b", "y", "?", "b")).why()[0].reasons == ("Upper has not run as this step before",)
     assert load(graph.format("one", "a", "x", "?", "a")).why()[0].reasons == ('config.end: "!" -> "?"',)

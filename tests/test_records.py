@@ -487,6 +487,7 @@ for n in range(100_000):
 """
 
 
+@pytest.mark.slow
 def test_a_kill_loses_nothing_that_was_kept(tmp_path):
     kept = set()
     for round_ in range(4):

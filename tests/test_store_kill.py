@@ -41,6 +41,7 @@ for round_ in iter(sys.stdin.readline, ""):  # one child for each word: forking 
 """
 
 
+@pytest.mark.slow
 def test_two_hundred_kills_of_a_writer(cache_folder, tmp_path):
     (tmp_path / "writer.py").write_text(WRITER)
     dice = random.Random(7)
@@ -94,6 +95,7 @@ def start(tmp_path, tally):
     )
 
 
+@pytest.mark.slow
 def test_eight_processes_that_ask_one_key_compute_it_once(start, tally):
     processes = [start() for _ in range(8)]
     said = [process.communicate(timeout=120)[0] for process in processes]

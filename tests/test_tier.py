@@ -573,6 +573,7 @@ def test_what_is_half_written_is_not_there(machine, folder, monkeypatch, what):
     assert not sizes & {4, 20}
 
 
+@pytest.mark.slow
 def test_eight_processes_at_once(start, machine, folder, tmp_path):
     started = [start(f"m{n % 4}", "hello") for n in range(8)]  # two of them share a cache, too
     said = [process.communicate(timeout=120)[0] for process in started]
@@ -582,6 +583,7 @@ def test_eight_processes_at_once(start, machine, folder, tmp_path):
     assert all(upkeep.verify(studio.Cache(tmp_path / f"m{n}", tier="")).damaged == 0 for n in range(4))
 
 
+@pytest.mark.slow
 def test_a_kill_tears_nothing_and_what_was_not_sent_is_sent_later(start, folder, tmp_path, tally):
     dice = random.Random(3)
     known = set()

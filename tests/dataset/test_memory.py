@@ -15,6 +15,7 @@ def rows(count):
     return ({"text": f"text number {n}"} for n in range(count))
 
 
+@pytest.mark.slow
 def test_no_item_is_kept_when_it_is_over():
     """Some hundred bytes an item, in the end: its id."""
     held = {}

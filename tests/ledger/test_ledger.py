@@ -438,6 +438,7 @@ for words in iter(sys.stdin.readline, ""):
 )
 
 
+@pytest.mark.slow
 def test_a_hundred_and_fifty_kills(tmp_path):
     folder, said = tmp_path / "run", tmp_path / "said"
     dice = random.Random(5)
@@ -530,6 +531,7 @@ print(step)
 )
 
 
+@pytest.mark.slow
 def test_an_end_at_every_step(tmp_path):
     """A life that stops before any call, and after any: the next one finds all of what was kept, and once."""
     done = subprocess.run(
@@ -542,6 +544,7 @@ def test_an_end_at_every_step(tmp_path):
 # Weight ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path):
     with Ledger.open(tmp_path, ABOUT) as ledger:
         ledger.write([line("first", -1)])

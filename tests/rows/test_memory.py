@@ -40,6 +40,7 @@ def as_python(path):
     return (item(number) for number in range(COUNT))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [as_jsonl, as_csv, as_parquet, as_python])
 def test_memory_is_flat(tmp_path, write):
     rows = open_rows(write(tmp_path))
