@@ -14,6 +14,8 @@ from studio.values import KINDS, PortType
 
 __all__ = ["columns_from", "inputs_from", "setting_from", "value_from"]
 
+_NOTHING = ("", "''", '""', "~", "null", "Null", "NULL")  # what says in YAML that there is nothing
+
 
 def inputs_from(words: Sequence[str], known: Mapping[str, GraphInput]) -> dict[str, Any]:
     """The inputs that words NAME=VALUE give; UsageError and InputError say which word is wrong, and why."""
@@ -74,4 +76,5 @@ def setting_from(word: str) -> tuple[str, Any]:
         read = Document.read(value or "''", word)
     except GraphError:
         return name, value
-    return name, value if read.problems else read.data
+    empty = read.data in ("", None) and value.strip() not in _NOTHING  # "!", "&a" and "#fff" are marks of YAML's own
+    return name, value if read.problems or empty else read.data

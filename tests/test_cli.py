@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from studio.words import setting_from
+
 ROOT = Path(__file__).parents[1]
 GRAPH = """
 graph: talk
@@ -301,3 +303,21 @@ def test_a_page_that_cannot_be_written_costs_no_result(studio, folder):
     done = studio("run", "g.yaml", "--executor", "local", "text=ab", "--report", "file/run.html", code=1)
     assert "ABAB" in done.stdout
     assert "cannot write 'file/run.html'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("!", "!"),
+        ("#fff", "#fff"),
+        ("&a", "&a"),
+        ("", ""),
+        ("''", ""),
+        ("null", None),
+        ("~", None),
+        ("3", 3),
+        ("a: b", {"a": "b"}),
+    ],
+)
+def test_what_a_setting_is_read_as(word, value):
+    assert setting_from(f"a.b={word}") == ("a.b", value)
