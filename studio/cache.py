@@ -100,10 +100,10 @@ class Cache:
     def __init__(self, folder: str | Path | None = None, tier: str | None = None) -> None:
         self.folder = Path(folder) if folder else default_folder()
         self.store = Store(self.folder)
-        self.records = Records(self.folder / "records.sqlite", self.store)
+        self.records = Records.of(self.folder / "records.sqlite", self.store)
         self.files = FileDigests(self.folder / "files.sqlite")
         self.leases = Leases.of(self.folder)
-        self._damaged = 0
+        self._damaged = -self.records.damaged  # what was set aside before is another's
         self._unshared = self.folder / "unshared"  # an empty file for each record that is not on the tier yet
         self._tier = os.environ.get("STUDIO_TIER", "") if tier is None else tier
         _check_layout(self.folder)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
+import weakref
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -21,6 +21,7 @@ from studio.worker import Recipe
 __all__ = ["batch_of", "identity_of", "recipe_of", "recipe_of_node"]
 
 _BATCH = 8  # tasks that a node which computes several together is given at once, if nobody says otherwise
+_sources: weakref.WeakKeyDictionary[type[Node], str] = weakref.WeakKeyDictionary()
 
 
 def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigests) -> Recipe:
@@ -49,7 +50,7 @@ def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests)
 def _recipe(definition: Definition, config: BaseModel, resources: Resources, files: FileDigests) -> Recipe:
     """Other code, config, weights or resources are another worker's."""
     node = definition.node
-    source = _source(node, files)  # type: ignore[arg-type]  # a class is hashable
+    source = _source(node, files)
     parts = [source, config.model_dump_json(), _model(node, config, files), str(resources)]
     key = f"{definition.name} {of_data(parts)[:24]}"
     return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node))
@@ -64,21 +65,22 @@ def identity_of(plan: Plan, steps: Iterable[Step], files: FileDigests) -> str:
         instead = {name: str(edge) for name, edge in sorted(step.instead.items())}
         policy = [step.each, [str(guard.condition) for guard in step.when], step.on_error, step.cache == "never"]
         given = json.dumps([step.settings, step.constants, wires, instead, policy], default=str, sort_keys=True)
-        source = _source(node, files)  # type: ignore[arg-type]  # a class is hashable
+        source = _source(node, files)
         parts.append([step.id, step.definition.name, node.version, source, given, _model(node, step.config(), files)])
     return of_data([parts, {name: str(edge) for name, edge in plan.outputs.items()}])
 
 
-@functools.lru_cache(maxsize=1024)
 def _source(node: type[Node], files: FileDigests) -> str:
     """What tells the code of a node apart; where only this process can tell, something of its own.
 
     Asked once: what was loaded stays what it is, whatever becomes of its file.
     """
-    try:
-        return source_digest(node, files.view)
-    except Uncacheable:
-        return f"{os.getpid()} {id(node)}"
+    if node not in _sources:
+        try:
+            _sources[node] = source_digest(node, files.view)
+        except Uncacheable:
+            _sources[node] = f"{os.getpid()} {id(node)}"
+    return _sources[node]
 
 
 def _model(node: type[Node], config: BaseModel, files: FileDigests) -> str:

@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.parse
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -62,6 +63,10 @@ _serial = itertools.count()
 _all: weakref.WeakSet[Records] = weakref.WeakSet()  # a connection must not be open in two processes
 _paused: list[Records] = []
 _forking = threading.Lock()
+_shared: weakref.WeakValueDictionary[Path, Records] = weakref.WeakValueDictionary()
+_recent: deque[Records] = deque(
+    maxlen=8
+)  # which stay open: runs come one after the other, and to close waits for disks
 
 
 class _Malformed(Exception):
@@ -98,6 +103,18 @@ class Records:
         self._touched: set[str] = set()
         with _forking:
             _all.add(self)
+
+    @staticmethod
+    def of(path: Path, store: Store) -> Records:
+        """Those of a file, shared by all in this process: SQLite closes no file while another has it open there."""
+        place = path.absolute()
+        with _forking:
+            records = _shared.get(place)
+        if records is None:
+            records = _shared.setdefault(place, Records(path, store))
+        if records not in _recent:
+            _recent.append(records)
+        return records
 
     # In ----------------------------------------------------------------------
 
