@@ -1,6 +1,7 @@
 """Inside other programs: running loops, several threads, closed streams; inputs as Python has them."""
 
 import asyncio
+import gc
 import json
 import threading
 import time
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL.Image
+import psutil
 import pytest
 
 import studio
@@ -204,3 +206,19 @@ def test_an_executor_of_the_caller_s_own():
 def test_an_unknown_executor():
     with pytest.raises(studio.UsageError, match=r"there is no executor .rey.\. Did you mean .ray.\?"):
         run_log(UPPER, text="new", options={"executor": "rey"})
+
+
+def test_many_runs_leave_no_file_open(tmp_path):
+    """A service runs the same graph for weeks."""
+    graph, process = load(UPPER), psutil.Process()
+
+    def run(number):
+        graph.run(text=f"x{number}", options={**LOCAL, "cache": tmp_path / "cache"})
+
+    for number in range(5):
+        run(number)
+    before = process.num_fds()
+    for number in range(5, 65):
+        run(number)
+    gc.collect()
+    assert process.num_fds() <= before + 5
