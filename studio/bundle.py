@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studio.passage import Attempt
-from studio.store import ABSENT, Artifact, Column
+from studio.store import ABSENT, Artifact
 from studio.worker import Done, Each, Failed
 
 __all__ = ["Bundle"]
@@ -31,16 +31,10 @@ class Bundle(Attempt):
 
     def of(self, row: int) -> dict[str, Artifact]:
         """The inputs of one row."""
-        return {
-            name: given.items[row] if isinstance(given, Column) and given.items else given
-            for name, given in self.inputs.items()
-        }
+        return {name: given.at(row) for name, given in self.inputs.items()}
 
     def want(self, rows: Iterable[int]) -> None:
         """These are to be computed; of several that want the same, the first."""
-        if not self.keys:
-            self.wanted = list(rows)
-            return
         first: dict[str, int] = {}
         for row in rows:
             key = self.keys.get(row)
@@ -54,16 +48,13 @@ class Bundle(Attempt):
         """The inputs of those that are wanted."""
         if len(self.wanted) == self.size:
             return self.inputs
-        return {
-            name: Column(given.kind, items=tuple(given.items[row] for row in self.wanted))
-            if isinstance(given, Column) and given.items
-            else given
-            for name, given in self.inputs.items()
-        }
+        return {name: given.only(self.wanted) for name, given in self.inputs.items()}
 
     def find(self, row: int, outputs: Mapping[str, Artifact], seconds: float) -> None:
         """The outputs of a row are known; they once took so many seconds."""
-        self._put(row, outputs)
+        for name, artifact in outputs.items():
+            self._made(name)[row] = artifact
+        self.made.add(row)
         self.known.append(seconds)
 
     def compute(self, done: Done) -> None:
@@ -71,13 +62,11 @@ class Bundle(Attempt):
         self.each = done.each
         assert self.each is not None
         self.failed = {self.wanted[place]: failed for place, failed in self.each.failed.items()}
-        columns = {name: column.items or () for name, column in done.outputs.items()}
-        if len(self.wanted) == self.size:
-            self.outputs = {name: list(items) for name, items in columns.items()}
-        for place, row in enumerate(self.wanted if len(self.wanted) < self.size else ()):
-            if self.each.seconds[place] is not None:
-                self._put(row, {name: items[place] for name, items in columns.items()})
-        self.made.update(row for row, took in zip(self.wanted, self.each.seconds, strict=True) if took is not None)
+        for name, column in done.outputs.items():
+            made = self._made(name)
+            for row, artifact in zip(self.wanted, column.items or (), strict=True):
+                made[row] = artifact
+        self.made.update(row for row, _ in self.seconds())
 
     def share(self) -> None:
         """What came of one row is that of all that wanted the same; where it failed, they try for themselves."""
@@ -94,9 +83,8 @@ class Bundle(Attempt):
         pairs = zip(self.wanted, self.each.seconds, strict=True) if self.each else ()
         return ((row, took) for row, took in pairs if took is not None)
 
-    def _put(self, row: int, outputs: Mapping[str, Artifact]) -> None:
-        for name, artifact in outputs.items():
-            if name not in self.outputs:
-                self.outputs[name] = [ABSENT] * self.size
-            self.outputs[name][row] = artifact
-        self.made.add(row)
+    def _made(self, name: str) -> list[Artifact]:
+        """What has been made for an output port, row by row."""
+        if name not in self.outputs:
+            self.outputs[name] = [ABSENT] * self.size
+        return self.outputs[name]

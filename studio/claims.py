@@ -151,10 +151,9 @@ class Claims:
         """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
         named = [row for row in bundle.rows if row in bundle.keys]
         unknown = named if self.is_new(bundle.step) else self._unknown(bundle, named)
-        ours = self._unknown(bundle, [row for row in unknown if self._take_row(bundle, bundle.keys[row])])
+        ours = set(self._unknown(bundle, [row for row in unknown if self._take_row(bundle, bundle.keys[row])]))
         self._twins.update((bundle.keys[row], []) for row in ours)
-        unnamed = [row for row in bundle.rows if row not in bundle.keys]
-        bundle.want(sorted([*unnamed, *ours]) if unnamed else ours)
+        bundle.want(row for row in bundle.rows if row in ours or row not in bundle.keys)
 
     def _take_row(self, bundle: Bundle, key: str) -> bool:
         assert self._cache is not None

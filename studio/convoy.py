@@ -7,7 +7,7 @@ a step of it fails, stays behind, and goes on by itself from where it stands onc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studio.bundle import Bundle
@@ -31,6 +31,12 @@ class Load:
 
     bytes: int = 0
     each: float = 0.0
+
+    def more(self, outputs: Iterable[Artifact]) -> int:
+        """Something was made; the bytes of it that are held."""
+        held = sum(output.held for output in outputs)
+        self.bytes += held
+        return held
 
     def less(self, bytes: int, items: int) -> None:
         """Some items have come to their end, and let go of what they held together."""
@@ -88,8 +94,7 @@ class Convoy(Passage):
 
     def rows(self, artifact: Artifact) -> Iterator[Artifact]:
         """What of an output, or of what a source gave, each row has that did not stay behind."""
-        items = artifact.items if isinstance(artifact, Column) else None
-        return (artifact if items is None else items[row] for row in self.together)
+        return map(artifact.at, self.together)
 
     def behind(self) -> Iterator[tuple[int, Item, Behind]]:
         """The items that stayed behind, each with its number."""
@@ -131,9 +136,7 @@ class Convoy(Passage):
             for name, port in bundle.step.outputs.items()
         }
         self._count(bundle)
-        held = sum(column.held for column in outputs.values())
-        self._held += held
-        self._load.bytes += held
+        self._held += self._load.more(outputs.values())
         self.flow.end(bundle.step.id, outputs)
         self.advance()
 

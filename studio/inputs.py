@@ -63,19 +63,19 @@ class Supply:
         """The supply of one item, with these values; it shares with others what is the same for all."""
         if values.keys() != self._own_names:  # a data set has very many
             _check_names(self._plan, values, self._own_names)
-        supply = object.__new__(Supply)
-        supply.__dict__.update(self.__dict__)
-        supply._given = {**self._given, **{name: self._own(name, values.get(name)) for name in self._later}}
-        return supply
+        return self._with({name: self._own(name, values.get(name)) for name in self._later})
 
     @staticmethod
     def together(supplies: Sequence[Supply]) -> Supply:
         """That of several items, each of which can be placed: what is their own stands in columns."""
         first = supplies[0]
+        return first._with({name: _Column([each._given[name].artifact for each in supplies]) for name in first._later})
+
+    def _with(self, own: Mapping[str, _Given | _Plain | _Column]) -> Supply:
+        """The same supply, where items have these of their own."""
         supply = object.__new__(Supply)
-        supply.__dict__.update(first.__dict__)
-        own = {name: _Column([each._given[name].artifact for each in supplies]) for name in first._later}
-        supply._given = {**first._given, **own}
+        supply.__dict__.update(self.__dict__)
+        supply._given = {**self._given, **own}
         return supply
 
     def _own(self, name: str, value: object) -> _Given | _Plain:
@@ -236,8 +236,8 @@ class _Column:
 
     __slots__ = ("artifact",)
 
-    def __init__(self, artifacts: Iterable[Artifact]) -> None:
-        self.artifact = Column.of(artifacts)
+    def __init__(self, artifacts: Sequence[Artifact]) -> None:
+        self.artifact = Column(artifacts[0].kind, items=tuple(artifacts))
 
     @property
     def raw(self) -> object:

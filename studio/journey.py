@@ -91,9 +91,7 @@ class Journey(Passage):
     def _tell_done(self, attempt: Attempt, done: Done) -> None:
         self._stages.of[attempt.step.id].took(done)
         self.seconds += done.seconds
-        held = sum(output.held for output in done.outputs.values())
-        self._held += held
-        self._load.bytes += held
+        self._held += self._load.more(done.outputs.values())
 
     def _hear(self, event: Event) -> None:
         assert isinstance(event, StepEvent)

@@ -64,9 +64,7 @@ _all: weakref.WeakSet[Records] = weakref.WeakSet()  # a connection must not be o
 _paused: list[Records] = []
 _forking = threading.Lock()
 _shared: weakref.WeakValueDictionary[Path, Records] = weakref.WeakValueDictionary()
-_recent: deque[Records] = deque(
-    maxlen=8
-)  # which stay open: runs come one after the other, and to close waits for disks
+_recent: deque[Records] = deque(maxlen=8)  # stay open: runs follow one another, and closing waits for a disk
 
 
 class _Malformed(Exception):

@@ -47,7 +47,7 @@ class Stage:
         self.seconds += done.seconds
         self.batches[done.batch] += 1
         self._durations[math.ceil(math.log(max(done.seconds, 1e-6), _GRAIN))] += 1
-        self._lately(sum(done.spans.values()) or done.seconds)
+        self._lately(done.spent)
 
     def took_together(self, each: Each) -> None:
         """Rows of a bundle were computed; those that failed go on waiting."""

@@ -73,6 +73,14 @@ class Artifact:
         """The artifact itself, or all that is in a list."""
         return (self,) if self.items is None else tuple(leaf for item in self.items for leaf in item.leaves)
 
+    def at(self, row: int) -> Artifact:
+        """What one of many items has: of a Column its own, of anything else the same as all."""
+        return self
+
+    def only(self, rows: Iterable[int]) -> Artifact:
+        """What some of many items have, as `at` tells of one."""
+        return self
+
     @property
     def held(self) -> int:
         """Bytes of its live values."""
@@ -91,11 +99,11 @@ class Column(Artifact):
 
     __slots__ = ()
 
-    @classmethod
-    def of(cls, rows: Iterable[Artifact]) -> Column:
-        """Of these rows; where one has nothing there, it is ABSENT."""
-        items = tuple(rows)
-        return cls(items[0].kind if items else "data", items=items)
+    def at(self, row: int) -> Artifact:
+        return (self.items or ())[row]
+
+    def only(self, rows: Iterable[int]) -> Artifact:
+        return Column(self.kind, items=tuple(map(self.at, rows)))
 
 
 ABSENT = Artifact("absent", of_bytes(b"absent"), inline=b"")  # what an unwired optional port holds

@@ -62,12 +62,10 @@ class Work:
     @property
     def each(self) -> list[Work]:
         """That of each row."""
-        columns = {name: given.items or () for name, given in self.inputs.items() if isinstance(given, Column)}
-        common = {name: given for name, given in self.inputs.items() if name not in columns}
-        names, rows = list(columns), zip(*columns.values(), strict=True)
-        if not columns:
-            return [Work(common, self.store, self.keep) for _ in range(self.rows)]
-        return [Work({**common, **dict(zip(names, row, strict=True))}, self.store, self.keep) for row in rows]
+        inputs = self.inputs.items()
+        return [
+            Work({name: given.at(row) for name, given in inputs}, self.store, self.keep) for row in range(self.rows)
+        ]
 
 
 def _exchanged(artifact: Artifact, exchange: Callable[[Artifact], Artifact]) -> Artifact:
@@ -100,6 +98,11 @@ class Done:
     worker: int = -1  # which of the executor's workers that was
     batch: int = 1  # how many tasks were computed together
     each: Each | None = None  # of a bundle: then outputs are columns, ABSENT where a row failed
+
+    @property
+    def spent(self) -> float:
+        """Seconds of reading, computing and encoding, where they are known."""
+        return self.each.spent if self.each else sum(self.spans.values()) or self.seconds
 
 
 @dataclass(slots=True)  # see Artifact
@@ -215,7 +218,7 @@ class Worker:
                 if isinstance(outcome, Failed):
                     sheaf.each.failed[row] = outcome
                 else:
-                    sheaf.add(row, outcome, live, sum(outcome.spans.values()))
+                    sheaf.add(row, outcome, live, outcome.spent)
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()

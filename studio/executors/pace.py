@@ -34,7 +34,7 @@ class Pace:
         for done in outcomes:
             if isinstance(done, Done):
                 each = done.each
-                took += each.spent if each else sum(done.spans.values()) or done.seconds
+                took += done.spent
                 count += len(each.seconds) - each.seconds.count(None) if each else 1
         if not took:
             return
