@@ -446,6 +446,8 @@ def _as_ours(error: Exception) -> Exception:
         return InputLost(str(error)) if is_input else WorkerDied("its process and what it had made were lost")
     if isinstance(error, ray.exceptions.ActorUnavailableError):
         return WorkerUnreachable("its process could not be reached")
+    if isinstance(error, ray.exceptions.ActorUnschedulableError):
+        return WorkerDied("the machine that it was to start on is gone")
     return WorkerDied(_how_it_died(error)) if isinstance(error, ray.exceptions.RayActorError) else error
 
 
