@@ -84,6 +84,7 @@ class Ledger:
         self._settled = folder / ".results.jsonl.settled"
         self._journal = journal
         self._file = -1
+        self._end = 0  # of what the journal knows of the file
         self._made: set[str] = set()  # the folders of media that are there
 
     @staticmethod
@@ -134,7 +135,7 @@ class Ledger:
     def write(self, lines: Sequence[Line]) -> None:
         """Keeps some lines, each in place of what was there of its item: all of them, or StoreError and none."""
         with _told(self.folder):
-            at = end = self._journal.end
+            end = self._end
             texts: list[bytes] = []
             items: list[Item] = []
             for id, digest, position, status, row, seconds, kind in lines:
@@ -143,8 +144,9 @@ class Ledger:
                 items.append((id, digest, status, position, end, len(text), seconds, kind))
                 end += len(text)
             try:
-                _write(self._file, b"".join(texts), at)
+                _write(self._file, b"".join(texts), self._end)
                 self._journal.write(items, end)
+                self._end = end
             except BaseException:
                 self._cut_back()
                 raise
@@ -169,13 +171,15 @@ class Ledger:
                         self._journal.settle()
             finally:
                 self._rename()
+                self._end = self._journal.end
 
     # What was kept -----------------------------------------------------------
 
     def totals(self) -> Totals:
         """All that is kept, in figures."""
         with _told(self.folder):
-            (done, took), (failed, lost) = (self._journal.figures().get(way, (0, 0.0)) for way in ("done", "failed"))
+            figures = self._journal.figures()
+            (done, took), (failed, lost) = (figures.get(way, (0, 0.0)) for way in ("done", "failed"))
             first = [(kind, self._row(place)) for kind, place in self._journal.first_of_kinds(_EXAMPLES)]
             failures = (
                 Failures(kind, count, tuple(row for other, row in first if other == kind))
@@ -225,11 +229,12 @@ class Ledger:
         size = os.fstat(self._file).st_size
         if size < self._journal.end:  # somebody took lines away: their items are to be done again
             self._journal.forget_beyond(size)
-        os.ftruncate(self._file, self._journal.end)
+        self._end = self._journal.end
+        os.ftruncate(self._file, self._end)
 
     def _cut_back(self) -> None:
-        with contextlib.suppress(OSError, sqlite3.Error):  # the next start does it as well
-            os.ftruncate(self._file, self._journal.end)
+        with contextlib.suppress(OSError):  # the next start does it as well
+            os.ftruncate(self._file, self._end)
 
     def _copy(self) -> None:
         """Writes every line that counts to the file that is to be the next."""

@@ -260,9 +260,9 @@ def test_foreign_journals(tmp_path):
     path.unlink()
     Ledger.open(tmp_path, ABOUT).close()
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 3")
     db.close()
-    with pytest.raises(studio.StoreError, match="it has format 2, and this Studio reads format 1"):
+    with pytest.raises(studio.StoreError, match="it has format 3, and this Studio reads format 2"):
         Ledger.open(tmp_path, ABOUT)
 
 
