@@ -49,23 +49,22 @@ ON CONFLICT (key) DO UPDATE SET
     position = iif(session = excluded.session, min(position, excluded.position), excluded.position)
 """
 _MET = "UPDATE items SET position = iif(session = ?2, min(position, ?3), ?3), session = ?2 WHERE key = ?1"
-# The order of the data: what this pass met comes first, then what earlier ones did.
-_OF_DATA = "session = (SELECT max(session) FROM sessions) DESC, position, item"
-_ORDERED = f"""
+# The order of the data: what this pass met comes first, then what earlier ones did: (earlier, position, item).
+_VIEWS = """
+CREATE TEMP VIEW met AS SELECT *, session < (SELECT max(session) FROM sessions) AS earlier FROM items;
 CREATE TEMP VIEW ordered AS
 SELECT item, start, size, sum(size) OVER data - size AS place, row_number() OVER data AS number
-FROM items
-WINDOW data AS (ORDER BY {_OF_DATA} ROWS UNBOUNDED PRECEDING)
-"""  # the lines as they should stand
-_FIRST_FAILED = f"""
+FROM met WINDOW data AS (ORDER BY earlier, position, item ROWS UNBOUNDED PRECEDING)
+"""  # in `ordered`, the lines as they should stand
+_FIRST_FAILED = """
 SELECT kind, start, size FROM (
-    SELECT kind, start, size, row_number() OVER (PARTITION BY kind ORDER BY {_OF_DATA}) AS rank
-    FROM items WHERE status = 'failed'
+    SELECT kind, start, size, row_number() OVER (PARTITION BY kind ORDER BY earlier, position, item) AS rank
+    FROM met WHERE status = 'failed'
 ) WHERE rank <= ? ORDER BY kind, rank
 """
-_SAMPLE = f"""
+_SAMPLE = """
 SELECT start, size FROM (
-    SELECT start, size, row_number() OVER (ORDER BY {_OF_DATA}) - 1 AS rank FROM items WHERE status = ?
+    SELECT start, size, row_number() OVER (ORDER BY earlier, position, item) - 1 AS rank FROM met WHERE status = ?
 ) WHERE rank * ? % ? < ? ORDER BY rank
 """
 
@@ -106,8 +105,7 @@ class Journal:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute("BEGIN EXCLUSIVE")
         if not self._one("SELECT count(*) FROM sqlite_master"):
-            for statement in filter(str.strip, _TABLES.split(";")):
-                self._db.execute(statement)
+            self._run(_TABLES)
             self._db.execute(f"PRAGMA application_id = {_OURS}")
             self._db.execute(f"PRAGMA user_version = {_FORMAT}")
         if self._one("PRAGMA application_id") != _OURS:
@@ -116,7 +114,12 @@ class Journal:
             raise Foreign(f"it has format {version}, and this Studio reads format {_FORMAT}")
         self._db.execute("COMMIT")
         self._db.execute("PRAGMA journal_mode = WAL")  # the usual one makes a file at each commit, which costs most
-        self._db.execute(_ORDERED)
+        self._run(_VIEWS)
+
+    def _run(self, statements: str) -> None:
+        """One after the other, in the transaction that there is."""
+        for statement in filter(str.strip, statements.split(";")):
+            self._db.execute(statement)
 
     def close(self) -> None:
         """Ends the session, and lets others have the journal."""
