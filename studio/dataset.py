@@ -26,7 +26,7 @@ from studio.feeds import check_id, check_over_all, feeds_of
 from studio.flow import Course
 from studio.inputs import Supply
 from studio.items import Item, Items
-from studio.ledger import Ledger, Line
+from studio.ledger import Ledger, Line, as_json
 from studio.map import ItemFinished, Map
 from studio.plan import Plan
 from studio.recipe import identity_of, recipe_of
@@ -344,19 +344,18 @@ class DatasetRun:
                 yield item
 
     def _end(self, finished: ItemFinished) -> None:
-        if finished.gathered and not finished.failures:
-            self._gathered.append((finished.item.position, finished.gathered))
-        if finished.item.over:
+        item, failed = finished.item, bool(finished.failures)
+        if finished.gathered and not failed:
+            self._gathered.append((item.position, finished.gathered))
+        if item.over:
             return
-        if finished.failures:
-            self.failed += 1
-        else:
-            self.done += 1
+        self.done += not failed
+        self.failed += failed
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
-            self._seen[self._lines[-1].status].add(partial(_Seen.of, finished.item))
-        if len(self._lines) >= min(_AT_ONCE, self._choices.window):
-            self._write()
+            self._seen["failed" if failed else "done"].add(partial(_Seen.of, item))
+            if len(self._lines) >= min(_AT_ONCE, self._choices.window):
+                self._write()
 
     def _write_in_time(self) -> None:
         """What has ended is written soon, even if nothing else ends for long."""
@@ -365,13 +364,19 @@ class DatasetRun:
 
     def _line(self, finished: ItemFinished, ledger: Ledger) -> Line:
         """An item as a line of the results; its media lie beside them."""
+        item, outputs = finished.item, finished.outputs
+        encoded = {name: artifact.inline for name, artifact in outputs.items() if artifact.inline}  # it is JSON
+        if len(encoded) < len(outputs) or finished.failures:
+            return self._line_apart(finished, ledger, encoded)
+        return Line(item.id, item.digest, item.position, "done", encoded, finished.seconds)
+
+    def _line_apart(self, finished: ItemFinished, ledger: Ledger, encoded: Mapping[str, bytes]) -> Line:
+        """The line of an item that failed, or has outputs that are more than a few words."""
         item, result = finished.item, ItemResult(finished, self.cache)
-        outputs = {name: _as_data(result, name, name, item.id, ledger) for name in result}
-        failed = bool(result.failures)
-        status: _Status = "failed" if failed else "done"
-        row = {"id": item.id, "status": status, "outputs": outputs, "seconds": round(result.seconds, 4)}
-        row["error"] = result.error if failed else None
-        return Line(item.id, item.digest, item.position, status, row, result.seconds, result.kind if failed else "")
+        outputs = {name: encoded.get(name) or as_json(_as_data(result, name, name, item.id, ledger)) for name in result}
+        status: _Status = "failed" if result.failures else "done"
+        kind = result.kind if result.failures else ""
+        return Line(item.id, item.digest, item.position, status, outputs, result.seconds, result.error, kind)
 
     def _write(self) -> None:
         if self._ledger is not None:

@@ -26,7 +26,7 @@ _FILE, _ID = "file", "id"  # columns: of a folder of media, the file; of any dat
 _LONGEST_ID = 200  # letters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # see Artifact
 class Item:
     """One row of a data set on its way."""
 

@@ -120,9 +120,7 @@ def test_sittings_add_up(tmp_path):
 
 def test_a_sitting_that_was_killed_is_told(tmp_path):
     ledger = Ledger.open(tmp_path, {"graph": "shout"})
-    ledger.write(
-        [Line("n0", "x", 0, "done", {"id": "n0", "status": "done", "outputs": {}, "seconds": 0.1, "error": None}, 0.1)]
-    )
+    ledger.write([Line("n0", "x", 0, "done", {}, 0.1)])
     ledger._journal._db.close()  # as a kill leaves it: no end, no figures
     text = words(run(tmp_path, UPPER, [{"id": "n1", "text": "a"}]))
     assert "cut off no figures were kept" in text

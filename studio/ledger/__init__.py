@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.ledger.journal import Entry
-from studio.ledger.ledger import Failures, Ledger, Line, Session, Totals
+from studio.ledger.ledger import Failures, Ledger, Line, Session, Totals, as_json
 from studio.ledger.parquet import write_parquet
 
-__all__ = ["Entry", "Failures", "Ledger", "Line", "Session", "Totals", "write_parquet"]
+__all__ = ["Entry", "Failures", "Ledger", "Line", "Session", "Totals", "as_json", "write_parquet"]

@@ -23,28 +23,38 @@ from studio.ledger.names import name_of
 from studio.ledger.parquet import write_parquet
 from studio.store import write_atomically
 
-__all__ = ["Failures", "Ledger", "Line", "Session", "Totals"]
+__all__ = ["Failures", "Ledger", "Line", "Session", "Totals", "as_json"]
 
 Row = Mapping[str, Any]
 
 _EXAMPLES = 3  # rows shown of each kind of failure
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-_encode_ascii = json.JSONEncoder(allow_nan=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode_ascii = json.JSONEncoder().encode
 
 
 class Line(NamedTuple):
     """How one item ended.
 
-    `digest` is what it was done under; `position` its place in this pass over the data; `kind` the kind of its failure.
+    `digest` is what it was done under; `position` its place in this pass over the data; `outputs` are JSON;
+    `error` says how it failed, and `kind` in which way.
     """
 
     id: str
     digest: str
     position: int
     status: Literal["done", "failed"]
-    row: Row  # as it stands in results.jsonl
+    outputs: Mapping[str, bytes]
     seconds: float
+    error: str = ""
     kind: str = ""
+
+    @property
+    def text(self) -> bytes:
+        """The line as it stands in results.jsonl, put together: what an output is was encoded once already."""
+        outputs = b", ".join([b"%b: %b" % (as_json(name), value) for name, value in self.outputs.items()])
+        seconds, error = as_json(round(self.seconds, 4)), as_json(self.error or None)
+        whole = (as_json(self.id), as_json(self.status), outputs, seconds, error)
+        return b'{"id": %b, "status": %b, "outputs": {%b}, "seconds": %b, "error": %b}\n' % whole
 
 
 @dataclass(frozen=True)
@@ -138,10 +148,10 @@ class Ledger:
             end = self._end
             texts: list[bytes] = []
             items: list[Item] = []
-            for id, digest, position, status, row, seconds, kind in lines:
-                text = _encoded(row)
+            for line in lines:
+                text = line.text
                 texts.append(text)
-                items.append((id, digest, status, position, end, len(text), seconds, kind))
+                items.append((line.id, line.digest, line.status, line.position, end, len(text), line.seconds, line.kind))
                 end += len(text)
             try:
                 _write(self._file, b"".join(texts), self._end)
@@ -327,11 +337,12 @@ def _write(file: int, data: bytes, at: int) -> None:
         data, at = data[count:], at + count
 
 
-def _encoded(row: Row) -> bytes:
+def as_json(data: object) -> bytes:
+    """Plain data as a part of a line."""
     try:
-        return _encode(row).encode() + b"\n"
+        return _encode(data).encode()
     except UnicodeEncodeError:  # half of a surrogate pair: UTF-8 has none, JSON can say it
-        return _encode_ascii(row).encode() + b"\n"
+        return _encode_ascii(data).encode()
 
 
 def _pretty(data: object) -> bytes:

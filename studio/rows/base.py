@@ -18,7 +18,7 @@ __all__ = ["Row", "Rows", "check_columns", "newlines", "opened", "why"]
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # see Artifact
 class Row:
     """One item: where it stands, and its values by column; or why it could not be read."""
 

@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio
-from studio.ledger import Entry, Ledger, Line
+from studio.ledger import Entry, Ledger, Line, as_json
 
 ABOUT = {"graph": "dub", "text": "nodes: {}", "plan": "p"}
 
 
 def line(id: str, position: int, status: str = "done", digest: str = "d", kind: str = "", **outputs) -> Line:
-    row = {"id": id, "status": status, "outputs": outputs, "seconds": 0.5, "error": kind or None, "digest": digest}
-    return Line(id, digest, position, status, row, 0.5, kind)
+    encoded = {name: as_json(value) for name, value in {**outputs, "digest": digest}.items()}
+    return Line(id, digest, position, status, encoded, 0.5, kind, kind)
 
 
 def rows(folder) -> list:
@@ -51,7 +51,7 @@ def test_a_run_and_its_continuation(tmp_path):
         assert first.started <= first.ended <= second.started
         assert second.ended is None
     assert ids(folder) == "abc"
-    assert rows(folder)[0]["outputs"] == {"said": "olá"}
+    assert rows(folder)[0]["outputs"] == {"said": "olá", "digest": "d"}
     plan = json.loads((folder / "plan.json").read_text())
     assert {name: plan[name] for name in ABOUT} == {**ABOUT, "plan": "q"}
     assert sorted(path.name for path in folder.iterdir() if not path.name.endswith("-journal")) == [
@@ -69,7 +69,7 @@ def test_a_later_line_stands_for_an_earlier_one(tmp_path):
         assert ledger.known("b") == Entry("f", "done")
         assert (ledger.totals().done, ledger.totals().failed) == (2, 0)
         ledger.settle(complete=True)
-    assert [(row["id"], row["digest"]) for row in rows(tmp_path)] == [("a", "e"), ("b", "f")]
+    assert [(row["id"], row["outputs"]["digest"]) for row in rows(tmp_path)] == [("a", "e"), ("b", "f")]
 
 
 def test_an_item_stands_where_it_was_met_first(tmp_path):
@@ -180,7 +180,7 @@ def test_a_random_life(tmp_path_factory, life):
             if given_:
                 model.items = {id: item for id, item in model.items.items() if item[0] == model.session}
             ledger.settle(given_)
-            found = [(row["id"], row["digest"]) for row in rows(folder)]
+            found = [(row["id"], row["outputs"]["digest"]) for row in rows(folder)]
             assert sorted(found) == sorted((id, str(item[2])) for id, item in model.items.items())
             places = {id: item[:2] for id, item in model.items.items()}
             assert [places[id] for id, _ in found] == [places[id] for id in model.order()]
@@ -193,7 +193,7 @@ def test_a_random_life(tmp_path_factory, life):
         for id in "abcdefgh":
             item = model.items.get(id)
             assert ledger.known(id) == (item and Entry(str(item[2]), item[3]))
-        last = {row["id"]: row["digest"] for row in rows(folder)}
+        last = {row["id"]: row["outputs"]["digest"] for row in rows(folder)}
         assert {id: last[id] for id in model.items} == {id: str(item[2]) for id, item in model.items.items()}
     ledger.close()
 
@@ -405,7 +405,7 @@ def live(folder, version, dice, tell):
 def check_after_kill(folder, told: dict) -> None:
     """Every line parses, and nothing that was told to be kept is lost or older than told."""
     with Ledger.open(folder, {}) as ledger:
-        last = {row["id"]: row["digest"] for row in rows(folder)}
+        last = {row["id"]: row["outputs"]["digest"] for row in rows(folder)}
         for number, version in told.items():
             known = ledger.known(f"item {number}")
             assert known is not None
@@ -416,7 +416,7 @@ def check_after_kill(folder, told: dict) -> None:
 
 
 def check_undisturbed(folder, version: int) -> None:
-    assert [(row["id"], row["digest"]) for row in rows(folder)] == [(f"item {n}", f"{version}:{n}") for n in range(100)]
+    assert [(row["id"], row["outputs"]["digest"]) for row in rows(folder)] == [(f"item {n}", f"{version}:{n}") for n in range(100)]
 
 
 FORKED = (
@@ -524,7 +524,7 @@ while status:
         ledger.write([line("n", 10)])
         ledger.settle(False)
         rows = [*map(__import__("json").loads, ledger.results.read_text().splitlines())]
-        assert {row["id"]: row["digest"] for row in rows} == {**kept, "n": "d"}, rows
+        assert {row["id"]: row["outputs"]["digest"] for row in rows} == {**kept, "n": "d"}, rows
         assert [row["id"] for row in rows] == ["n", *sorted(kept)], rows
 print(step)
 """
