@@ -126,7 +126,7 @@ def run(graph: str, words: tuple[str, ...], **given: Any) -> int:
 @click.option("--input", "columns", multiple=True, metavar="NAME=COLUMN", help="Feed an input from this column.")
 @click.option("--id", "id_column", default="", metavar="COLUMN", help="The column that tells items apart [id].")
 @click.option("--set", "settings", multiple=True, metavar="STEP.FIELD=VALUE", help="Set a step's config, for this run.")
-@click.option("--window", type=click.IntRange(1), default=512, show_default=True, help="Items on their way at a time.")
+@click.option("--window", type=click.IntRange(1), default=1024, show_default=True, help="Items on their way at a time.")
 @click.option("--limit", type=click.IntRange(1), help="Take so many items at most, from the first.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first item that fails.")
 @click.option("--max-failures", type=click.IntRange(0), metavar="N", help="Stop when more than N items have failed.")

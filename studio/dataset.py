@@ -55,7 +55,7 @@ class Choices:
 
     columns: Mapping[str, str] = field(default_factory=dict)  # the column that feeds an input, if not of its name
     id: str = ""  # the column that tells items apart
-    window: int = 512  # items on their way at a time
+    window: int = 1024  # items on their way at a time
     ordered: bool = True  # results in the order of the data
     limit: int | None = None  # items, from the first
     retry_failed: bool = False

@@ -34,7 +34,7 @@ __all__ = ["ItemFinished", "Map"]
 _MOST_BYTES = 1 << 30  # of values that items on their way hold; Ray's object store is rarely smaller than twice that
 _YOUNG = 50_000  # objects after which circles are looked for
 _AT_ONCE = 32  # items taken in before others are looked after
-_CONVOY = 128  # items that go together, at most
+_CONVOY = 256  # items that go together, at most
 _FEWEST = 4  # that it is worth it for
 _SCOUTS = 64  # items that go ahead, to see how long it takes
 _CARGO = 128 << 20  # bytes that the values of items that go together take in memory, at most
@@ -66,7 +66,7 @@ class Map:
         executor: Callable[[], Executor],
         inline: Callable[[], Executor],
         refresh: frozenset[str] = frozenset(),
-        window: int = 512,
+        window: int = 1024,
         ordered: bool = True,
         beat: Callable[[], None] = lambda: None,
     ) -> None:

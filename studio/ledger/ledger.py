@@ -52,9 +52,9 @@ class Line(NamedTuple):
     def text(self) -> bytes:
         """The line as it stands in results.jsonl, put together: what an output is was encoded once already."""
         outputs = b", ".join([b"%b: %b" % (as_json(name), value) for name, value in self.outputs.items()])
-        seconds, error = as_json(round(self.seconds, 4)), as_json(self.error or None)
-        whole = (as_json(self.id), as_json(self.status), outputs, seconds, error)
-        return b'{"id": %b, "status": %b, "outputs": {%b}, "seconds": %b, "error": %b}\n' % whole
+        seconds, error = str(round(self.seconds, 4)), as_json(self.error) if self.error else b"null"
+        whole = (as_json(self.id), self.status.encode(), outputs, seconds.encode(), error)
+        return b'{"id": %b, "status": "%b", "outputs": {%b}, "seconds": %b, "error": %b}\n' % whole
 
 
 @dataclass(frozen=True)
