@@ -63,8 +63,12 @@ class Bundle(Attempt):
         assert self.each is not None
         self.failed = {self.wanted[place]: failed for place, failed in self.each.failed.items()}
         for name, column in done.outputs.items():
+            items = list(column.items or ())
+            if len(self.wanted) == self.size:  # in their order: then it is all there is
+                self.outputs[name] = items
+                continue
             made = self._made(name)
-            for row, artifact in zip(self.wanted, column.items or (), strict=True):
+            for row, artifact in zip(self.wanted, items, strict=True):
                 made[row] = artifact
         self.made.update(row for row, _ in self.seconds())
 

@@ -149,6 +149,9 @@ class Claims:
 
     def sort(self, bundle: Bundle) -> None:
         """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
+        if not bundle.keys:
+            bundle.wanted += bundle.rows
+            return
         named = [row for row in bundle.rows if row in bundle.keys]
         unknown = named if self.is_new(bundle.step) else self._unknown(bundle, named)
         ours = set(self._unknown(bundle, [row for row in unknown if self._take_row(bundle, bundle.keys[row])]))

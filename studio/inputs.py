@@ -84,10 +84,9 @@ class Supply:
             return self._input(name, value)
         return _Plain(name, type_.kind, value)
 
-    @property
-    def digest(self) -> str:
-        """The digest of all that one item was given; empty where content cannot be told."""
-        return _digest(self._given, sorted(self._given))
+    def digest(self, identity: str) -> str:
+        """The digest of all that one item was given, for a plan; empty where content cannot be told."""
+        return _digest(self._given, sorted(self._given), identity)
 
     @property
     def own_digest(self) -> str:
@@ -197,8 +196,8 @@ def _check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> 
         raise InputError("\n".join(wrong))
 
 
-def _digest(given: Mapping[str, _Given | _Plain | _Column], names: Iterable[str]) -> str:
-    lines: list[str] = []
+def _digest(given: Mapping[str, _Given | _Plain | _Column], names: Iterable[str], head: str = "") -> str:
+    lines = [head] if head else []
     for name in names:
         artifact = given[name].artifact
         if artifact.digest is None:

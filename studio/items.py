@@ -77,10 +77,9 @@ class Items:
         try:
             values = {name: self._value(row, name, column) for name, column in self._feeds.items()}
             supply = self._supply.of_item({name: value for name, value in values.items() if value is not None})
-            whole = supply.digest
+            digest = supply.digest(self._identity)
         except InputError as error:
             return self._unfit(row, position, str(error), _plain(row.values))
-        digest = of_bytes(f"{self._identity}\n{whole}".encode()) if whole else ""
         id = self._id(row, lambda: supply.own_digest or of_data(_plain(values)))
         return Item(id, position, row.place, digest, supply)
 

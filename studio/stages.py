@@ -62,7 +62,8 @@ class Stage:
 
     def _lately(self, seconds: float, tasks: int = 1) -> None:
         before = seconds if self.pace is None else self.pace
-        self.pace = before + min(1.0, _SWAY * tasks) * (seconds - before)
+        share = max(_SWAY, 1 / (self.done + self.cached)) * tasks  # at first the mean: a worker's first task is slow
+        self.pace = before + min(1.0, share) * (seconds - before)
 
     def percentile(self, share: float) -> float:
         """The seconds that this share of the tasks stayed below, to a tenth of it."""

@@ -89,7 +89,16 @@ def _constant(_: str) -> None:
     raise _Refused
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant).decode
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+
+def _decode(text: str) -> Any:
+    """A line without spaces around it; ValueError says what is wrong."""
+    try:
+        values, end = _decoder.scan_once(text, 0)
+    except StopIteration:
+        end = -1
+    return values if end == len(text) else _decoder.decode(text)
 
 
 def _wrong(line: bytes, error: Exception) -> tuple[int, str]:

@@ -125,7 +125,7 @@ def test_those_that_are_slow_go_alone(tmp_path, sizes):
         {"inputs": {"text": "text"}, "nodes": {"a": {"use": "Slow", "in": {"text": "text"}}}, "outputs": {"x": "a"}},
         nodes=[Slow],
     )
-    list(graph.map([{"text": str(number)} for number in range(40)], options={"executor": "local", "cache": False}))
+    list(graph.map([{"text": str(number)} for number in range(70)], options={"executor": "local", "cache": False}))
     assert not sizes
 
 
@@ -135,7 +135,7 @@ class Slow(studio.Node):
     def run(self, text: str) -> str:
         import time
 
-        time.sleep(0.03)
+        time.sleep(0.06)
         return text
 
 
