@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
 
 from studio.cache import Cache
 from studio.convoy import Behind, Convoy, Load
@@ -184,17 +184,16 @@ class Map:
 
     def _part(self, convoy: Convoy) -> None:
         """Items that went together have arrived, each with what is its own; those left behind go on."""
-        ends = convoy.flow.outputs() if convoy.together else {}
-        outputs = {name: list(convoy.rows(end)) for name, end in ends.items()}
-        found = [convoy.flow.value_of(source) for source in self._gathers] if convoy.together else []
-        gathered = [list(convoy.rows(value or ABSENT)) for value in found]
-        for place, row in enumerate(convoy.together):
+        together = convoy.together
+        ends = convoy.flow.outputs() if together else {}
+        found = [convoy.flow.value_of(source) for source in self._gathers] if together else []
+        outputs = zip(*map(convoy.rows, ends.values()), strict=True) if ends else repeat((), len(together))
+        gathered = zip(*(convoy.rows(value or ABSENT) for value in found), strict=True) if found else repeat(())
+        for row, own, values in zip(together, outputs, gathered, strict=False):
             number, item = convoy.items[row]
-            own = {name: rows[place] for name, rows in outputs.items()}
-            values = tuple(rows[place] for rows in gathered)
-            if any(value.absent for value in values):
-                values = ()
-            self._tell(number, ItemFinished(item, own, {}, round(convoy.seconds[row], 6), "", values))
+            there = () if any(value.absent for value in values) else values
+            seconds, made = round(convoy.seconds[row], 6), dict(zip(ends, own, strict=True))
+            self._tell(number, ItemFinished(item, made, seconds=seconds, gathered=there))
         for number, item, behind in convoy.behind():
             self._begin(number, item, behind)
         convoy.release()

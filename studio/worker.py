@@ -183,24 +183,30 @@ class Worker:
 
     def _in_turn(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
         """Runs each row for itself; a data set has so many that little may be done for one."""
-        clock, run = time.perf_counter, self._node.run
-        end = clock() + _PATIENCE
-        for row, one in enumerate(work.each):
-            started = clock()
+        clock, run, store = time.perf_counter, self._node.run, work.store
+        columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
+        packing = _Packing(store if work.keep else None, sheaf.live)
+        ended = clock()
+        end = ended + _PATIENCE
+        for row in range(work.rows):
+            started = ended
             if started > end:
-                return
+                break
             try:
-                arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in one.inputs.items()}
+                arguments = {name: unpack(items[row], fetch, store) for name, items in columns}
                 read = clock()
                 result = run(**arguments)
                 computed = clock()
-                packed = self._packed(self._named(result), work)
+                outputs = self._packed(self._named(result), packing)
             except Exception as error:
                 failed, ran_out = failure(error), is_shortage(error)
             else:
-                sheaf.add(row, packed.done(computed - read), packed.live, clock() - started)
+                ended = clock()
+                sheaf.add(row, outputs, computed - read, ended - started)
                 continue
             sheaf.each.failed[row] = self._failed(failed, ran_out)
+            ended = clock()
+        sheaf.unkept = packing.unkept
 
     def _in_batches(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
         """Runs so many rows at a time; what is computed together is alike in size, where there is a choice."""
@@ -218,7 +224,10 @@ class Worker:
                 if isinstance(outcome, Failed):
                     sheaf.each.failed[row] = outcome
                 else:
-                    sheaf.add(row, outcome, live, outcome.spent)
+                    outputs = _shifted(outcome.outputs, len(sheaf.live)) if live else outcome.outputs
+                    sheaf.live += live
+                    sheaf.unkept = sheaf.unkept or outcome.unkept
+                    sheaf.add(row, outputs, outcome.seconds, outcome.spent, outcome.batch)
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()
@@ -226,9 +235,10 @@ class Worker:
         read = time.perf_counter()
         results = self._named(self._node.run(**arguments))
         computed = time.perf_counter()
-        packed = self._packed(results, work)
-        packed.spans.update(read=read - started, compute=computed - read, encode=time.perf_counter() - computed)
-        return packed.done(computed - read, began), packed.live
+        packing = _Packing(work.store if work.keep else None)
+        outputs = self._packed(results, packing)
+        spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
+        return Done(outputs, computed - read, spans, unkept=packing.unkept, began=began), packing.live
 
     def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
         """The outcome of each: so many together where the node knows how, else one after the other."""
@@ -279,12 +289,14 @@ class Worker:
         if isinstance(result, Exception):
             return failure(result), []
         encoding = time.perf_counter()
+        packing = _Packing(work.store if work.keep else None)
         try:
-            packed = self._packed(self._named(result), work)
+            outputs = self._packed(self._named(result), packing)
         except Exception as error:
             return failure(error), []
-        packed.spans.update(share, encode=time.perf_counter() - encoding)
-        return packed.done(share["compute"], began, batch), packed.live
+        spans = {**share, "encode": time.perf_counter() - encoding}
+        done = Done(outputs, share["compute"], spans, unkept=packing.unkept, began=began, batch=batch)
+        return done, packing.live
 
     def _named(self, result: object) -> dict[str, object]:
         names = self._names
@@ -294,14 +306,14 @@ class Worker:
             raise BadOutput(f"run returned a {type(result).__name__}, where {', '.join(names)} were declared")
         return dict(zip(names, result, strict=True))
 
-    def _packed(self, results: Mapping[str, object], work: Work) -> _Packing:
-        packing = _Packing(work.store if work.keep else None)
+    def _packed(self, results: Mapping[str, object], packing: _Packing) -> dict[str, Artifact]:
+        outputs: dict[str, Artifact] = {}
         for name, value in results.items():
             try:
-                packing.outputs[name] = packing.of(self._ports.outputs[name].type, value)
+                outputs[name] = packing.of(self._ports.outputs[name].type, value)
             except ValueError as error:
                 raise BadOutput(f"its output '{name}': {error}") from error
-        return packing
+        return outputs
 
 
 class _Sheaf:
@@ -310,17 +322,16 @@ class _Sheaf:
     def __init__(self, rows: int) -> None:
         self.each = Each([None] * rows, 0.0, {}, {})
         self.live: list[object] = []
+        self.unkept = ""
         self._rows: list[Mapping[str, Artifact]] = [{}] * rows
-        self._unkept = ""
 
-    def add(self, row: int, done: Done, live: Sequence[object], spent: float) -> None:
-        """A row ended well; reading, computing and encoding it took so many seconds."""
-        self._rows[row] = _shifted(done.outputs, len(self.live)) if live else done.outputs
-        self.live += live
-        self.each.seconds[row] = done.seconds
-        self.each.spent += spent
-        self.each.batches[done.batch] = self.each.batches.get(done.batch, 0) + 1
-        self._unkept = self._unkept or done.unkept
+    def add(self, row: int, outputs: Mapping[str, Artifact], seconds: float, spent: float, batch: int = 1) -> None:
+        """A row ended well, after so many seconds in the node, and as many with reading and encoding."""
+        each = self.each
+        self._rows[row] = outputs
+        each.seconds[row] = seconds
+        each.spent += spent
+        each.batches[batch] = each.batches.get(batch, 0) + 1
 
     def done(self, ports: Mapping[str, Port], began: float) -> Done:
         """All as one."""
@@ -328,21 +339,17 @@ class _Sheaf:
             name: Column(port.type.kind, items=tuple([row.get(name, ABSENT) for row in self._rows]))
             for name, port in ports.items()
         }
-        return Done(outputs, sum(filter(None, self.each.seconds)), unkept=self._unkept, began=began, each=self.each)
+        return Done(outputs, sum(filter(None, self.each.seconds)), unkept=self.unkept, began=began, each=self.each)
 
 
 class _Packing:
     """Outputs on their way: encoded and kept where there is a store, live where they are heavy."""
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: Store | None, live: list[object] | None = None) -> None:
+        """What is live goes behind that of others, if there are any."""
         self._store = store
         self.unkept = ""
-        self.outputs: dict[str, Artifact] = {}
-        self.live: list[object] = []
-        self.spans: dict[str, float] = {}
-
-    def done(self, seconds: float, began: float = 0.0, batch: int = 1) -> Done:
-        return Done(self.outputs, seconds, self.spans, unkept=self.unkept, began=began, batch=batch)
+        self.live: list[object] = [] if live is None else live
 
     def of(self, type_: PortType, value: object) -> Artifact:
         if value is None and type_.optional:
@@ -386,23 +393,24 @@ def _shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
 
 def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
     """A value as an artifact; with it the media that must travel beside it, or None for a plain one."""
-    value = KINDS[kind].coerce(raw)
-    if not KINDS[kind].plain:
+    how = KINDS[kind]
+    value = how.coerce(raw)
+    if not how.plain:
         return Artifact(kind, size=value.nbytes), value
-    encoded = KINDS[kind].encode(value)
+    encoded = how.encode(value)
     assert isinstance(encoded, bytes)
     return Artifact.of_plain(kind, encoded), None
 
 
 def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
     """The value of an artifact, wherever it is; each caller gets one of its own."""
+    if artifact.inline:
+        return KINDS[artifact.kind].decode(artifact.inline)
     if artifact.absent:
         return None
     if artifact.items is not None:
         return [unpack(item, fetch, store) for item in artifact.items]
     kind = KINDS[artifact.kind]
-    if artifact.inline is not None:
-        return kind.decode(artifact.inline)
     if artifact.live is not None:
         return fetch(artifact.live)
     if store is None:

@@ -169,10 +169,12 @@ class Journal:
 
     def write(self, items: Iterable[Item], end: int) -> None:
         """Takes items, in place of what it knew of them, and where their lines end."""
+        items = list(items)
         rows = [(_key(id), *rest, self.session) for id, *rest in items]
-        positions = [-1 if self._last is None else self._last, *(row[3] for row in rows)]
-        straight = self._last is not None and all(before < after for before, after in pairwise(positions))
-        self._last = positions[-1] if straight else None
+        if self._last is not None:
+            positions = [self._last, *(position for _, _, _, position, *_ in items)]
+            straight = all(before < after for before, after in pairwise(positions))
+            self._last = positions[-1] if straight else None
         with self.transaction():
             self._db.executemany(_WRITE, rows)
             self._db.execute("UPDATE state SET end = ?", (end,))

@@ -151,7 +151,8 @@ class Ledger:
             for line in lines:
                 text = line.text
                 texts.append(text)
-                items.append((line.id, line.digest, line.status, line.position, end, len(text), line.seconds, line.kind))
+                place = (line.position, end, len(text))
+                items.append((line.id, line.digest, line.status, *place, line.seconds, line.kind))
                 end += len(text)
             try:
                 _write(self._file, b"".join(texts), self._end)

@@ -94,10 +94,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 def _decode(text: str) -> Any:
     """A line without spaces around it; ValueError says what is wrong."""
-    try:
-        values, end = _decoder.scan_once(text, 0)
-    except StopIteration:
-        end = -1
+    values, end = _decoder.raw_decode(text)
     return values if end == len(text) else _decoder.decode(text)
 
 

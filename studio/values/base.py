@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TEMPORARY", "JsonKind", "Kind", "Media", "MediaKind", "frozen", "to_json"]
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode  # json.loads would guess the encoding first
+_decoder = json.JSONDecoder()
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Media")
@@ -96,6 +96,12 @@ def to_json(data: object) -> bytes:
         raise ValueError("data nested too deeply, or holding itself") from None
     except (TypeError, UnicodeEncodeError) as error:
         raise ValueError(f"not plain data: {error}") from None
+
+
+def _decode(text: str) -> Any:
+    """What was encoded here, without spaces around it, which json.loads would look for."""
+    data, end = _decoder.raw_decode(text)
+    return data if end == len(text) else _decoder.decode(text)
 
 
 class JsonKind(Kind[T]):

@@ -416,7 +416,9 @@ def check_after_kill(folder, told: dict) -> None:
 
 
 def check_undisturbed(folder, version: int) -> None:
-    assert [(row["id"], row["outputs"]["digest"]) for row in rows(folder)] == [(f"item {n}", f"{version}:{n}") for n in range(100)]
+    assert [(row["id"], row["outputs"]["digest"]) for row in rows(folder)] == [
+        (f"item {n}", f"{version}:{n}") for n in range(100)
+    ]
 
 
 FORKED = (
