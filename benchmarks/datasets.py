@@ -144,10 +144,17 @@ def graph(name: str, inputs: Any, nodes: Any, outputs: Any, *classes: type[Node]
 
 
 @contextlib.contextmanager
-def folder() -> Iterator[Path]:
-    """A folder for what one call leaves behind."""
-    with tempfile.TemporaryDirectory(prefix="datasets-", ignore_cleanup_errors=True) as name:
-        yield Path(name)
+def folder(place: Path) -> Iterator[Path]:
+    """A folder for what one call leaves behind. Its blobs are emptied at once, and deleted when all is over.
+
+    Where many inodes have just been freed, ext4 looks at each of them whenever it makes a file: for up to five
+    minutes, each round would pay for the files of the one before it.
+    """
+    made = Path(tempfile.mkdtemp(dir=place))
+    yield made
+    for blob in made.rglob("blobs/*/*"):
+        blob.chmod(0o600)
+        os.truncate(blob, 0)
 
 
 def mapped(over: studio.Graph, data: Path, out: Path, **options: Any) -> Any:
@@ -255,7 +262,7 @@ def by_hand() -> Callable[[Path, Path], None]:
 def rows(given: argparse.Namespace) -> Iterator[Figure]:
     """Two weightless steps on Ray workers, without a cache, beside raw Ray."""
     count, steps = min(_ROWS, given.items), marked()
-    with folder() as place:
+    with folder(given.place) as place:
         data, few = rows_in(place, count), rows_in(place / "few", 300)
         mapped(steps, few, place / "warm", cache=False, executor="ray")
         raw = by_hand()
@@ -263,11 +270,11 @@ def rows(given: argparse.Namespace) -> Iterator[Figure]:
         must_agree(place / "warm", place / "warm-raw")
 
         def ours() -> float:
-            with folder() as out:
+            with folder(given.place) as out:
                 return timed(lambda: mapped(steps, data, out / "run", cache=False, executor="ray"))
 
         def hand() -> float:
-            with folder() as out:
+            with folder(given.place) as out:
                 return timed(lambda: raw(data, out / "run"))
 
         took = in_turns(given.rounds, ours=ours, hand=hand)
@@ -311,12 +318,12 @@ def second(text: str) -> str:
 def cached(given: argparse.Namespace) -> Iterator[Figure]:
     """The same with the cache: computed and kept, then found; perhaps beside Pixeltable."""
     count, steps = min(_ROWS, given.items), marked()
-    with folder() as place:
+    with folder(given.place) as place:
         data, few = rows_in(place, count), rows_in(place / "few", 300)
         mapped(steps, few, place / "warm", cache=place / "warm-cache", executor="ray")
         took: dict[str, list[float]] = {"kept": [], "found": []}
         for _ in range(given.rounds):
-            with folder() as out:
+            with folder(given.place) as out:
                 options = {"cache": out / "cache", "executor": "ray"}
                 for turn, times in took.items():
                     times.append(timed(lambda to=out / turn: mapped(steps, data, to, **options)))
@@ -395,7 +402,7 @@ def photos(given: argparse.Namespace) -> Iterator[Figure]:
         {"look": "look"},
         *(Rotate, Thumbnail, Look),
     )
-    with folder() as place:
+    with folder(given.place) as place:
         data, few = photos_in(place, count), photos_in(place / "few", 30)
         for executor in ("ray", "local"):
             mapped(steps, few, place / executor, cache=place / "cache", executor=executor)
@@ -410,7 +417,7 @@ def photos(given: argparse.Namespace) -> Iterator[Figure]:
             return timed(lambda: seen.append([plain(path) for path in sorted(data.iterdir())]))
 
         def ours(executor: str) -> float:
-            with folder() as out:
+            with folder(given.place) as out:
                 took = timed(lambda: mapped(steps, data, out / "run", cache=out / "cache", executor=executor))
                 seen.append(list(results(out / "run").values()))
                 return took
@@ -442,7 +449,7 @@ def bottleneck(given: argparse.Namespace) -> Iterator[Figure]:
         {"text": "after", "together": "nap.together"},
         *(Mark, Nap),
     )
-    with folder() as place:
+    with folder(given.place) as place:
         data, few = rows_in(place, count), rows_in(place / "few", 300)
         for executor in ("ray", "local"):
             mapped(steps, few, place / executor, cache=False, executor=executor)
@@ -450,7 +457,7 @@ def bottleneck(given: argparse.Namespace) -> Iterator[Figure]:
         told: dict[str, list[float]] = {"ray": [], "local": []}
 
         def ours(executor: str) -> float:
-            with folder() as out:
+            with folder(given.place) as out:
                 start = time.perf_counter()
                 run = mapped(steps, data, out / "run", cache=False, executor=executor)
                 took = time.perf_counter() - start
@@ -549,19 +556,19 @@ def models(given: argparse.Namespace) -> Iterator[Figure]:
     for what, most, files_in, of in (("speech", _CLIPS, clips_in, hearing), ("photos", _SEEN, photos_in, seeing)):
         count = min(most, given.items)
         steps, make = of()
-        with folder() as place:
+        with folder(given.place) as place:
             data, few = files_in(place, count), files_in(place / "few", 4)
             mapped(steps, few, place / "warm", cache=False, executor="ray")
             work, seen = make(), list[list[Any]]()
 
             def ours() -> float:
-                with folder() as out:
+                with folder(given.place) as out:
                     took = timed(lambda: mapped(steps, data, out / "run", cache=out / "cache", executor="ray"))
                     seen.append(list(results(out / "run").values()))
                     return took
 
             def hand() -> float:
-                with folder() as out:
+                with folder(given.place) as out:
                     done = ((path.name, work(path)) for path in sorted(data.iterdir()))
                     took = timed(lambda: written(done, out / "run"))
                     seen.append(list(results(out / "run").values()))
@@ -584,7 +591,7 @@ def memory(given: argparse.Namespace) -> Iterator[Figure]:
     count, steps = min(_MANY, given.items), marked()
     every = max(1, min(1000, count // 5))
     for name, kept in (("computed and kept", True), ("no cache", False)):  # the larger first: what it leaves is reused
-        with folder() as place:
+        with folder(given.place) as place:
             data, held = rows_in(place, count), list[float]()
             options = {"cache": place / "cache" if kept else False, "executor": "ray"}
             for number, result in enumerate(steps.map(data, resume=place / "run", options=options), 1):
@@ -618,6 +625,12 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.sections) - SECTIONS.keys():
         parser.error(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
+    with tempfile.TemporaryDirectory(prefix="datasets-", ignore_cleanup_errors=True) as place:
+        given.place = Path(place)
+        _measure(given)
+
+
+def _measure(given: argparse.Namespace) -> None:
     load, figures = os.getloadavg()[0], []
     for name, section in SECTIONS.items():
         if name in (given.sections or SECTIONS):

@@ -21,6 +21,8 @@ __all__ = ["ABSENT", "MOST_IN_RECORD", "Artifact", "Column", "Damaged", "Store",
 
 MOST_IN_RECORD = 4096  # bytes; smaller plain values stand in the record itself
 
+_MOST_AT_ONCE = 1 << 20  # bytes of a file that is read as a whole, to be copied
+
 _serial = itertools.count()
 
 
@@ -200,8 +202,15 @@ class Store:
 
     def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
         artifact = Artifact(kind, digest or of_file(source), source.stat().st_size, stored=True)
-        if not self.holds(artifact):
+        if self.holds(artifact):
+            return artifact
+        if artifact.size > _MOST_AT_ONCE:
             self._copy(source, self.path(str(artifact.digest)), str(artifact.digest))
+            return artifact
+        data = source.read_bytes()
+        if of_bytes(data) != artifact.digest:
+            raise Damaged(f"'{source}' changed while it was read")
+        write_atomically(self.path(str(artifact.digest)), data, mode=0o444, by_way_of=self.unfinished)
         return artifact
 
     def _copy(self, source: Path, path: Path, digest: str) -> None:
@@ -233,14 +242,16 @@ def write_atomically(
                 rest = rest[file.write(rest) :]
         if replace:
             _into_place(os.replace, temporary, place)
-        else:
-            _into_place(os.link, temporary, place)
-        return True
-    except FileExistsError:
-        return False
-    finally:
+            return True
+        _into_place(os.link, temporary, place)
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
+        if isinstance(error, FileExistsError):
+            return False
+        raise
+    os.unlink(temporary)  # noqa: PTH108
+    return True
 
 
 def _new_file(place: str, mode: int) -> int:

@@ -6,9 +6,10 @@ import functools
 import io
 from functools import cached_property
 from pathlib import Path
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self
 
-from studio.values.base import Media, MediaKind
+from studio.values.base import TEMPORARY, Media, MediaKind
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -20,6 +21,8 @@ _MODES = {"1", "L", "LA", "RGB", "RGBA", "I;16"}  # the modes that PNG holds as 
 _MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
 
 _BLOCKS = 8  # of a picture's memory, 16 MB each at most
+
+_FORMATS = 256  # modes and sizes of which it is remembered how their files begin
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -33,22 +36,25 @@ class Image(Media):
         import PIL.Image
 
         _keep_memory()
+        given = getrefcount(picture) <= TEMPORARY
         if not isinstance(picture, PIL.Image.Image):
-            picture = _from_array(picture)
-        self.__dict__["pil"] = _in_png_mode(picture)
+            picture, given = _from_array(picture), True
+        self.__dict__["pil"] = _in_png_mode(picture, given=given)
         self._source: bytes | None = None
+        self._encoded: bytes | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """From the bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF file, decoded to be sure; they are kept as they are."""
-        image = cls(_decode(data))
-        image._source = data
+        image = cls.__new__(cls)
+        image._source, image._encoded = data, None
+        image.pil  # noqa: B018
         return image
 
     @cached_property
     def pil(self) -> PIL.Image.Image:
         """The picture as PIL holds it. Not to be changed in place: copy first."""
-        return _in_png_mode(_decode(self._source or b""))
+        return _in_png_mode(_decode(self._source or b""), given=True)
 
     @property
     def array(self) -> NDArray[Any]:
@@ -72,9 +78,9 @@ class Image(Media):
     def to_bytes(self) -> bytes:
         if self._source is not None:
             return self._source
-        target = io.BytesIO()
-        self.pil.save(target, "TIFF")  # as it is: to compress it would take longer than most steps (decisions/0016)
-        return target.getvalue()
+        if self._encoded is None:  # as it is: to compress it would take longer than most steps (decisions/0016)
+            self._encoded = _tiff_head(self.pil.mode, self.pil.size) + self.pil.tobytes()
+        return self._encoded
 
     def save(self, path: str | Path) -> Path:
         """Writes PNG, JPEG, WebP …, as the suffix says."""
@@ -104,7 +110,10 @@ class Image(Media):
 
         if self._source is not None:
             return (_untouched, (self._source,))
-        return (_of_pixels, (self.pil.mode, self.pil.size, np.frombuffer(self.pil.tobytes(), np.uint8)))
+        mode, size = self.pil.mode, self.pil.size
+        if self._encoded is None:
+            return (_of_pixels, (mode, size, np.frombuffer(self.pil.tobytes(), np.uint8)))
+        return (_of_pixels, (mode, size, np.frombuffer(self._encoded, np.uint8, offset=len(_tiff_head(mode, size)))))
 
     def __repr__(self) -> str:
         return f"Image({self.size[0]} × {self.size[1]}, {self.pil.mode})"
@@ -139,7 +148,7 @@ def _keep_memory() -> None:
 
 def _untouched(source: bytes) -> Image:
     image = Image.__new__(Image)
-    image._source = source
+    image._source, image._encoded = source, None
     return image
 
 
@@ -149,17 +158,29 @@ def _of_pixels(mode: str, size: tuple[int, int], pixels: NDArray[Any]) -> Image:
     _keep_memory()
     image = Image.__new__(Image)
     image.__dict__["pil"] = PIL.Image.frombytes(mode, size, pixels)
-    image._source = None
+    image._source = image._encoded = None
     return image
 
 
-def _in_png_mode(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """The same pixels in a mode that PNG holds, alone: no palette, no metadata."""
+def _in_png_mode(picture: PIL.Image.Image, *, given: bool) -> PIL.Image.Image:
+    """The same pixels in a mode that PNG holds, alone: no palette, no metadata; a copy, unless they were given away."""
+    import PIL.Image
+
     if picture.mode not in _MODES:
-        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    bare = picture.copy()
-    bare.info = {}
-    return bare
+        picture, given = picture.convert("RGBA" if picture.has_transparency_data else "RGB"), True
+    picture.load()
+    own = given and not picture.readonly  # as one is that lies in the memory of an array
+    return PIL.Image.Image()._new(picture.im if own else picture.im.copy())
+
+
+@functools.lru_cache(_FORMATS)
+def _tiff_head(mode: str, size: tuple[int, int]) -> bytes:
+    """What Pillow writes before the pixels of a picture of this kind; to have it write them takes twice as long."""
+    import PIL.Image
+
+    blank, target = PIL.Image.new(mode, size), io.BytesIO()
+    blank.save(target, "TIFF")
+    return target.getvalue().removesuffix(blank.tobytes())
 
 
 def _from_array(pixels: Any) -> PIL.Image.Image:
