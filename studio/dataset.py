@@ -41,7 +41,7 @@ from studio.worker import Recipe
 
 __all__ = ["Choices", "DatasetRun", "Example", "ItemResult"]
 
-_AT_ONCE = 256  # lines written together, at most; and no more than are on their way at a time
+_AT_ONCE = 256  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
 _AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
 _FEW = 12  # items of a status, at least, of which it is remembered what they were given
@@ -55,12 +55,17 @@ class Choices:
 
     columns: Mapping[str, str] = field(default_factory=dict)  # the column that feeds an input, if not of its name
     id: str = ""  # the column that tells items apart
-    window: int = 1024  # items on their way at a time
+    window: int = 1024  # items on their way at a time, until they are written
     ordered: bool = True  # results in the order of the data
     limit: int | None = None  # items, from the first
     retry_failed: bool = False
     refresh: frozenset[str] = frozenset()  # steps to run again
     outputs: frozenset[str] = frozenset()  # those wanted; empty for all
+
+    @property
+    def lines(self) -> int:
+        """How many are written together. Those not written yet are part of the window: it is all that a kill costs."""
+        return min(_AT_ONCE, -(-self.window // 4))
 
     def __post_init__(self) -> None:
         for name, count in (("window", self.window), ("limit", self.limit)):
@@ -270,7 +275,7 @@ class DatasetRun:
             stages,
             cache=self.cache,
             refresh=choices.refresh,
-            window=choices.window,
+            window=choices.window - choices.lines + 1,
             ordered=choices.ordered,
             beat=self._write_in_time,
             **self._executors,
@@ -354,7 +359,7 @@ class DatasetRun:
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
             self._seen["failed" if failed else "done"].add(partial(_Seen.of, item))
-            if len(self._lines) >= min(_AT_ONCE, self._choices.window):
+            if len(self._lines) >= self._choices.lines:
                 self._write()
 
     def _write_in_time(self) -> None:

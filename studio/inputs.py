@@ -56,6 +56,7 @@ class Supply:
         self._given: Mapping[str, _Given | _Plain | _Column] = {
             name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
         }
+        self._names = sorted((*self._given, *self._later))
         self._constants: dict[str, dict[str, _Given]] = {}  # by step and port
         self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
 
@@ -74,8 +75,7 @@ class Supply:
     def _with(self, own: Mapping[str, _Given | _Plain | _Column]) -> Supply:
         """The same supply, where items have these of their own."""
         supply = object.__new__(Supply)
-        supply.__dict__.update(self.__dict__)
-        supply._given = {**self._given, **own}
+        supply.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
         return supply
 
     def _own(self, name: str, value: object) -> _Given | _Plain:
@@ -86,7 +86,7 @@ class Supply:
 
     def digest(self, identity: str) -> str:
         """The digest of all that one item was given, for a plan; empty where content cannot be told."""
-        return _digest(self._given, sorted(self._given), identity)
+        return _digest(self._given, self._names, identity)
 
     @property
     def own_digest(self) -> str:

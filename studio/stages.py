@@ -15,6 +15,7 @@ __all__ = ["Stage", "Stages"]
 
 _COUNTS = ("done", "cached", "failed", "skipped", "replaced")
 _GRAIN = 1.1  # two durations that differ by less count as one
+_GRAINS = 1 / math.log(_GRAIN)
 _SWAY = 0.05  # by which share of the difference a new duration moves the pace
 
 
@@ -46,7 +47,7 @@ class Stage:
         self.waiting -= 1
         self.seconds += done.seconds
         self.batches[done.batch] += 1
-        self._durations[math.ceil(math.log(max(done.seconds, 1e-6), _GRAIN))] += 1
+        self._durations[_bucket(done.seconds)] += 1
         self._lately(done.spent)
 
     def took_together(self, each: Each) -> None:
@@ -56,7 +57,7 @@ class Stage:
         self.waiting -= len(seconds)
         self.seconds += sum(seconds)
         self.batches.update(each.batches)
-        self._durations.update([math.ceil(math.log(max(took, 1e-6), _GRAIN)) for took in seconds])
+        self._durations.update(map(_bucket, seconds))
         if seconds:
             self._lately(each.spent / len(seconds), len(seconds))
 
@@ -102,6 +103,10 @@ class Stage:
         counts = {name: getattr(self, name) for name in _COUNTS}
         times = {"seconds": round(self.seconds, 4), "p50": self.percentile(0.5), "p95": self.percentile(0.95)}
         return {"node": self.node, **counts, **times, "saved": round(self.saved, 4), "batch": round(self.fill, 2)}
+
+
+def _bucket(seconds: float) -> int:
+    return math.ceil(math.log(max(seconds, 1e-6)) * _GRAINS)
 
 
 class Stages:

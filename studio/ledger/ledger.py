@@ -7,6 +7,7 @@ not know at the next start is cut off, and done again. `settle` puts the lines i
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -51,7 +52,7 @@ class Line(NamedTuple):
     @property
     def text(self) -> bytes:
         """The line as it stands in results.jsonl, put together: what an output is was encoded once already."""
-        outputs = b", ".join([b"%b: %b" % (as_json(name), value) for name, value in self.outputs.items()])
+        outputs = b", ".join([b"%b: %b" % (_named(name), value) for name, value in self.outputs.items()])
         seconds, error = str(round(self.seconds, 4)), as_json(self.error) if self.error else b"null"
         whole = (as_json(self.id), self.status.encode(), outputs, seconds.encode(), error)
         return b'{"id": %b, "status": "%b", "outputs": {%b}, "seconds": %b, "error": %b}\n' % whole
@@ -336,6 +337,12 @@ def _write(file: int, data: bytes, at: int) -> None:
     while data:
         count = os.pwrite(file, data, at)
         data, at = data[count:], at + count
+
+
+@functools.lru_cache
+def _named(output: str) -> bytes:
+    """The name of an output, of which there are few."""
+    return as_json(output)
 
 
 def as_json(data: object) -> bytes:
