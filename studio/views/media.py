@@ -115,8 +115,9 @@ def preview(image: Image, shelf: Shelf, most: int) -> tuple[str, tuple[int, int]
     if max(picture.size) <= _EXACT:
         picture.save(target, "PNG")
         return shelf.place(target.getvalue(), "image/png", ".png"), picture.size
-    picture.save(target, "WEBP", quality=88, method=2)
-    return shelf.place(target.getvalue(), "image/webp", ".webp"), picture.size
+    kind = "jpeg" if picture.mode in ("L", "RGB") else "webp"  # which takes twelve times as long, and knows alpha
+    picture.save(target, kind, quality=88, method=2)
+    return shelf.place(target.getvalue(), f"image/{kind}", f".{kind}"), picture.size
 
 
 def as_sound(sound: Audio) -> tuple[bytes, str, str]:
