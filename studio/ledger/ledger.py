@@ -29,8 +29,8 @@ __all__ = ["Failures", "Ledger", "Line", "Session", "Totals", "as_json"]
 Row = Mapping[str, Any]
 
 _EXAMPLES = 3  # rows shown of each kind of failure
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-_encode_ascii = json.JSONEncoder().encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_encode_ascii = json.JSONEncoder(allow_nan=False).encode
 
 
 class Line(NamedTuple):
@@ -245,7 +245,8 @@ class Ledger:
         os.ftruncate(self._file, self._end)
 
     def _cut_back(self) -> None:
-        with contextlib.suppress(OSError):  # the next start does it as well
+        with contextlib.suppress(OSError, sqlite3.Error):  # the next start does it as well
+            self._end = self._journal.end  # a signal may have come when all was written
             os.ftruncate(self._file, self._end)
 
     def _copy(self) -> None:
