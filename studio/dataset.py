@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,8 @@ _AT_ONCE = 256  # lines written together, at most
 _SOON = 0.25  # seconds until what has ended is written
 _AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
 _FEW = 12  # items of a status, at least, of which it is remembered what they were given
+
+_FED = re.compile(r": (?:the )?((?:input|column) '[^']*')")  # which of its inputs a row is told to have wrong
 
 _Status = Literal["done", "failed"]
 
@@ -98,7 +101,10 @@ class ItemResult(Result):
         """The kind of its failure: where it was, and what it is called there."""
         for step, why in self.failures.items():
             name = why.partition(":")[0]
-            return f"{name} in step '{step}'" if step and name.isidentifier() else f"step '{step}'" if step else "input"
+            if step:
+                return f"{name} in step '{step}'" if name.isidentifier() else f"step '{step}'"
+            fed = _FED.search(why)
+            return fed[1] if fed else "input"
         return ""
 
 

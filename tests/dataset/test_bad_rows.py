@@ -129,6 +129,14 @@ def test_broken_json_on_line_37(folder, studio_map):
     assert len(lines(folder / "run")) == 60
 
 
+def test_what_is_wrong_with_rows_is_told_by_input_and_column(studio_map, folder):
+    rows = [{"text": "a"}, {}, {"text": 5}, {"text": None}, {"text": ["b"]}, {"text": "c"}]
+    (folder / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    out, _ = studio_map("g.yaml", "d.jsonl", "--out", "run", code=4)
+    assert "2 × column 'text': d.jsonl:2: the column 'text' for the input 'text' (text) is missing" in out
+    assert "2 × input 'text': d.jsonl:3: input 'text': expected text, not 5" in out
+
+
 def test_an_empty_file(folder, studio_map):
     (folder / "d.jsonl").touch()
     out, _ = studio_map("g.yaml", "d.jsonl", "--out", "run")
