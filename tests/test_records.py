@@ -15,8 +15,8 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import studio
-from studio import records as module
-from studio import upkeep
+from studio import database, upkeep
+from studio import records as of_records
 from studio.cache import Record
 from studio.digest import of_bytes
 from studio.records import Records
@@ -101,7 +101,7 @@ def test_a_hit_is_written_down_once_an_hour(records, monkeypatch):
     records.touch([keys[1]])
     assert [row.used > old for row in records.latest()] == [True, False, False]
     assert next(records.latest()).key == keys[1]
-    monkeypatch.setattr(records, "_write", None)  # from now on nothing is written
+    monkeypatch.setattr(records._file, "write", None)  # from now on nothing is written
     for _ in range(1000):
         assert records.find(keys[1])
         records.touch([keys[1]])
@@ -109,7 +109,7 @@ def test_a_hit_is_written_down_once_an_hour(records, monkeypatch):
 
 
 def test_touches_are_written_together_and_at_the_end(records, tmp_path):
-    keys = [key_of(n) for n in range(module._MOST_TOUCHED + 1)]
+    keys = [key_of(n) for n in range(of_records._MOST_TOUCHED + 1)]
     records.put((key, "N", b"x") for key in keys)
     db = sqlite3.connect(records.path)
     with db:
@@ -234,7 +234,7 @@ def test_clear_empties_it_though_others_have_it_open(tmp_path):
 
 
 def test_what_cannot_be_emptied_is_set_aside(records, monkeypatch):
-    monkeypatch.setattr(module, "_PATIENCE", 0.05)
+    monkeypatch.setattr(database, "_PATIENCE", 0.05)
     records.put([(key_of(1), "N", b"x")])
     db = sqlite3.connect(records.path, isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
@@ -363,13 +363,13 @@ def test_verify_finds_damage_that_no_look_up_meets(tmp_path):
 
 
 def test_who_has_the_old_file_open_goes_over_to_the_new_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_NOW_AND_THEN", 0.0)
+    monkeypatch.setattr(database, "_NOW_AND_THEN", 0.0)
     one, other = (opened(tmp_path / "c") for _ in range(2))
     one.put([(key_of(1), "N", b"1")])
     assert other.find(key_of(1)) == b"1"
     other.put([(key_of(2), "N", b"2")])
-    assert one._set_aside(module._identity(one.path))
-    assert not other._set_aside((0, 0)) or other.damaged == 0  # theirs is another one, and stays
+    assert one._file._set_aside(database._identity(one.path))
+    assert not other._file._set_aside((0, 0)) or other.damaged == 0  # theirs is another one, and stays
     one.put([(key_of(3), "N", b"3")])
     assert other.put([(key_of(4), "N", b"4")]) == set()
     assert {row.key for row in one.latest()} == {row.key for row in other.latest()} == {key_of(3), key_of(4)}
@@ -380,7 +380,7 @@ def test_who_has_the_old_file_open_goes_over_to_the_new_one(tmp_path, monkeypatc
 
 
 def test_locked_too_long_is_an_error_and_looks_go_on(records, monkeypatch):
-    monkeypatch.setattr(module, "_PATIENCE", 0.05)
+    monkeypatch.setattr(database, "_PATIENCE", 0.05)
     records.put([(key_of(1), "N", b"x")])
     records.close()
     db = sqlite3.connect(records.path, isolation_level=None)
