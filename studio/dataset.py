@@ -87,7 +87,7 @@ class ItemResult(Result):
         self.exit_code = 1 if self.failures else 0
 
     @property
-    def status(self) -> str:
+    def status(self) -> _Status:
         """`done` or `failed`."""
         return "failed" if self.failures else "done"
 
@@ -364,7 +364,7 @@ class DatasetRun:
         self.failed += failed
         if self._ledger is not None:
             self._lines.append(self._line(finished, self._ledger))
-            self._seen["failed" if failed else "done"].add(partial(_Seen.of, item))
+            self._seen[self._lines[-1].status].add(partial(_Seen.of, item))
             if len(self._lines) >= self._choices.lines:
                 self._write()
 
@@ -385,9 +385,8 @@ class DatasetRun:
         """The line of an item that failed, or has outputs that are more than a few words."""
         item, result = finished.item, ItemResult(finished, self.cache)
         outputs = {name: encoded.get(name) or as_json(_as_data(result, name, name, item.id, ledger)) for name in result}
-        status: _Status = "failed" if result.failures else "done"
-        kind = result.kind if result.failures else ""
-        return Line(item.id, item.digest, item.position, status, outputs, result.seconds, result.error, kind)
+        ending = (outputs, result.seconds, result.error, result.kind)
+        return Line(item.id, item.digest, item.position, result.status, *ending)
 
     def _write(self) -> None:
         if self._ledger is not None:

@@ -191,7 +191,7 @@ class Map:
         gathered = zip(*(convoy.rows(value or ABSENT) for value in found), strict=True) if found else repeat(())
         for row, own, values in zip(together, outputs, gathered, strict=False):
             number, item = convoy.items[row]
-            there = () if values and any(value.absent for value in values) else values
+            there = () if any(value.absent for value in values) else values
             seconds, made = round(convoy.seconds[row], 6), dict(zip(ends, own, strict=True))
             self._tell(number, ItemFinished(item, made, seconds=seconds, gathered=there))
         for number, item, behind in convoy.behind():
@@ -213,7 +213,7 @@ class Map:
 
     def _tell(self, number: int, finished: ItemFinished) -> None:
         """Tells of an item that is over, when its turn has come."""
-        if not self._ordered or (number == self._told and not self._held):
+        if not self._ordered:
             self._told += 1
             self._news.append(finished)
             return

@@ -130,8 +130,11 @@ class Store:
             return self._put_file(kind, encoded, digest)
         artifact = Artifact(kind, digest or of_bytes(encoded), len(encoded), stored=True)
         if not self.holds(artifact):
-            write_atomically(self.path(str(artifact.digest)), encoded, mode=0o444, by_way_of=self.unfinished)
+            self._write(str(artifact.digest), encoded)
         return artifact
+
+    def _write(self, digest: str, data: bytes) -> None:
+        write_atomically(self.path(digest), data, mode=0o444, by_way_of=self.unfinished)
 
     def holds(self, artifact: Artifact) -> bool:
         """Whether a sound blob is there already; one that is damaged is set aside."""
@@ -201,19 +204,20 @@ class Store:
         return self.quarantine / f"{name}.{os.getpid()}.{next(_serial)}"
 
     def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
-        artifact = Artifact(kind, digest or of_file(source), source.stat().st_size, stored=True)
-        if self.holds(artifact):
-            return artifact
-        if artifact.size > _MOST_AT_ONCE:
-            self._copy(source, self.path(str(artifact.digest)), str(artifact.digest))
-            return artifact
-        data = source.read_bytes()
-        if of_bytes(data) != artifact.digest:
-            raise Damaged(f"'{source}' changed while it was read")
-        write_atomically(self.path(str(artifact.digest)), data, mode=0o444, by_way_of=self.unfinished)
+        digest = digest or of_file(source)
+        artifact = Artifact(kind, digest, source.stat().st_size, stored=True)
+        if not self.holds(artifact):
+            (self._copy if artifact.size > _MOST_AT_ONCE else self._copy_at_once)(source, digest)
         return artifact
 
-    def _copy(self, source: Path, path: Path, digest: str) -> None:
+    def _copy_at_once(self, source: Path, digest: str) -> None:
+        data = source.read_bytes()
+        if of_bytes(data) != digest:
+            raise Damaged(f"'{source}' changed while it was read")
+        self._write(digest, data)
+
+    def _copy(self, source: Path, digest: str) -> None:
+        path = self.path(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(_temporary(str(path)))
         try:
@@ -242,16 +246,14 @@ def write_atomically(
                 rest = rest[file.write(rest) :]
         if replace:
             _into_place(os.replace, temporary, place)
-            return True
-        _into_place(os.link, temporary, place)
-    except BaseException as error:
+        else:
+            _into_place(os.link, temporary, place)
+        return True
+    except FileExistsError:
+        return False
+    finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
-        if isinstance(error, FileExistsError):
-            return False
-        raise
-    os.unlink(temporary)  # noqa: PTH108
-    return True
 
 
 def _new_file(place: str, mode: int) -> int:

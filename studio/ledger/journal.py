@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -117,7 +117,7 @@ class Journal:
         self._run(_VIEWS)
 
     def _run(self, statements: str) -> None:
-        """One after the other, in the transaction that there is."""
+        """One after the other."""
         for statement in filter(str.strip, statements.split(";")):
             self._db.execute(statement)
 
@@ -167,9 +167,8 @@ class Journal:
         found = self._db.execute("SELECT digest, status FROM items WHERE key = ?", (_key(id),)).fetchone()
         return Entry(*found) if found else None
 
-    def write(self, items: Iterable[Item], end: int) -> None:
+    def write(self, items: Sequence[Item], end: int) -> None:
         """Takes items, in place of what it knew of them, and where their lines end."""
-        items = list(items)
         rows = [(_key(id), *rest, self.session) for id, *rest in items]
         if self._last is not None:
             positions = [self._last, *(position for _, _, _, position, *_ in items)]

@@ -31,6 +31,8 @@ class Image(Media):
     """A picture: a PIL image in `pil`, an array (height, width[, channels]) in `array`."""
 
     kind = "image"
+    _source: bytes | None = None  # the bytes of a file that nobody touched
+    _encoded: bytes | None = None  # those that the pixels became
 
     def __init__(self, picture: PIL.Image.Image | NDArray[Any]) -> None:
         import PIL.Image
@@ -40,14 +42,12 @@ class Image(Media):
         if not isinstance(picture, PIL.Image.Image):
             picture, given = _from_array(picture), True
         self.__dict__["pil"] = _in_png_mode(picture, given=given)
-        self._source: bytes | None = None
-        self._encoded: bytes | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """From the bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF file, decoded to be sure; they are kept as they are."""
         image = cls.__new__(cls)
-        image._source, image._encoded = data, None
+        image._source = data
         image.pil  # noqa: B018
         return image
 
@@ -111,9 +111,8 @@ class Image(Media):
         if self._source is not None:
             return (_untouched, (self._source,))
         mode, size = self.pil.mode, self.pil.size
-        if self._encoded is None:
-            return (_of_pixels, (mode, size, np.frombuffer(self.pil.tobytes(), np.uint8)))
-        return (_of_pixels, (mode, size, np.frombuffer(self._encoded, np.uint8, offset=len(_tiff_head(mode, size)))))
+        head = len(_tiff_head(mode, size)) if self._encoded else 0
+        return (_of_pixels, (mode, size, np.frombuffer(self._encoded or self.pil.tobytes(), np.uint8, offset=head)))
 
     def __repr__(self) -> str:
         return f"Image({self.size[0]} × {self.size[1]}, {self.pil.mode})"
@@ -148,7 +147,7 @@ def _keep_memory() -> None:
 
 def _untouched(source: bytes) -> Image:
     image = Image.__new__(Image)
-    image._source, image._encoded = source, None
+    image._source = source
     return image
 
 
@@ -158,7 +157,6 @@ def _of_pixels(mode: str, size: tuple[int, int], pixels: NDArray[Any]) -> Image:
     _keep_memory()
     image = Image.__new__(Image)
     image.__dict__["pil"] = PIL.Image.frombytes(mode, size, pixels)
-    image._source = image._encoded = None
     return image
 
 
