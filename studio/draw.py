@@ -60,8 +60,7 @@ def _step_lines(plan: Plan, step: Step) -> Iterator[str]:
 
 def _shown(plan: Plan, edge: Edge) -> str:
     """Where an edge comes from, in words."""
-    shown = ", ".join(_name(plan, source) for source in edge.sources)
-    return {"one": shown, "many": f"[{shown}]", "first": f"first of {shown}"}[edge.form]
+    return edge.worded(_name(plan, source) for source in edge.sources)
 
 
 def _name(plan: Plan, source: Source) -> str:

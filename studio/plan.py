@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ValidationError
 
@@ -46,8 +46,22 @@ class Edge:
     form: Literal["one", "many", "first", "rows"] = "one"
 
     def __str__(self) -> str:
-        shown = ", ".join(map(str, self.sources))
-        return {"one": shown, "many": f"[{shown}]", "first": f"first of {shown}", "rows": f"all {shown}"}[self.form]
+        return self.worded(map(str, self.sources))
+
+    def worded(self, names: Iterable[str]) -> str:
+        """The edge in words, with these names for its sources."""
+        shown = ", ".join(names)
+        match self.form:
+            case "one":
+                return shown
+            case "many":
+                return f"[{shown}]"
+            case "first":
+                return f"first of {shown}"
+            case "rows":
+                return f"all {shown}"
+            case _:
+                assert_never(self.form)  # a new form that nobody worded does not pass the type check
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,17 @@
 """Pictures of a plan, and what they show."""
 
+import typing
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
 import studio
+from studio.plan import Edge
+from tests import fakes
 from tests.door import load
+
+ROOT = Path(__file__).parents[1]
 
 GRAPH = """
 graph: pic
@@ -76,3 +82,41 @@ def test_names_that_meet():
     graph = "inputs: {in_a: text, a: text}\nnodes: {out_x: {use: Pair, in: {left: a, right: in_a}}}\noutputs: {x: out_x, a: a}"
     ET.fromstring(load(graph).draw("svg"))
     assert len(set(load(graph).draw("mermaid").splitlines())) == 10
+
+
+EVERY_FORM = """
+inputs: {text: text, flag: bool}
+nodes:
+  one: {use: Upper, in: {text: text}}
+  many: {use: Join, in: {texts: [one, text]}}
+  first: {use: Upper, in: {text: {first_of: [one, text]}}}
+  each: {use: Upper, each: text, in: {text: list}, replicas: 2}
+  list: {use: Letters, in: {text: text}}
+  guarded: {use: Upper, in: {text: one}, when: flag}
+  spared: {use: Upper, in: {text: one}, on_error: {use: many}}
+  rows: {use: Join, in: {texts: one}, scope: dataset}
+outputs: {a: rows, b: spared, c: each, d: [one, many], e: {first_of: [guarded, one]}, f: first}
+"""
+
+
+def test_every_form_of_edge_is_drawn_in_every_format():
+    plan = load(EVERY_FORM).plan
+    drawn = {edge.form for step in plan.steps.values() for edge in step.wires} | {e.form for e in plan.outputs.values()}
+    assert drawn == set(typing.get_args(typing.get_type_hints(Edge)["form"]))
+    assert "      texts ← all one.text" in load(EVERY_FORM).draw().splitlines()
+    for form in ("mermaid", "svg"):
+        assert "rows" in load(EVERY_FORM).draw(form)
+
+
+GRAPHS = sorted(p for folder in ("graphs", "tests/golden") for p in (ROOT / folder).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("form", ["text", "mermaid", "svg"])
+def test_every_graph_that_is_sound_can_be_drawn(form):
+    drawn = 0
+    for path in GRAPHS:
+        graph = studio.load(path, nodes=fakes.ALL) if not path.with_suffix(".txt").exists() else None
+        if graph is not None:
+            assert graph.draw(form)
+            drawn += 1
+    assert drawn >= 4
