@@ -351,10 +351,19 @@ class Cache:
 
     # Why ---------------------------------------------------------------------
 
-    def changes(self, basis: Basis, inputs: Mapping[str, Artifact]) -> list[str]:
-        """What sets a key apart from the nearest one of the same step on record: other steps explain nothing."""
+    def comparable(self, node: str) -> list[Record]:
+        """The records of a node with which a new key of its is compared: those last used."""
+        return list(self.all_records(node, _MOST_COMPARED))
+
+    def changes(
+        self, basis: Basis, inputs: Mapping[str, Artifact], records: Sequence[Record] | None = None
+    ) -> list[str]:
+        """What sets a key apart from the nearest one of the same step on record: other steps explain nothing.
+
+        records: those to compare with, if not the ones that are there now.
+        """
         parts = basis.with_inputs(inputs)
-        records = list(self.all_records(parts["node"], _MOST_COMPARED))
+        records = self.comparable(parts["node"]) if records is None else records
         found = [_differences(record.parts, parts) for record in records if record.step == basis.step]
         if nearest := min(filter(None, found), key=len, default=None):
             return nearest

@@ -154,6 +154,15 @@ def test_why_without_a_cache_or_on_request():
     assert "Known already" in text
 
 
+def test_a_page_asks_the_cache_that_the_run_has(tmp_path, monkeypatch):
+    """With the tier of that cache, and no other: here one that cannot be used at all."""
+    monkeypatch.setenv("STUDIO_TIER", "nonsense://nowhere")
+    cache = studio.Cache(tmp_path / "cache", tier="")
+    graph = "inputs: {text: text}\nnodes: {a: {use: Upper, in: {text: text}}}\noutputs: {x: a}"
+    load(graph).run(text="before", options={"executor": "local", "cache": cache})
+    assert "other content" in page_of(graph, {"cache": cache}, text="after")
+
+
 def test_steps_of_the_same_run_explain_nothing():
     graph = """
     nodes: {a: {use: Upper, with: {text: x}}, b: {use: Upper, with: {end: "!"}, in: {text: a}}}

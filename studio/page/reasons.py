@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from studio.cache import Cache, Record
@@ -33,25 +32,12 @@ class Given:
     outputs: frozenset[str] = frozenset()
 
 
-class _Past(Cache):
-    """A cache as it was when first asked: what a run itself makes explains nothing, and no record is read twice."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._known: dict[str | None, list[Record]] = {}
-
-    def all_records(self, node: str | None = None, most: int | None = None) -> Iterator[Record]:
-        if node not in self._known:
-            self._known[node] = list(super().all_records(node, most))
-        return iter(self._known[node])
-
-
 class Reasons:
     """Hears the events of a run; knows what each step was given, and why it ran."""
 
     def __init__(self, plan: Plan, given: Given) -> None:
         self._plan, self._given = plan, given
-        self._past = _Past(given.cache.folder) if given.cache else None
+        self._past: dict[str, list[Record]] = {}  # by node, as first asked: what a run itself makes explains nothing
         course = Course(plan, given.outputs or plan.outputs)
         self.read = sorted(course.inputs)
         self.made: dict[str, Mapping[str, Artifact]] = {}  # what each step gave
@@ -110,8 +96,8 @@ class Reasons:
 
     def _reasons(self, step: Step, inputs: Mapping[str, Artifact]) -> list[str]:
         """Why a task that is given these inputs was not known."""
-        cache, past = self._given.cache, self._past
-        if cache is None or past is None:
+        cache = self._given.cache
+        if cache is None:
             return ["no cache was in use"]
         if step.id in self._given.refresh:
             return ["it was asked to run again"]
@@ -123,7 +109,10 @@ class Reasons:
             return [f"it cannot be cached: {error}"]
         except Exception as error:  # a page stops no run
             return [f"what is new could not be told: {error}"]
-        return self._in_words(step, past.changes(basis, inputs))
+        node = step.definition.name
+        if node not in self._past:
+            self._past[node] = cache.comparable(node)
+        return self._in_words(step, cache.changes(basis, inputs, self._past[node]))
 
     def _in_words(self, step: Step, changes: list[str]) -> list[str]:
         """Changes, each of an input with where that came from."""
