@@ -38,6 +38,7 @@ class Claims:
         self._bases: dict[str, Basis] = {}
         self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
         self._fresh: set[str] = set()  # steps whose last look-up found nothing
+        self._held: set[str] = set()  # keys whose leases this run holds: `close` gives back what is left of them
         self._damaged = 0
 
     # Keys --------------------------------------------------------------------
@@ -118,8 +119,29 @@ class Claims:
     def take(self, attempt: Attempt) -> bool:
         """Whether it is ours to make, and no other run is at it."""
         assert self._cache is not None
-        attempt.leased = attempt.leased or self._cache.leases.take(attempt.key)
+        attempt.leased = attempt.leased or self._takes(attempt.key)
         return attempt.leased
+
+    def _takes(self, key: str) -> bool:
+        assert self._cache is not None
+        taken = self._cache.leases.take(key)
+        if taken:
+            self._held.add(key)
+        return taken
+
+    def _gives(self, key: str) -> None:
+        assert self._cache is not None
+        self._held.discard(key)
+        self._cache.leases.give(key)
+
+    def hand_over(self, key: str) -> None:
+        """Whoever puts the result on record gives its lease back from here on."""
+        self._held.discard(key)
+
+    def close(self) -> None:
+        """Gives back every lease that is left, whatever became of the attempt that it was taken for."""
+        for key in list(self._held):
+            self._gives(key)
 
     def begin(self, attempt: Attempt) -> None:
         """It is going to be made."""
@@ -141,11 +163,11 @@ class Claims:
         if self._cache is None:
             return
         if attempt.leased:
-            self._cache.leases.give(attempt.key)
+            self._gives(attempt.key)
             attempt.leased = False
         if isinstance(attempt, Bundle):
             while attempt.leases:
-                self._cache.leases.give(attempt.leases.pop())
+                self._gives(attempt.leases.pop())
 
     def sort(self, bundle: Bundle) -> None:
         """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
@@ -159,10 +181,9 @@ class Claims:
         bundle.want(row for row in bundle.rows if row in ours or row not in bundle.keys)
 
     def _take_row(self, bundle: Bundle, key: str) -> bool:
-        assert self._cache is not None
         if key in bundle.leases:  # it is that of a row before
             return True
-        if key in self._twins or not self._cache.leases.take(key):
+        if key in self._twins or not self._takes(key):
             return False
         bundle.leases.add(key)
         return True
@@ -184,6 +205,6 @@ class Claims:
             cache.touch(record)
             bundle.find(row, record.outputs, record.seconds)
             if record.key in bundle.leases:
-                cache.leases.give(record.key)
+                self._gives(record.key)
                 bundle.leases.discard(record.key)
         return left

@@ -110,6 +110,7 @@ class Engine:
             self._recorder.close()
         for attempt in (*self._flying, *self._leaving, *self.due, *self._awaited):
             self._drop(attempt)
+        self._claims.close()
 
     def settle(self) -> None:
         """Waits until all that was computed is on record."""
@@ -406,6 +407,7 @@ class Engine:
             basis = None if done.unkept else attempt.basis
             made = Made(attempt.key, basis, attempt.inputs, done.outputs, done.seconds, refreshes, leased)
             self._unrecorded.append(made)
+            self._claims.hand_over(attempt.key)
         attempt.owner.done(attempt, done)
         attempt.owner.advance()
         self._wake_twins(attempt.key, done.outputs, done.seconds)
@@ -438,6 +440,7 @@ class Engine:
                 outputs, leased = bundle.outputs_of(row), key in bundle.leases
                 self._unrecorded.append(Made(key, basis, bundle.of(row), outputs, seconds, refreshes, leased))
                 bundle.leases.discard(key)
+                self._claims.hand_over(key)
                 self._wake_twins(key, outputs, seconds)
 
     def _failed(self, attempt: Attempt, failed: Failed) -> None:
