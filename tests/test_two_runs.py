@@ -153,7 +153,7 @@ def test_a_model_that_is_not_here(executor, tally):
 
 
 def test_a_run_that_is_cancelled(executor, tally):
-    run, result = load(graph("{use: Slow, with: {seconds: 30}, in: {text: good}}", tally)).start(
+    run, _ = load(graph("{use: Slow, with: {seconds: 30}, in: {text: good}}", tally)).start(
         {"text": "a"}, {"executor": executor}
     )
     with pytest.raises(Cancelled):
