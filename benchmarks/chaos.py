@@ -28,7 +28,7 @@ import psutil
 
 import studio
 from studio import Node
-from studio.executors.ray import RayExecutor
+from studio.executors.ray.executor import RayExecutor
 
 MOST_SECONDS = 60  # for one graph, before it counts as hanging
 

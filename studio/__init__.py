@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import Field
 
-    from studio.cache import Cache
+    from studio.cache.cache import Cache
     from studio.errors import (
         Cancelled,
         EnvironmentMissing,
@@ -31,7 +31,13 @@ if TYPE_CHECKING:
         StudioError,
         UsageError,
     )
-    from studio.events import (
+    from studio.executors import executor_class
+    from studio.graph import Graph, load
+    from studio.node.node import Node
+    from studio.node.prompt import Prompt
+    from studio.node.resources import Machine, Resources
+    from studio.page import Page
+    from studio.run.events import (
         Event,
         RunFinished,
         RunStarted,
@@ -47,14 +53,8 @@ if TYPE_CHECKING:
         StepWaiting,
         Warned,
     )
-    from studio.executors import executor_class
-    from studio.graph import Graph, load
-    from studio.node import Node
-    from studio.page import Page
-    from studio.prompt import Prompt
-    from studio.resources import Machine, Resources
-    from studio.result import Result
-    from studio.trace import Trace
+    from studio.run.result import Result
+    from studio.run.trace import Trace
     from studio.values import Audio, Boxes, File, Image, Segments, Vector, Video
 
 __all__ = [
@@ -108,9 +108,9 @@ __all__ = [
 
 # Where each name lives. A name is imported when it is first used: `studio --help` needs none of them.
 _HOMES = {
-    "pydantic": ("Field",),
-    "studio.cache": ("Cache",),
-    "studio.errors": (
+    "pydantic": ["Field"],
+    "studio.cache.cache": ["Cache"],
+    "studio.errors": [
         "Cancelled",
         "EnvironmentMissing",
         "GraphError",
@@ -124,8 +124,8 @@ _HOMES = {
         "StoreError",
         "StudioError",
         "UsageError",
-    ),
-    "studio.events": (
+    ],
+    "studio.run.events": [
         "Event",
         "RunFinished",
         "RunStarted",
@@ -140,16 +140,16 @@ _HOMES = {
         "StepStarted",
         "StepWaiting",
         "Warned",
-    ),
-    "studio.executors": ("executor_class",),
-    "studio.graph": ("Graph", "load"),
-    "studio.node": ("Node",),
-    "studio.page": ("Page",),
-    "studio.prompt": ("Prompt",),
-    "studio.resources": ("Machine", "Resources"),
-    "studio.result": ("Result",),
-    "studio.trace": ("Trace",),
-    "studio.values": ("Audio", "Boxes", "File", "Image", "Segments", "Vector", "Video"),
+    ],
+    "studio.executors": ["executor_class"],
+    "studio.graph": ["Graph", "load"],
+    "studio.node.node": ["Node"],
+    "studio.page": ["Page"],
+    "studio.node.prompt": ["Prompt"],
+    "studio.node.resources": ["Machine", "Resources"],
+    "studio.run.result": ["Result"],
+    "studio.run.trace": ["Trace"],
+    "studio.values": ["Audio", "Boxes", "File", "Image", "Segments", "Vector", "Video"],
 }
 
 

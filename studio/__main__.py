@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from studio.home import CLI
+from studio.paths import CLI
 
 
 def main() -> None:

@@ -9,34 +9,35 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from studio.cache import Cache
-from studio.dataset import Choices, DatasetRun, ItemResult
-from studio.document import Document
-from studio.draw import draw
+from studio.cache.cache import Cache
+from studio.cache.upkeep import prune_at_times
+from studio.dataset.columns import media_of
+from studio.dataset.map import ItemFinished
+from studio.dataset.options import Choices
+from studio.dataset.ray_data import Udf, udf_of
+from studio.dataset.results import Ledger
+from studio.dataset.run import DatasetRun, ItemResult
+from studio.dataset.sources import Rows, open_rows
 from studio.errors import Problem, UsageError, did_you_mean
-from studio.events import Event
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
-from studio.feeds import media_of
-from studio.flow import Course
-from studio.home import find_graph, graph_names
-from studio.inputs import Supply
-from studio.ledger import Ledger
-from studio.map import ItemFinished
-from studio.node import Node
+from studio.language.binder import bind
+from studio.language.document import Document
+from studio.language.draw import draw
+from studio.language.plan import Plan
+from studio.language.spec import GraphSpec
+from studio.node.node import Node
+from studio.node.registry import Registry
 from studio.page import DatasetPage, Page
-from studio.page.reasons import Given
-from studio.plan import Plan
-from studio.registry import Registry
-from studio.result import Result
-from studio.rows import Rows, open_rows
-from studio.run import Run
-from studio.spec import GraphSpec
-from studio.trace import Trace
-from studio.udf import Udf, udf_of
-from studio.upkeep import prune_at_times
-from studio.why import Verdict, why
-from studio.wiring import bind
+from studio.paths import find_graph, graph_names
+from studio.run.events import Event
+from studio.run.inputs import Supply
+from studio.run.reasons import Given
+from studio.run.result import Result
+from studio.run.run import Run
+from studio.run.subplan import Course
+from studio.run.trace import Trace
+from studio.run.why import Verdict, why
 
 __all__ = ["Graph", "load"]
 

@@ -51,7 +51,7 @@ def tally(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def ray_executor():
     """One cluster for all tests: two CPUs, two declared GPUs, and none of the accelerator's own software."""
-    from studio.executors.ray import RayExecutor
+    from studio.executors.ray.executor import RayExecutor
 
     executor = RayExecutor(studio.Machine(cpus=2, gpus=2, memory=8 << 30))
     yield executor
@@ -61,8 +61,8 @@ def ray_executor():
 @pytest.fixture(scope="session")
 def warm_executor(state_folder):
     """A Studio that is up, for all tests that ask for it, on a machine like that of `ray_executor`."""
-    from studio import standby
-    from studio.executors.warm import WarmExecutor
+    from studio.executors.service import control as standby
+    from studio.executors.service.client import WarmExecutor
 
     assert standby.up(idle_minutes=5, machine=studio.Machine(cpus=2, gpus=2, memory=8 << 30))
     executor = WarmExecutor()

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import studio
-from studio.cache import record_name
+from studio.cache.record import record_name
 from tests import fakes
 
 _WORDS = {

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import studio
-from studio import upkeep
+from studio.cache import upkeep
 from tests.door import load, ran, records_at_rest, run_log
 
 GRAPH = """

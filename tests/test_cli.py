@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from studio.words import setting_from
+from studio.commands.arguments import setting_from
 
 ROOT = Path(__file__).parents[1]
 GRAPH = """

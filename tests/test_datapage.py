@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import studio
-from studio.ledger import Ledger, Line
+from studio.dataset.results import Ledger, Line
+from studio.dataset.sample import Spread
 from studio.page.examples import cut
-from studio.spread import Spread
 from tests import fakes, shown
 from tests.door import load
 from tests.shown import NASTY

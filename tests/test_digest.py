@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.digest import FileDigests, Uncacheable, canonical, of_data
+from studio.cache.file_digests import FileDigests
+from studio.values.digest import Uncacheable, canonical, of_data
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -46,7 +47,9 @@ def test_neighbours_do_not_run_together():
     assert of_data({"a": "bc"}) != of_data({"ab": "c"})
 
 
-@pytest.mark.parametrize("thing", [object(), {1, 2}, 1j, lambda: 0, [object()], {"a": {1}}], ids=str)
+@pytest.mark.parametrize(
+    "thing", [object(), {1, 2}, 1j, lambda: 0, [object()], {"a": {1}}], ids=lambda thing: type(thing).__name__
+)
 def test_what_has_no_form_is_never_a_constant(thing):
     with pytest.raises(Uncacheable):
         of_data(thing)

@@ -20,9 +20,9 @@ import yaml
 
 import cli
 import studio
-from studio.registry import Registry
-from studio.resources import Resources
-from studio.spec import GraphSpec, InputSpec, StepSpec
+from studio.language.spec import GraphSpec, InputSpec, StepSpec
+from studio.node.registry import Registry
+from studio.node.resources import Resources
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

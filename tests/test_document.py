@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import studio
-from studio.document import Document
+from studio.language.document import Document
 from tests.door import load
 
 VALID = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import studio
-from studio.plan import Edge
+from studio.language.plan import Edge
 from tests import fakes
 from tests.door import load
 

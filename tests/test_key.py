@@ -223,7 +223,7 @@ def test_many_threads_may_ask_for_keys_at_once():
     import time
     from concurrent.futures import ThreadPoolExecutor
 
-    from studio.source import source_digest
+    from studio.node.source import source_digest
     from tests.fakes import Upper
 
     def pause(*_):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from studio import Audio, Boxes, File, Image, Node, Segments, Vector, Video
-from studio.node import NodeDefinitionError, ports_of
+from studio.node.node import NodeDefinitionError, ports_of
 
 
 class Heard(NamedTuple):

@@ -15,13 +15,13 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import studio
-from studio import database, upkeep
-from studio import records as of_records
-from studio.cache import Record
-from studio.digest import of_bytes
-from studio.records import Records
-from studio.store import Store
-from studio.worker import pack
+from studio.cache import database, upkeep
+from studio.cache import records as of_records
+from studio.cache.packing import pack
+from studio.cache.record import Record
+from studio.cache.records import Records
+from studio.cache.store import Store
+from studio.values.digest import of_bytes
 from tests.door import records_at_rest
 
 
@@ -586,8 +586,8 @@ def test_a_cache_travels_by_its_folder(tmp_path):
 
 def test_leases_are_given_back_when_the_record_is_there(tmp_path, monkeypatch):
     """Whatever is put together, and whoever puts it."""
-    from studio.cache import Basis
-    from studio.recorder import Made, Recorder
+    from studio.cache.record import Basis
+    from studio.cache.recorder import Made, Recorder
 
     cache = studio.Cache(tmp_path / "c", tier="")
     early, given, batches = [], [], []
@@ -617,8 +617,8 @@ def test_leases_are_given_back_when_the_record_is_there(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_kept_gives_its_leases_back(tmp_path):
-    from studio.cache import Basis
-    from studio.recorder import Made, Recorder
+    from studio.cache.record import Basis
+    from studio.cache.recorder import Made, Recorder
 
     cache = studio.Cache(tmp_path / "c", tier="")
     cache.records.path.mkdir()
@@ -637,15 +637,14 @@ def test_what_cannot_be_kept_gives_its_leases_back(tmp_path):
 
 
 def test_why_compares_with_what_was_there_before(tmp_path):
-    from studio.cache import Basis
-    from studio.page.reasons import _Past
+    from studio.cache.record import Basis
 
     cache = studio.Cache(tmp_path / "c", tier="")
     cache.save(record(1))
-    past = _Past(cache.folder)
+    past = cache.comparable("N")
     asked = Basis({**record(2).parts}, "d", "g: s")
-    assert past.changes(asked, {}) == ["config.n: 1 -> 2"]
+    assert cache.changes(asked, {}, past) == ["config.n: 1 -> 2"]
     cache.save(record(2))
     cache.save(record(3))
-    assert past.changes(Basis({**record(3).parts}, "d", "g: s"), {}) == ["config.n: 1 -> 3"]
+    assert cache.changes(Basis({**record(3).parts}, "d", "g: s"), {}, past) == ["config.n: 1 -> 3"]
     assert cache.changes(Basis({**record(4).parts}, "d", "g: t"), {}) == ["N has not run as this step before"]

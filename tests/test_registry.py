@@ -3,7 +3,7 @@
 import pytest
 
 import studio
-from studio.registry import NoSuchNode, Registry
+from studio.node.registry import NoSuchNode, Registry
 from tests import fakes
 
 NODE = (

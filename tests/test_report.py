@@ -2,7 +2,7 @@
 
 import io
 
-from studio.report import Report
+from studio.commands.terminal import Report
 from tests.door import run_log
 
 GRAPH = "nodes: {good: {use: Upper, with: {text: x}}, bad: {use: Boom, with: {text: x}}, after: {use: Upper, in: {text: bad}}}\noutputs: {g: good, b: after}"

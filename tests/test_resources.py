@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from studio import Machine, Resources
-from studio.machine import this_machine
-from studio.resources import parse_bytes, show_bytes
+from studio.executors.machine import this_machine
+from studio.units import parse_bytes, show_bytes
 
 
 @pytest.mark.parametrize(

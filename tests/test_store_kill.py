@@ -11,16 +11,16 @@ from collections import Counter
 import pytest
 
 import studio
-from studio import upkeep
+from studio.cache import upkeep
 from tests.door import ran, run_log
 
 WRITER = """
 import os, sys
 import studio
-from studio.cache import Record
-from studio.digest import of_data
+from studio.cache.record import Record
+from studio.values.digest import of_data
 from studio.values import KINDS
-from studio.worker import pack
+from studio.cache.packing import pack
 import numpy as np
 
 cache = studio.Cache()

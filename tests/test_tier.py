@@ -14,11 +14,11 @@ import time
 import pytest
 
 import studio
-from studio import tier as tiers
-from studio import upkeep
-from studio.digest import of_bytes
-from studio.executors.parcel import _surroundings
-from studio.tier import Tier
+from studio.cache import tier as tiers
+from studio.cache import upkeep
+from studio.cache.tier import Tier
+from studio.executors.shipping import _surroundings
+from studio.values.digest import of_bytes
 from tests.door import load, ran, records_at_rest, run_log
 from tests.test_cache import DAMAGE, Planted, rewrite
 

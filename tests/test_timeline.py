@@ -3,7 +3,7 @@
 import pytest
 
 import studio
-from studio.timeline import Timeline, in_lanes
+from studio.run.timeline import Timeline, in_lanes
 from tests.door import run_log
 
 

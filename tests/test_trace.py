@@ -3,7 +3,7 @@
 import json
 
 import studio
-from studio.trace import Trace
+from studio.run.trace import Trace
 from tests.door import run_log
 
 GRAPH = """

@@ -11,12 +11,7 @@ import pytest
 from PIL import Image
 
 import studio
-from studio.errors import (
-    Cancelled,
-    InputError,
-    ResourcesMissing,
-    StepError,
-)
+from studio.errors import Cancelled, InputError, ResourcesMissing, StepError
 from studio.executors.local import LocalExecutor
 from tests.door import load, ran, run_log
 

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from studio.page.views import VIEWS, Scene, Shelf
+from studio.page.views.base import MOST_ITEMS
 from studio.values import KINDS, Audio, Boxes, File, Image, Segments, Vector, Video
-from studio.views import VIEWS, Scene, Shelf
-from studio.views.base import MOST_ITEMS
 from tests.shown import NASTY, picture, sound
 
 SCENE = Scene(Shelf())

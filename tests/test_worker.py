@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import studio
-from studio.shortage import is_shortage
-from studio.worker import Done, Recipe, Work, Worker, pack, unpack
+from studio.cache.packing import pack, unpack
+from studio.executors.out_of_memory import is_shortage
+from studio.executors.task import Done, Recipe, Work
+from studio.executors.worker import Worker
 
 
 class Room(studio.Node):

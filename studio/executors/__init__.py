@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["NAMES", "abandon_all", "close_all", "executor_class", "executor_for", "shared"]
 
 NAMES = {"ray": "RayExecutor", "local": "LocalExecutor", "warm": "WarmExecutor"}
+_HOMES = {"ray": "ray.executor", "local": "local", "warm": "service.client"}
 
 
 def executor_for(name: str) -> Executor:
@@ -34,7 +35,7 @@ def executor_class(name: str) -> type[Executor]:
     if name not in NAMES:
         known = ["auto", *NAMES]
         raise UsageError(f"there is no executor '{name}'. {did_you_mean(name, known)} Executors: {', '.join(known)}")
-    found: type[Executor] = getattr(importlib.import_module(f"studio.executors.{name}"), NAMES[name])
+    found: type[Executor] = getattr(importlib.import_module(f"studio.executors.{_HOMES[name]}"), NAMES[name])
     return found
 
 
@@ -68,7 +69,7 @@ def _has_ray() -> bool:
 
 def _warm() -> Executor | None:
     """The Studio that is up; None if there is none, or one that is of no use here, which is told."""
-    from studio.executors.standing import Standing, StandingApart
+    from studio.executors.service.address import Standing, StandingApart
 
     if Standing.found() is None:
         return None

@@ -12,9 +12,9 @@ from concurrent.futures import Future
 from functools import partial
 
 from studio.errors import ResourcesMissing
-from studio.executors.queue import Notify, NotifyMany
-from studio.resources import Machine
-from studio.worker import Outcome, Recipe, Task
+from studio.executors.pool.queue import Notify, NotifyMany
+from studio.executors.task import Outcome, Recipe, Task
+from studio.node.resources import Machine
 
 __all__ = ["Executor", "Notify", "NotifyMany"]
 

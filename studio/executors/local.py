@@ -9,11 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from studio.executors.live import Held, fetched, with_live
-from studio.executors.pooled import PooledExecutor, Started
-from studio.machine import this_machine
-from studio.resources import Machine
-from studio.worker import Failed, Outcome, Recipe, Task, Worker, failure
+from studio.executors.machine import this_machine
+from studio.executors.pool.executor import PooledExecutor, Started
+from studio.executors.references import Held, fetched, with_live
+from studio.executors.task import Failed, Outcome, Recipe, Task
+from studio.executors.worker import Worker, failure
+from studio.node.resources import Machine
 
 __all__ = ["LocalExecutor"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studio.page.dataset import DatasetPage
-from studio.page.page import Page
+from studio.page.dataset_page import DatasetPage
+from studio.page.run_page import Page
 
 __all__ = ["DatasetPage", "Page"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from studio.page.phrases import seconds_of
-from studio.timeline import Spell, Stretch, Timeline, in_lanes
+from studio.run.timeline import Spell, Stretch, Timeline, in_lanes
 
 __all__ = ["Bar", "Row", "by_step", "by_worker", "ticks"]
 

@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from studio.dataset import Example
-from studio.plan import Plan
-from studio.resources import show_bytes
+from studio.dataset.run import Example
+from studio.language.plan import Plan
+from studio.page.views import ABSENT, VIEWS, Scene, Shelf, listing
+from studio.units import show_bytes
 from studio.values import KINDS, Image, Media, PortType
-from studio.views import ABSENT, VIEWS, Scene, Shelf, listing
 
 __all__ = ["Examples", "Sample", "Shown", "cut"]
 

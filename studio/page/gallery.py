@@ -7,12 +7,13 @@ from typing import Any, overload
 
 from markupsafe import Markup
 
-from studio.executors.live import fetched
-from studio.store import ABSENT, Artifact, Store
+from studio.cache.packing import unpack
+from studio.cache.store import Store
+from studio.executors.references import fetched
+from studio.page.views import ABSENT as NOTHING
+from studio.page.views import VIEWS, Scene, Shelf, listing
 from studio.values import Image
-from studio.views import ABSENT as NOTHING
-from studio.views import VIEWS, Scene, Shelf, listing
-from studio.worker import unpack
+from studio.values.artifact import ABSENT, Artifact
 
 __all__ = ["Gallery"]
 

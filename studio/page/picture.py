@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.draw import draw
-from studio.plan import Plan
+from studio.language.draw import draw
+from studio.language.plan import Plan
 
 __all__ = ["Label", "picture"]
 

@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 import studio
-import studio.map
+import studio.dataset.map
 from tests.dataset.nodes import Deadly, Nap, Tally, Together
 from tests.fakes import Brightness
 
@@ -27,12 +27,12 @@ def sizes(monkeypatch):
     """How many items went together, each time."""
     found = []
 
-    class Seen(studio.map.Convoy):
+    class Seen(studio.dataset.map.Convoy):
         def __init__(self, course, items, *rest):
             found.append(len(items))
             super().__init__(course, items, *rest)
 
-    monkeypatch.setattr(studio.map, "Convoy", Seen)
+    monkeypatch.setattr(studio.dataset.map, "Convoy", Seen)
     return found
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 import studio
-from studio.events import Warned
 from studio.executors import executor_class
+from studio.run.events import Warned
 
 LOADED: list[str] = []
 

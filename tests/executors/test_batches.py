@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import studio
+from studio.cache.packing import pack, unpack
 from studio.executors import NAMES, executor_class
-from studio.executors.live import fetched
-from studio.worker import Done, Failed, Recipe, Task, Work, pack, unpack
+from studio.executors.references import fetched
+from studio.executors.task import Done, Failed, Recipe, Task, Work
 from tests.executors.test_contract import MACHINE, MARKS
 
 

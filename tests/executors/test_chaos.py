@@ -124,7 +124,7 @@ def test_workers_killed_at_random(ray_executor):
 BEGIN = """
 import json, os, sys, threading, time
 import psutil, studio
-from studio.executors.ray import RayExecutor
+from studio.executors.ray.executor import RayExecutor
 from tests import fakes
 from tests.door import run_log
 """

@@ -6,8 +6,8 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.executors.pool import Placement, Pool, State
-from studio.resources import Machine, Resources
+from studio.executors.pool.residency import Placement, Pool, State
+from studio.node.resources import Machine, Resources
 
 TWO = Machine(cpus=2, gpus=2, memory=100)
 

@@ -9,13 +9,14 @@ from concurrent.futures import wait as wait_for
 import pytest
 
 from studio.errors import ResourcesMissing
-from studio.executors import pooled, turns
-from studio.executors.footprints import Footprint
-from studio.executors.pooled import InputLost, PooledExecutor, Started, WorkerDied
-from studio.executors.queue import Job
-from studio.resources import Machine, Resources
-from studio.store import Artifact
-from studio.worker import Done, Failed, Recipe, Task, Work
+from studio.executors.pool.residency import executor as pooled
+from studio.executors.pool.residency import policy as turns
+from studio.executors.pool.residency.executor import InputLost, PooledExecutor, Started, WorkerDied
+from studio.executors.pool.residency.footprints import Footprint
+from studio.executors.pool.residency.queue import Job
+from studio.executors.task import Done, Failed, Recipe, Task, Work
+from studio.node.resources import Machine, Resources
+from studio.values.artifact import Artifact
 from tests import fakes
 
 TWO = Machine(cpus=2, gpus=2, memory=8 << 30)
@@ -448,7 +449,7 @@ def test_a_lost_input_is_told(puppets):
 
 
 def test_a_lost_input_that_is_stored_is_read_again(puppets, tmp_path):
-    from studio.store import Store
+    from studio.cache.store import Store
 
     held = Artifact("audio", "d" * 64, 9, stored=True, live=object())
     future = puppets.submit(Task("s", recipe(), Work({"audio": held}, Store(tmp_path))))
@@ -760,7 +761,7 @@ def test_two_that_together_overfill_a_gpu_take_turns(tmp_path):
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"a": {"memory": "x"}}'])
 def test_a_damaged_file_of_footprints_is_none(tmp_path, damage):
-    from studio.executors.footprints import Footprint, Footprints
+    from studio.executors.pool.residency.footprints import Footprint, Footprints
 
     file = tmp_path / "f.json"
     file.write_text(damage)

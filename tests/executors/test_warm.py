@@ -16,13 +16,14 @@ import psutil
 import pytest
 
 import studio
-from studio import executors, standby
-from studio.executors.channel import Channel, ChannelClosed
-from studio.executors.parcel import opened, parcel_from, parcel_of
-from studio.executors.standing import Standing, StandingApart
-from studio.executors.warm import WarmExecutor
-from studio.recipe import recipe_of_node
-from studio.registry import Registry
+from studio import executors
+from studio.executors.service import control as standby
+from studio.executors.service.address import Standing, StandingApart
+from studio.executors.service.channel import Channel, ChannelClosed
+from studio.executors.service.client import WarmExecutor
+from studio.executors.shipping import opened, parcel_from, parcel_of
+from studio.node.registry import Registry
+from studio.run.recipes import recipe_of_node
 from tests.door import run_log
 
 CLI = [sys.executable, "-m", "studio"]
@@ -126,7 +127,7 @@ def mute(nobody_up, tmp_path_factory):
 
 
 def test_one_that_does_not_answer_is_told(mute, monkeypatch):
-    monkeypatch.setattr("studio.executors.standing._PATIENCE", 0.1)
+    monkeypatch.setattr("studio.executors.service.address._PATIENCE", 0.1)
     with pytest.raises(studio.EnvironmentMissing, match="does not answer; end it with: studio down") as caught:
         WarmExecutor()
     assert caught.value.exit_code == 5
@@ -150,7 +151,7 @@ def test_left_to_itself_a_run_goes_without_one_that_is_apart(mute, monkeypatch):
     monkeypatch.setattr(executors, "_has_ray", lambda: False)
     monkeypatch.setattr(executors, "_shared", {})
     monkeypatch.setitem(executors.NAMES, "ray", "LocalExecutor")
-    monkeypatch.setitem(sys.modules, "studio.executors.ray", importlib.import_module("studio.executors.local"))
+    monkeypatch.setitem(sys.modules, "studio.executors.ray.executor", importlib.import_module("studio.executors.local"))
     with pytest.warns(StandingApart, match="another Python .*: this run starts a Ray of its own"):
         assert executors.executor_for("auto").name == "local"
 
@@ -201,7 +202,7 @@ def test_every_shipped_node_goes_by_name(name):
 
 
 def test_a_secret_is_no_label(monkeypatch):
-    from studio.executors.parcel import _label
+    from studio.executors.shipping import _label
 
     class Config(studio.Node.Config):
         model: str

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import studio
-from studio.home import GRAPHS, graph_names
+from studio.paths import GRAPHS, graph_names
 from tests.door import run_log
 
 NAMES = graph_names()

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio
-from studio.ledger import Entry, Ledger, Line, as_json
+from studio.dataset.results import Entry, Ledger, Line, as_json
 
 ABOUT = {"graph": "dub", "text": "nodes: {}", "plan": "p"}
 
@@ -111,7 +111,7 @@ def test_what_is_in_order_is_not_written_again(tmp_path):
 
 def test_figures(tmp_path):
     with Ledger.open(tmp_path, ABOUT) as ledger:
-        assert ledger.totals() == studio.ledger.Totals(0, 0, 0.0, ())
+        assert ledger.totals() == studio.dataset.results.Totals(0, 0, 0.0, ())
         assert ledger.sample("done", 5) == []
         ledger.write([line(f"d{n}", n) for n in range(100)])
         ledger.write([line(f"f{n}", 199 - n, "failed", kind="hear" if n % 3 else "disk") for n in range(99)])
@@ -203,7 +203,7 @@ def test_a_random_life(tmp_path_factory, life):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from studio.ledger import Ledger
+from studio.dataset.results import Ledger
 ledger = Ledger.open(Path(sys.argv[1]), {"graph": "dub"})
 print("open", flush=True)
 time.sleep(60)
@@ -321,7 +321,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from studio import StoreError
-from studio.ledger import Ledger
+from studio.dataset.results import Ledger
 from tests.ledger.test_ledger import line
 folder, most = Path(sys.argv[1]), int(sys.argv[2])
 with Ledger.open(folder, {}) as ledger:
@@ -352,7 +352,7 @@ def test_no_room_to_settle(tmp_path):
 import resource
 from pathlib import Path
 from studio import StoreError
-from studio.ledger import Ledger
+from studio.dataset.results import Ledger
 from tests.ledger.test_ledger import line
 folder = Path({str(tmp_path)!r})
 with Ledger.open(folder, {{}}) as ledger:
@@ -380,7 +380,7 @@ with Ledger.open(folder, {{}}) as ledger:
 LIVES = """
 import os, random, sys
 from pathlib import Path
-from studio.ledger import Ledger
+from studio.dataset.results import Ledger
 from tests.ledger.test_ledger import line
 
 def live(folder, version, dice, tell):
@@ -491,7 +491,7 @@ def life(count):
     '''A short life that ends, as by a kill, at the count-th call or return inside of the ledger.'''
     def step(frame, event, what):
         nonlocal count
-        if "/studio/ledger/" in frame.f_code.co_filename:
+        if "/studio/dataset/results/" in frame.f_code.co_filename:
             count -= 1
             if count == 0:
                 os._exit(9)

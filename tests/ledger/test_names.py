@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from studio.ledger import Ledger
-from studio.ledger.names import name_of
+from studio.dataset.results import Ledger
+from studio.dataset.results.file_names import name_of
 
 alike = st.text("aAbB .-_/\\é\u0301e:0", max_size=6)
 ids = st.text() | alike | st.from_regex(r"[a-z]{1,3}-[0-9a-f]{16}", fullmatch=True)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio
-from studio.ledger import parquet as ours
-from studio.ledger import write_parquet
+from studio.dataset.results import parquet as ours
+from studio.dataset.results import write_parquet
 from tests.values.strategies import data
 
 pa = pytest.importorskip("pyarrow")

@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from studio import Node
-from studio.catalog import describe, json_schema
-from studio.node import ports_of
-from studio.registry import Registry
+from studio.language.schema import json_schema
+from studio.node.describe import describe
+from studio.node.node import ports_of
+from studio.node.registry import Registry
 
 NAMES = Registry().names()
 HEAVY = {
@@ -77,7 +78,7 @@ def test_weights_come_with_a_licence_and_an_extra(name):
 
 
 def test_nothing_heavy_is_imported_for_all_this():
-    code = f"import sys; from studio.registry import Registry; r = Registry(); [r.find(n) for n in r.names()]; print(sorted({HEAVY!r} & set(sys.modules)))"
+    code = f"import sys; from studio.node.registry import Registry; r = Registry(); [r.find(n) for n in r.names()]; print(sorted({HEAVY!r} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.dataset.sources import open_rows
 from studio.errors import InputError
-from studio.rows import open_rows
 
 
 def rows_of(path, text, name="clips.csv"):

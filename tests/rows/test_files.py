@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.dataset.sources import open_rows
 from studio.errors import InputError, UsageError
-from studio.rows import open_rows
 
 MEDIA = {"audio": [".wav", ".mp3"], "image": [".png", ".JPG"]}
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.dataset.sources import open_rows
+from studio.dataset.sources.jsonl import JsonlStream
 from studio.errors import InputError
-from studio.rows import open_rows
-from studio.rows.jsonl import JsonlStream
 
 GOOD = '{"text": "ok"}'
 

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from studio.rows import open_rows
+from studio.dataset.sources import open_rows
 
 COUNT = 200_000
 

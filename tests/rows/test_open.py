@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from studio.dataset.sources import open_rows
 from studio.errors import InputError, UsageError
-from studio.rows import open_rows
 
 READABLE = (
     "Rows are read from .jsonl, .ndjson (these also as .gz), .csv, .tsv and .parquet, "
@@ -112,5 +112,5 @@ def test_what_holds_no_rows_is_told(source):
 
 
 def test_pyarrow_is_imported_only_for_parquet():
-    code = "import sys, studio.rows; assert 'pyarrow' not in sys.modules and 'pandas' not in sys.modules"
+    code = "import sys, studio.dataset.sources; assert 'pyarrow' not in sys.modules and 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

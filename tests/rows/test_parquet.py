@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.dataset.sources import open_rows
 from studio.errors import InputError, MissingExtra
-from studio.rows import open_rows
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

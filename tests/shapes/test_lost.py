@@ -6,7 +6,7 @@ import pytest
 
 import studio
 from studio.executors.local import LocalExecutor
-from studio.worker import Failed
+from studio.executors.task import Failed
 from tests import fakes
 from tests.door import ran, run_log
 

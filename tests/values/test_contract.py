@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio
-from studio.digest import of_bytes, of_file
 from studio.values import KINDS
+from studio.values.digest import of_bytes, of_file
 from tests.values import strategies
 
 

@@ -1,0 +1,42 @@
+"""Packing: a value as an artifact, and an artifact as a value again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from studio.cache.store import Store
+from studio.values import KINDS
+from studio.values.artifact import Artifact, Damaged
+
+__all__ = ["pack", "unpack"]
+
+
+Fetch = Callable[[object], object]  # a live value, from what stands for it
+
+
+def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
+    """A value as an artifact; with it the media that must travel beside it, or None for a plain one."""
+    how = KINDS[kind]
+    value = how.coerce(raw)
+    if not how.plain:
+        return Artifact(kind, size=value.nbytes), value
+    encoded = how.encode(value)
+    assert isinstance(encoded, bytes)
+    return Artifact.of_plain(kind, encoded), None
+
+
+def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
+    """The value of an artifact, wherever it is; each caller gets one of its own."""
+    if artifact.inline:
+        return KINDS[artifact.kind].decode(artifact.inline)
+    if artifact.absent:
+        return None
+    if artifact.items is not None:
+        return [unpack(item, fetch, store) for item in artifact.items]
+    kind = KINDS[artifact.kind]
+    if artifact.live is not None:
+        return fetch(artifact.live)
+    if store is None:
+        raise Damaged(f"a {artifact.kind} is neither in memory nor in a store")
+    return kind.decode(store.read(artifact))

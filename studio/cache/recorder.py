@@ -1,0 +1,103 @@
+"""Recorder: puts results on record, while others are computed where there are many. It knows no plan and no executor.
+
+Nobody else computes a key meanwhile: the lease is given back only when its record is there. Where leases
+do not hold, the record that was there first stays, and both are right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from studio.cache.cache import Cache
+from studio.cache.record import Basis, Record
+from studio.values.artifact import Artifact
+
+__all__ = ["Made", "Recorder"]
+
+_MOST_WAITING = 256  # results, which are kept together; with more, who gives one does what the thread would
+
+
+class Made(NamedTuple):
+    """What came of a task, to be put on record."""
+
+    key: str
+    basis: Basis | None  # nothing, if it cannot be kept
+    inputs: Mapping[str, Artifact]
+    outputs: Mapping[str, Artifact]
+    seconds: float  # that it took
+    replace: bool  # whatever is on record
+    leased: bool  # whether a lease is to be given back
+
+
+class Recorder:
+    """Keeps what tasks gave, from the one thread of an engine."""
+
+    def __init__(self, cache: Cache, failed: Callable[[str], None], many: bool) -> None:
+        """With `many`, a thread of its own does it. `failed` hears why nothing can be kept, from any thread."""
+        self._cache, self._failed = cache, failed
+        self._waiting: queue.SimpleQueue[Made | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="studio-records") if many else None
+        self._keeping = True
+
+    def keep(self, made: Made) -> None:
+        """Keeps a result, at once or soon, and gives its lease back."""
+        if self._thread is None:
+            self._keep([made])
+            return
+        if not self._thread.is_alive():
+            self._thread.start()
+        if self._waiting.qsize() < _MOST_WAITING:
+            self._waiting.put(made)
+        else:
+            self._keep([*self._taken(), made])
+
+    def stop(self) -> None:
+        """From now on nothing is kept."""
+        self._keeping = False
+
+    def close(self) -> None:
+        """Waits until all is kept."""
+        if self._thread is not None and self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join()
+        self._cache.records.flush()
+
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            self._keep([first, *self._taken()])
+
+    def _taken(self) -> list[Made]:
+        """What waits at this moment; the sign of the end is left for the next look."""
+        taken: list[Made] = []
+        with contextlib.suppress(queue.Empty):
+            while len(taken) < _MOST_WAITING:
+                if (made := self._waiting.get_nowait()) is None:
+                    self._waiting.put(None)
+                    break
+                taken.append(made)
+        return taken
+
+    def _keep(self, results: Sequence[Made]) -> None:
+        """Puts results on record together, then gives their leases back."""
+        try:
+            for replace in (False, True):
+                wanted = [_record(made.basis, made) for made in results if made.basis and made.replace is replace]
+                if wanted and self._keeping:
+                    self._cache.save_many(wanted, replace)
+        except OSError as error:
+            self.stop()
+            self._failed(str(error))
+        finally:
+            for made in results:
+                if made.leased:
+                    self._cache.leases.give(made.key)
+
+
+def _record(basis: Basis, made: Made) -> Record:
+    at_rest = {name: artifact.at_rest() for name, artifact in made.outputs.items()}
+    return Record(made.key, basis.with_inputs(made.inputs), at_rest, made.seconds, time.time(), basis.step)

@@ -1,0 +1,158 @@
+"""Convoy: items that go through a plan side by side, each step of all of them as one task. It looks nothing up.
+
+That is worth it where steps are quick and all items go the same way. One that something happens to, as that
+a step of it fails, stays behind, and goes on by itself from where it stands once the others are through.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from studio.dataset.items import Item
+from studio.dataset.step_stats import Stages
+from studio.errors import InputError
+from studio.executors.task import Failed
+from studio.language.plan import Step
+from studio.run.batch_action import Bundle
+from studio.run.events import Event
+from studio.run.execution import Attempt, Passage
+from studio.run.inputs import Supply
+from studio.run.subplan import Course
+from studio.values.artifact import Artifact, Column
+
+__all__ = ["Behind", "Convoy", "Load"]
+
+
+@dataclass
+class Load:
+    """What all items that are on their way hold in memory, in bytes, and what each held that came to its end lately."""
+
+    bytes: int = 0
+    each: float = 0.0
+
+    def more(self, outputs: Iterable[Artifact]) -> int:
+        """Something was made; the bytes of it that are held."""
+        held = sum(output.held for output in outputs)
+        self.bytes += held
+        return held
+
+    def less(self, bytes: int, items: int) -> None:
+        """Some items have come to their end, and let go of what they held together."""
+        self.bytes -= bytes
+        self.each += (bytes / items - self.each) * (0.5 if items > 1 else 0.1)
+
+
+@dataclass(frozen=True)
+class Behind:
+    """How far an item came that stayed behind: what its steps made, and which of them failed once."""
+
+    made: dict[str, Mapping[str, Artifact]] = field(default_factory=dict)
+    failed: dict[str, Failed] = field(default_factory=dict)
+
+
+class Convoy(Passage):
+    """Its rows are its items, by their number among themselves."""
+
+    def __init__(
+        self,
+        course: Course,
+        items: Sequence[tuple[int, Item]],
+        due: deque[Attempt],
+        clean: Callable[[str], str],
+        stages: Stages,
+        load: Load,
+        over: Callable[[Convoy], None],
+    ) -> None:
+        """The items with their numbers among all, their inputs placed; `over` hears when none of them goes on."""
+        self.items = items
+        self.together = list(range(len(items)))  # the rows that have not stayed behind
+        self.seconds = [0.0] * len(items)  # that the steps of each computed
+        self._load, self._held = load, 0
+        self._bundles: list[Bundle] = []  # that have ended
+        self._flying = 0
+        self._stages, self._over = stages, over
+        supplies = [item.supply for _, item in items if item.supply is not None]
+        super().__init__(course, Supply.together(supplies), due, _unheard, clean)
+
+    def advance(self) -> None:
+        super().advance()
+        if not self._flying and not (self.flow.open and self.together):
+            self._load.less(self._held, len(self.items))
+            self._over(self)
+
+    def admit(self) -> None:
+        """Each item has seen to its own."""
+
+    def admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
+        return attempt.inputs
+
+    def waits(self, attempt: Attempt) -> None:
+        assert isinstance(attempt, Bundle)
+        self._stages.of[attempt.step.id].waiting += len(attempt.wanted)
+
+    def rows(self, artifact: Artifact) -> Iterator[Artifact]:
+        """What of an output, or of what a source gave, each row has that did not stay behind."""
+        return map(artifact.at, self.together)
+
+    def behind(self) -> Iterator[tuple[int, Item, Behind]]:
+        """The items that stayed behind, each with its number."""
+        found = {row: Behind() for row in set(range(len(self.items))).difference(self.together)}
+        for bundle in self._bundles:
+            for row, behind in found.items():
+                if row in bundle.made:
+                    behind.made[bundle.step.id] = bundle.outputs_of(row)
+                elif row in bundle.failed:
+                    behind.failed[bundle.step.id] = bundle.failed[row]
+        return ((*self.items[row], found[row]) for row in sorted(found))
+
+    def release(self) -> None:
+        self._bundles.clear()
+        super().release()
+
+    def _begin(self, step: Step) -> None:
+        if not self.together:
+            return
+        try:
+            inputs = self.flow.supply.inputs_of(step, admit=True)
+        except InputError:  # what all are given is not sound: each will say so
+            self.together.clear()
+            return
+        self._flying += 1
+        self._due.append(
+            Bundle(step, self, None, inputs, rows=tuple(self.together), size=len(self.items), over=self._ended)
+        )
+
+    def _ended(self, bundle: Bundle) -> None:
+        """All is known of one step of those that were together when it began."""
+        bundle.ended = True
+        self._flying -= 1
+        self._bundles.append(bundle)
+        if len(bundle.made) < len(bundle.rows):
+            self.together = [row for row in self.together if row in bundle.made]
+        outputs = {
+            name: Column(port.kind, items=tuple(bundle.outputs.get(name, ())))
+            for name, port in bundle.step.outputs.items()
+        }
+        self._count(bundle)
+        self._held += self._load.more(outputs.values())
+        self.flow.end(bundle.step.id, outputs)
+        self.advance()
+
+    def _count(self, bundle: Bundle) -> None:
+        """Counts for each row what is counted of a task; one that failed goes on waiting."""
+        stage = self._stages.of[bundle.step.id]
+        for seconds in bundle.known:
+            stage.knew(seconds)
+        if bundle.each is None:
+            stage.waiting -= len(bundle.wanted)
+            return
+        stage.waiting -= bundle.each.seconds.count(None) - len(bundle.failed)  # who got no turn waits anew
+        stage.took_together(bundle.each)
+        for row, seconds in bundle.seconds():
+            self.seconds[row] += seconds
+
+
+def _unheard(_: Event) -> None:
+    """What is told of single tasks is counted here, and told of items that go on by themselves."""

@@ -1,0 +1,101 @@
+"""Journey: the passage of one item of a data set, with what is to be told of it when it is over."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+
+from studio.dataset.batch_execution import Behind, Load
+from studio.dataset.items import Item
+from studio.dataset.step_stats import Stages
+from studio.errors import InputError
+from studio.executors.task import Done, Failed
+from studio.run.events import Event, StepEvent, StepFailed
+from studio.run.execution import Attempt, Passage
+from studio.values.artifact import Artifact
+
+__all__ = ["Journey"]
+
+
+class Journey(Passage):
+    """What is counted of every task is counted as it is: events would cost more than all the rest of a small one."""
+
+    item: Item
+    number: int
+
+    def begin(
+        self,
+        item: Item,
+        number: int,
+        stages: Stages,
+        over: deque[Journey],
+        load: Load,
+        skipped: Iterable[Event],
+    ) -> None:
+        """Sets out; the skipped are told of what never began."""
+        self.item, self.number = item, number
+        self._load, self._held = load, 0
+        self.failures: dict[str, str] = {}
+        self.seconds = 0.0
+        self.trace = ""
+        self._stages, self._over = stages, over
+        self._ended = False
+        self.tell = self._hear
+        for event in skipped:
+            self._hear(event)
+
+    def go_on(self, behind: Behind) -> Iterator[tuple[Attempt, Failed]]:
+        """Takes up what was made of it already; gives the attempts that were made, and failed."""
+        for id, outputs in behind.made.items():
+            self._skip(self.flow.end(id, outputs))
+        for id, failed in behind.failed.items():
+            step = self.flow.steps[id]
+            self.flow.ready.remove(id)
+            inputs = self.flow.supply.inputs_of(step, admit=False)
+            attempt = self._attempts[id] = Attempt(step, self, None, inputs, tries=1)
+            yield attempt, failed
+
+    def advance(self) -> None:
+        super().advance()
+        if not self.flow.open and not self._ended:
+            self._ended = True
+            self._load.less(self._held, 1)
+            self._over.append(self)
+
+    def admit(self) -> None:
+        """Opening files is left to the workers; what they make of one that is broken is told here."""
+        self.flow.supply.place()
+
+    def failed(self, attempt: Attempt, failed: Failed) -> None:
+        try:
+            self.flow.supply.admit()
+        except InputError as error:
+            self.refused(error)
+        else:
+            super().failed(attempt, failed)
+
+    def refused(self, error: InputError) -> None:
+        self.failures[""] = f"{self.item.place}: {error}"
+        self.close()
+        self.advance()
+
+    def waits(self, attempt: Attempt) -> None:
+        if attempt.tries == 1 and not attempt.losses:  # once, however often it is tried
+            self._stages.of[attempt.step.id].waiting += 1
+
+    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self._stages.of[attempt.step.id].knew(seconds)
+        if attempt.tries:  # it failed, and another made it meanwhile
+            self._stages.of[attempt.step.id].waiting -= 1
+
+    def _tell_done(self, attempt: Attempt, done: Done) -> None:
+        self._stages.of[attempt.step.id].took(done)
+        self.seconds += done.seconds
+        self._held += self._load.more(done.outputs.values())
+
+    def _hear(self, event: Event) -> None:
+        assert isinstance(event, StepEvent)
+        self._stages.hear(event)
+        if isinstance(event, StepFailed) and event.element is None:
+            self.failures[event.step] = event.message
+            self.trace = event.trace

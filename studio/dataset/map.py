@@ -1,0 +1,247 @@
+"""Map: one execution of one plan for each item of a data set, many at a time. It knows no file and no folder.
+
+Items flow through all steps side by side, inside a bounded window: when one is over, the next is
+taken in. What waits for the same kind of worker is handed over together, so that a node which
+computes batches finds them. An item that fails is a result like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice, repeat
+
+from studio.cache.cache import Cache
+from studio.dataset.batch_execution import Behind, Convoy, Load
+from studio.dataset.item_execution import Journey
+from studio.dataset.items import Item
+from studio.dataset.step_stats import Stages
+from studio.errors import InputError
+from studio.executors.base import Executor
+from studio.run.engine import Engine
+from studio.run.events import Event
+from studio.run.recipes import batch_of
+from studio.run.subplan import Course
+from studio.values.artifact import ABSENT, Artifact
+
+__all__ = ["ItemFinished", "Map"]
+
+_MOST_BYTES = 1 << 30  # of values that items on their way hold; Ray's object store is rarely smaller than twice that
+_YOUNG = 50_000  # objects after which circles are looked for
+_AT_ONCE = 32  # items taken in before others are looked after
+_CONVOY = 256  # items that go together, at most
+_FEWEST = 4  # that it is worth it for
+_SCOUTS = 64  # items that go ahead, to see how long it takes
+_CARGO = 128 << 20  # bytes that the values of items that go together take in memory, at most
+_LEG = 0.2  # seconds that a step of all of them may take: others wait for as long
+
+
+@dataclass(frozen=True)
+class ItemFinished(Event):
+    """An item is over: its outputs that there are, and what failed, by step (of the row itself: by no step)."""
+
+    item: Item
+    outputs: Mapping[str, Artifact]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0  # that its steps computed
+    trace: str = ""
+    gathered: tuple[Artifact, ...] = ()  # what is wanted of all items, if all of that is there
+
+
+class Map:
+    """Iterate `events()` to make it happen: it tells of every item when that is over, and of what went wrong around."""
+
+    def __init__(
+        self,
+        course: Course,
+        items: Iterable[Item],
+        stages: Stages,
+        *,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+        refresh: frozenset[str] = frozenset(),
+        window: int = 1024,
+        ordered: bool = True,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """At most `window` items are on their way at a time, or held back because one before them is not over."""
+        self._items, self._gathers = iter(items), course.rows
+        self._course = course
+        self._window, self._ordered, self._beat = window, ordered, beat
+        self._news: deque[Event] = deque()
+        self._engine = Engine(
+            course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
+        )
+        self._stages = stages
+        self._load = Load()
+        self._over: deque[Journey] = deque()  # journeys whose end is to be told
+        self._arrived: deque[Convoy] = deque()  # convoys whose end is to be told
+        self._held: dict[int, ItemFinished] = {}  # what is over before its turn
+        self._taken = self._told = 0  # items
+        self._exhausted = False
+
+    def events(self) -> Iterator[Event]:
+        """Runs, and tells. Closing the iterator, or `cancel`, stops everything that is on its way."""
+        with _collecting_less():
+            yield from self._events()
+
+    def _events(self) -> Iterator[Event]:
+        engine = self._engine
+        try:
+            while not self._exhausted or self._told < self._taken or engine.busy:
+                if engine.busy:
+                    engine.turn()
+                elif self._may_take:
+                    self._take_in()
+                else:
+                    engine.turn()
+                self._beat()
+                while self._arrived:
+                    self._part(self._arrived.popleft())
+                while self._over:
+                    self._finish(self._over.popleft())
+                while self._news:
+                    yield self._news.popleft()
+            engine.settle()
+            yield from self._news
+        finally:
+            engine.let_go()
+
+    def cancel(self) -> None:
+        """Stops it, from any thread; its iterator raises Cancelled."""
+        self._engine.cancel()
+
+    @property
+    def _may_take(self) -> bool:
+        """Whether there is room for more: in the window, and in memory, unless nothing is on its way."""
+        under_way = self._taken - self._told
+        if self._exhausted or not under_way:
+            return not self._exhausted
+        return self._room >= (self._together or 1) and self._load.bytes < _MOST_BYTES
+
+    @property
+    def _room(self) -> int:
+        """How many more items may be on their way: few, until it is known how long steps take that many may share."""
+        unknown = self._course.uniform and self._stages.pace == math.inf
+        return (min(self._window, _SCOUTS) if unknown else self._window) - (self._taken - self._told)
+
+    @property
+    def _together(self) -> int:
+        """How many items go together: more, the quicker all steps are. None where items may go different ways."""
+        if not self._course.uniform:
+            return 0
+        quick, light = int(_LEG / max(self._stages.pace, 1e-6)), int(_CARGO / max(self._load.each, 1))
+        size = min(_CONVOY, self._window // 3, quick, light)
+        return size - size % self._batch if size >= max(_FEWEST, self._batch) else 0
+
+    @cached_property
+    def _batch(self) -> int:
+        """The largest batch that a step computes."""
+        return max(map(batch_of, self._course.steps.values()), default=1)
+
+    def _take_in(self) -> None:
+        together = self._together
+        taken = list(islice(self._items, together or max(1, min(_AT_ONCE, self._room))))
+        self._exhausted = not taken
+        numbered = list(enumerate(taken, self._taken))
+        self._taken += len(taken)
+        fit: list[tuple[int, Item]] = []
+        for number, item in numbered:
+            if together and _is_placed(item):
+                fit.append((number, item))
+            else:
+                self._begin(number, item)
+        self._set_out(fit)
+
+    def _set_out(self, items: list[tuple[int, Item]]) -> None:
+        """Has items go together."""
+        if items:
+            engine = self._engine
+            Convoy(
+                self._course, items, engine.due, engine.clean, self._stages, self._load, self._arrived.append
+            ).advance()
+
+    def _begin(self, number: int, item: Item, behind: Behind | None = None) -> None:
+        """Has an item go by itself, perhaps from where others left it behind."""
+        if item.supply is None:
+            self._tell(number, ItemFinished(item, {}, {"": item.error}))
+            return
+        skipped: list[Event] = []  # before anything ran
+        journey = self._engine.passage(item.supply, skipped.append, Journey)
+        assert isinstance(journey, Journey)
+        journey.begin(item, number, self._stages, self._over, self._load, skipped)
+        failed = list(journey.go_on(behind)) if behind else []
+        journey.advance()
+        for attempt, outcome in failed:
+            if journey.goes_on(attempt):
+                self._engine.judge(attempt, outcome)
+
+    def _part(self, convoy: Convoy) -> None:
+        """Items that went together have arrived, each with what is its own; those left behind go on."""
+        together = convoy.together
+        ends = convoy.flow.outputs() if together else {}
+        found = [convoy.flow.value_of(source) for source in self._gathers] if together else []
+        outputs = zip(*map(convoy.rows, ends.values()), strict=True) if ends else repeat((), len(together))
+        gathered = zip(*(convoy.rows(value or ABSENT) for value in found), strict=True) if found else repeat(())
+        for row, own, values in zip(together, outputs, gathered, strict=False):
+            number, item = convoy.items[row]
+            there = () if any(value.absent for value in values) else values
+            seconds, made = round(convoy.seconds[row], 6), dict(zip(ends, own, strict=True))
+            self._tell(number, ItemFinished(item, made, seconds=seconds, gathered=there))
+        for number, item, behind in convoy.behind():
+            self._begin(number, item, behind)
+        convoy.release()
+
+    def _finish(self, journey: Journey) -> None:
+        failures, outputs = journey.failures, dict[str, Artifact]()
+        try:
+            outputs = journey.flow.outputs()
+        except InputError as error:
+            failures.setdefault("", f"{journey.item.place}: {error}")
+        gathered = tuple(value for source in self._gathers if (value := journey.flow.value_of(source)) is not None)
+        if len(gathered) < len(self._gathers):
+            gathered = ()
+        journey.release()
+        ending = (failures, round(journey.seconds, 6), journey.trace, gathered)
+        self._tell(journey.number, ItemFinished(journey.item, outputs, *ending))
+
+    def _tell(self, number: int, finished: ItemFinished) -> None:
+        """Tells of an item that is over, when its turn has come."""
+        if not self._ordered:
+            self._told += 1
+            self._news.append(finished)
+            return
+        self._held[number] = finished
+        while (following := self._held.pop(self._told, None)) is not None:
+            self._told += 1
+            self._news.append(following)
+
+
+@contextlib.contextmanager
+def _collecting_less() -> Iterator[None]:
+    """Items come and go by the thousand, without circles among what they leave: to look for these takes a fifth."""
+    young, *older = gc.get_threshold()
+    if not 0 < young < _YOUNG:  # switched off, or another sees to it
+        yield
+        return
+    gc.set_threshold(_YOUNG, *older)
+    try:
+        yield
+    finally:
+        gc.set_threshold(young, *older)
+
+
+def _is_placed(item: Item) -> bool:
+    """Whether what an item was given is where workers find it."""
+    try:
+        if item.supply is not None:
+            item.supply.place()
+    except InputError:
+        return False
+    return item.supply is not None

@@ -1,0 +1,9 @@
+"""The folder of one run over a data set: a line for every item, and what it takes to go on after a stop."""
+
+from __future__ import annotations
+
+from studio.dataset.results.folder import Failures, Ledger, Line, Session, Totals, as_json
+from studio.dataset.results.journal import Entry
+from studio.dataset.results.parquet import write_parquet
+
+__all__ = ["Entry", "Failures", "Ledger", "Line", "Session", "Totals", "as_json", "write_parquet"]

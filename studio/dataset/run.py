@@ -1,0 +1,397 @@
+"""Dataset: a run of a graph over a data set, row by row, into a folder. One that was stopped goes on where it was.
+
+Items that are done stay as they are, as long as neither they nor the graph changed; all others go
+through a `Map`, and every one that ends becomes a line of the `Ledger`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import islice
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal
+
+from studio.cache.cache import Cache
+from studio.cache.file_digests import FileDigests
+from studio.dataset.columns import check_id, check_over_all, feeds_of
+from studio.dataset.items import Item, Items
+from studio.dataset.map import ItemFinished, Map
+from studio.dataset.options import Choices
+from studio.dataset.results import Ledger, Line, as_json
+from studio.dataset.sample import Spread
+from studio.dataset.sources import Rows
+from studio.dataset.step_stats import Stages
+from studio.dataset.summary import Summary
+from studio.executors.base import Executor
+from studio.executors.task import Recipe
+from studio.files import write_atomically
+from studio.language.plan import Plan
+from studio.run.events import Event, Warned
+from studio.run.inputs import Supply
+from studio.run.recipes import identity_of, recipe_of
+from studio.run.result import Result
+from studio.run.run import Run
+from studio.run.subplan import Course
+from studio.values.artifact import Artifact
+
+__all__ = ["DatasetRun", "Example", "ItemResult"]
+
+_SOON = 0.25  # seconds until what has ended is written
+_AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
+_FEW = 12  # items of a status, at least, of which it is remembered what they were given
+
+_FED = re.compile(r": (?:the )?((?:input|column) '[^']*')")  # which of its inputs a row is told to have wrong
+
+_Status = Literal["done", "failed"]
+
+
+class ItemResult(Result):
+    """The outputs of one item by name, each loaded when it is looked at."""
+
+    def __init__(self, finished: ItemFinished, cache: Cache | None) -> None:
+        super().__init__(cache.store if cache else None)
+        self.id = finished.item.id
+        self.artifacts, self.seconds = dict(finished.outputs), finished.seconds
+        self.failures = dict(finished.failures)
+        self.exit_code = 1 if self.failures else 0
+
+    @property
+    def status(self) -> _Status:
+        """`done` or `failed`."""
+        return "failed" if self.failures else "done"
+
+    @property
+    def error(self) -> str:
+        """What went wrong; nothing if it is done."""
+        return "\n".join(f"step '{step}' failed: {why}" if step else why for step, why in self.failures.items())
+
+    @property
+    def kind(self) -> str:
+        """The kind of its failure: where it was, and what it is called there."""
+        for step, why in self.failures.items():
+            name = why.partition(":")[0]
+            if step:
+                return f"{name} in step '{step}'" if name.isidentifier() else f"step '{step}'"
+            fed = _FED.search(why)
+            return fed[1] if fed else "input"
+        return ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item that is over: its row as it stands in the results, and what it was given, where that is known."""
+
+    row: Mapping[str, Any]
+    given: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An item that this pass came by."""
+
+    id: str
+    position: int
+    given: Mapping[str, object]
+
+    @staticmethod
+    def of(item: Item) -> _Seen:
+        return _Seen(item.id, item.position, item.supply.own if item.supply else {})
+
+
+class DatasetRun:
+    """One sitting. Iterate `events()` to make it happen; without a ledger nothing is written."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        rows: Rows,
+        common: Mapping[str, Any],
+        choices: Choices,
+        *,
+        ledger: Ledger | None,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+    ) -> None:
+        """The common inputs are the same for all items."""
+        wanted = choices.outputs or plan.outputs
+        course, self._over_all = Course(plan, wanted, "item"), Course(plan, wanted, "dataset")
+        files = cache.files if cache else FileDigests.of_process()
+        feeds = feeds_of(course, rows, common, choices.columns)
+        check_id(rows, choices.id)
+        check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
+        supply = Supply(plan, course.edges, common, cache, feeds, files)
+        identity = identity_of(plan, course.steps.values(), files)
+        self._plan, self._common, self._rows = plan, common, rows
+        self._executors = {"executor": executor, "inline": inline}
+        self._course, self._choices, self._ledger, self.cache = course, choices, ledger, cache
+        own = ledger.folder if ledger else None
+        self._new_items = partial(
+            Items, rows, course, supply, feeds, id_column=choices.id, identity=identity, apart_from=own
+        )
+        self._files = files
+        self.stages = Stages(course.steps.values())
+        self.phase = ""  # which models it is at, where they are taken one after the other
+        self._map: Map | None = None  # the one that is going on
+        self._cancelled = False
+        self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
+        self.done = self.failed = 0
+        self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
+        self._lines: list[Line] = []
+        self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
+        self._outputs: dict[str, Any] = {}
+        self.result = Result(cache.store if cache else None)  # of what is made of all items
+        self._seen: dict[str, Spread[_Seen]] = {"done": Spread(_FEW), "failed": Spread(_FEW)}
+        self._began = self._written = self._noted = time.monotonic()
+        self._ended: float | None = None
+        self.complete = False  # whether it came to the end of the data, or of the items that were wanted
+
+    @property
+    def total(self) -> int | None:
+        """About how many items there are, if that can be told."""
+        count, limit = self._count, self._choices.limit
+        return limit if count is None else min(count, limit or count)
+
+    @cached_property
+    def _count(self) -> int | None:
+        """About how many rows there are: of a file, that takes reading it once."""
+        return self._rows.count()
+
+    @property
+    def seconds(self) -> float:
+        """How long this sitting has lasted, until it ended."""
+        return (time.monotonic() if self._ended is None else self._ended) - self._began
+
+    def figures(self) -> dict[str, Any]:
+        """The sitting in figures, as plain data to keep."""
+        counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
+        return {**counts, "steps": self.stages.figures()}
+
+    def examples(self, status: _Status, most: int) -> list[Example]:
+        """Some items that ended in this way, evenly from all over the data.
+
+        Of those that this pass came by it is known what they were given; those of earlier ones fill up.
+        """
+        if self._ledger is None:
+            return []
+        seen = sorted(self._seen[status].kept, key=lambda each: each.position)
+        seen = [seen[index * len(seen) // min(most, len(seen))] for index in range(min(most, len(seen)))]
+        rows = [(self._ledger.row(each.id), each.given) for each in seen]
+        found = {row["id"]: Example(row, given) for row, given in rows if row is not None}
+        more = self._ledger.sample(status, most) if len(found) < most else []
+        return list(({row["id"]: Example(row, {}) for row in more} | found).values())[-most:]
+
+    def summary(self) -> Summary:
+        """How it stands."""
+        folder, totals = (self._ledger.folder, self._ledger.totals()) if self._ledger else (None, None)
+        return Summary(
+            self._plan.name,
+            folder,
+            self.done,
+            self.failed,
+            dict(self.kept),
+            self.seconds,
+            {id: stage.as_data() for id, stage in self.stages.of.items()},
+            self._outputs,
+            dict(self.result.failures),
+            totals,
+        )
+
+    def events(self) -> Generator[Event]:
+        """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
+        try:
+            yield from self._sitting()
+        finally:
+            self._ended = time.monotonic()
+            self._note()
+
+    def _sitting(self) -> Iterator[Event]:
+        *before, _ = parts = self._parts()
+        for number, part in enumerate(before):
+            yield from self._ahead(part, number, len(parts))
+        self.phase = ""
+        try:
+            counted = self.stages.of_these(self.stages.of.keys() - {id for part in before for id in part})
+            for event in self._events_of(self._course, self._to_do(), counted):
+                if isinstance(event, ItemFinished):
+                    self._end(event)
+                yield event
+            self.complete = True
+        finally:
+            self._write()
+        if self._ledger is not None:
+            self._ledger.settle(complete=self._choices.limit is None)
+        if self._over_all.steps:
+            yield from self._over_all_rows()
+
+    def _over_all_rows(self) -> Iterator[Event]:
+        """Runs the steps that run once, over what all rows gave; those that failed are left out."""
+        there = [row for _, row in sorted(self._gathered, key=itemgetter(0))]
+        rows = {
+            source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
+            for index, source in enumerate(self._over_all.rows)
+        }
+        supply = Supply(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
+        run = Run(self._over_all, supply, cache=self.cache, refresh=self._choices.refresh, **self._executors)
+        for event in run.events():
+            self.result.hear(event)
+            yield event
+        self._outputs = {name: _as_data(self.result, name, "dataset", name, self._ledger) for name in self.result}
+        if self._ledger is not None:
+            whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
+            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
+            write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
+
+    def _events_of(self, course: Course, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
+        choices = self._choices
+        self._map = Map(
+            course,
+            items,
+            stages,
+            cache=self.cache,
+            refresh=choices.refresh,
+            window=choices.window - choices.lines + 1,
+            ordered=choices.ordered,
+            beat=self._write_in_time,
+            **self._executors,
+        )
+        if self._cancelled:
+            self._map.cancel()
+        return self._map.events()
+
+    def _ahead(self, part: list[str], number: int, count: int) -> Iterator[Event]:
+        """Takes all items through the steps up to these, whose outputs the cache then knows."""
+        models = [id for id in part if not self._course.steps[id].definition.node.inline]
+        self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
+        yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
+        upto = list(self.stages.of)[: list(self.stages.of).index(part[-1]) + 1]
+        course = Course(self._plan, self._choices.outputs or self._plan.outputs, "item", upto)
+        for event in self._events_of(course, self._not_over(), self.stages.of_these(part)):
+            if not isinstance(event, ItemFinished):
+                yield event
+
+    def _parts(self) -> list[list[str]]:
+        """The steps in parts whose models fit together, where taking the parts in turn loads fewer of them.
+
+        Otherwise models make room for each other every so many items, as many as are on their way at a time.
+        Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
+        """
+        ids, total = list(self._course.steps), self.total
+        if self.cache is None or self._count is None or (total or 0) <= self._choices.window:
+            return [ids]
+        parts: list[list[str]] = [[]]
+        recipes: list[Recipe] = []
+        for id in ids:
+            step = self._course.steps[id]
+            if not step.definition.node.inline and step.cache != "never":
+                executor = self._executors["executor"]()
+                recipes.append(recipe_of(step, step.config(), executor.machine, self._files))
+                if not executor.fit_together(recipes) and parts[-1]:
+                    parts.append([])
+                    recipes = recipes[-1:]
+            parts[-1].append(id)
+        return parts
+
+    def cancel(self) -> None:
+        """Stops it, from any thread; its iterator raises Cancelled."""
+        self._cancelled = True
+        if self._map is not None:
+            self._map.cancel()
+
+    def _not_over(self) -> Iterator[Item]:
+        """The items that are not over, before the last part of the steps."""
+        for item in islice(self._new_items(), self._choices.limit):
+            if item.supply is not None and not self._is_over(item):
+                yield item
+
+    def _is_over(self, item: Item) -> str:
+        """How an item ended that stays as it is; nothing if it is to be done."""
+        entry = self._ledger.known(item.id) if self._ledger and not self._ledger.fresh else None
+        if entry is None or not item.digest or entry.digest != item.digest:
+            return ""
+        return "" if entry.status == "failed" and self._choices.retry_failed else entry.status
+
+    def _to_do(self) -> Iterator[Item]:
+        """The items that are not over."""
+        for item in islice(self._new_items(), self._choices.limit):
+            if over := self._is_over(item):
+                self.kept[over] += 1
+                self._met.append((item.id, item.position))
+                self._seen[over].add(partial(_Seen.of, item))
+                if self._over_all.rows and over == "done":
+                    yield replace(item, over=True)
+            else:
+                yield item
+
+    def _end(self, finished: ItemFinished) -> None:
+        item, failed = finished.item, bool(finished.failures)
+        if finished.gathered and not failed:
+            self._gathered.append((item.position, finished.gathered))
+        if item.over:
+            return
+        self.done += not failed
+        self.failed += failed
+        if self._ledger is not None:
+            self._lines.append(self._line(finished, self._ledger))
+            self._seen[self._lines[-1].status].add(partial(_Seen.of, item))
+            if len(self._lines) >= self._choices.lines:
+                self._write()
+
+    def _write_in_time(self) -> None:
+        """What has ended is written soon, even if nothing else ends for long."""
+        if self._lines and time.monotonic() - self._written > _SOON:
+            self._write()
+
+    def _line(self, finished: ItemFinished, ledger: Ledger) -> Line:
+        """An item as a line of the results; its media lie beside them."""
+        item, outputs = finished.item, finished.outputs
+        encoded = {name: artifact.inline for name, artifact in outputs.items() if artifact.inline}  # it is JSON
+        if len(encoded) < len(outputs) or finished.failures:
+            return self._line_apart(finished, ledger, encoded)
+        return Line(item.id, item.digest, item.position, "done", encoded, finished.seconds)
+
+    def _line_apart(self, finished: ItemFinished, ledger: Ledger, encoded: Mapping[str, bytes]) -> Line:
+        """The line of an item that failed, or has outputs that are more than a few words."""
+        item, result = finished.item, ItemResult(finished, self.cache)
+        outputs = {name: encoded.get(name) or as_json(_as_data(result, name, name, item.id, ledger)) for name in result}
+        ending = (outputs, result.seconds, result.error, result.kind)
+        return Line(item.id, item.digest, item.position, result.status, *ending)
+
+    def _write(self) -> None:
+        if self._ledger is not None:
+            lines, self._lines = self._lines, []
+            met, self._met = self._met, []
+            if lines:
+                self._ledger.write(lines)
+            if met:
+                self._ledger.met(met)
+        self._written = time.monotonic()
+        if self._written - self._noted > _AT_TIMES:
+            self._note()
+
+    def _note(self) -> None:
+        if self._ledger is not None:
+            self._ledger.note(self.figures())
+        self._noted = time.monotonic()
+
+
+def _as_data(result: Result, name: str, folder: str, stem: str, ledger: Ledger | None) -> Any:
+    """An output as plain data; media are written to a file beside the results, and told by where that is."""
+    if result.artifacts[name].absent or result.is_plain(name) or ledger is None:
+        return result.data(name)
+    places = result.save_as(name, ledger.media_path(folder, stem, ""))
+    return _from(ledger.folder, result.data(name, places))
+
+
+def _from(folder: Path, data: Any) -> Any:
+    """The same, with paths from the folder of the results, so that it can be moved."""
+    if isinstance(data, list):
+        return [_from(folder, each) for each in data]
+    return {**data, "path": os.path.relpath(data["path"], folder)} if data else data

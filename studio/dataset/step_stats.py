@@ -1,0 +1,157 @@
+"""Stages: what the steps of a data-set run have done so far, counted: little to keep, however many items there are."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from studio.executors.task import Done, Each
+from studio.language.plan import Step
+from studio.run.events import StepEvent, StepFailed, StepReplaced, StepSkipped
+
+__all__ = ["Stage", "Stages"]
+
+_COUNTS = ("done", "cached", "failed", "skipped", "replaced")
+_GRAIN = 1.1  # two durations that differ by less count as one
+_GRAINS = 1 / math.log(_GRAIN)
+_SWAY = 0.05  # by which share of the difference a new duration moves the pace
+
+
+class Stage:
+    """One step: how its tasks ended (those of its elements, where it has `each`), and how long they took."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step.id
+        self.node = step.definition.name
+        self.each = bool(step.each)
+        self.workers = step.replicas or 1
+        self.done = self.cached = self.failed = self.skipped = self.replaced = 0
+        self.waiting = 0  # on their way to a worker, or on one
+        self.seconds = 0.0  # that the computed ones took
+        self.saved = 0.0  # that the cached ones once took
+        self.pace: float | None = None  # seconds that a task took lately, or once took where it was known
+        self.batches: Counter[int] = Counter()  # tasks, by how many were computed together
+        self._durations: Counter[int] = Counter()  # tasks, by the logarithm of what they took
+
+    def knew(self, seconds: float) -> None:
+        """The outputs of a task were known; they once took so many seconds."""
+        self.cached += 1
+        self.saved += seconds
+        self._lately(seconds)
+
+    def took(self, done: Done) -> None:
+        """A task was computed."""
+        self.done += 1
+        self.waiting -= 1
+        self.seconds += done.seconds
+        self.batches[done.batch] += 1
+        self._durations[_bucket(done.seconds)] += 1
+        self._lately(done.spent)
+
+    def took_together(self, each: Each) -> None:
+        """Rows of a bundle were computed; those that failed go on waiting."""
+        seconds = [took for took in each.seconds if took is not None]
+        self.done += len(seconds)
+        self.waiting -= len(seconds)
+        self.seconds += sum(seconds)
+        self.batches.update(each.batches)
+        self._durations.update(map(_bucket, seconds))
+        if seconds:
+            self._lately(each.spent / len(seconds), len(seconds))
+
+    def _lately(self, seconds: float, tasks: int = 1) -> None:
+        before = seconds if self.pace is None else self.pace
+        share = max(_SWAY, 1 / (self.done + self.cached)) * tasks  # at first the mean: a worker's first task is slow
+        self.pace = before + min(1.0, share) * (seconds - before)
+
+    def percentile(self, share: float) -> float:
+        """The seconds that this share of the tasks stayed below, to a tenth of it."""
+        left = share * self._durations.total()
+        for bucket in sorted(self._durations):
+            left -= self._durations[bucket]
+            if left <= 0:
+                return float(_GRAIN**bucket)
+        return 0.0
+
+    @property
+    def ended(self) -> int:
+        """Tasks that came to an end."""
+        return self.done + self.cached + self.failed
+
+    @property
+    def fill(self) -> float:
+        """How many tasks were computed together, on average."""
+        batches = sum(count / size for size, count in self.batches.items())
+        return self.batches.total() / batches if batches else 0.0
+
+    def figures(self) -> dict[str, Any]:
+        """All that was counted, as plain data to keep: what two sittings counted can be added."""
+        counted = {"batches": dict(self.batches), "durations": dict(self._durations)}
+        return {name: getattr(self, name) for name in (*_COUNTS, "seconds", "saved")} | counted
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Counts what an earlier sitting counted, too."""
+        for name in (*_COUNTS, "seconds", "saved"):
+            setattr(self, name, getattr(self, name) + figures[name])
+        for counter, name in ((self.batches, "batches"), (self._durations, "durations")):
+            counter.update({int(key): count for key, count in figures[name].items()})
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
+        times = {"seconds": round(self.seconds, 4), "p50": self.percentile(0.5), "p95": self.percentile(0.95)}
+        return {"node": self.node, **counts, **times, "saved": round(self.saved, 4), "batch": round(self.fill, 2)}
+
+
+def _bucket(seconds: float) -> int:
+    return math.ceil(math.log(max(seconds, 1e-6)) * _GRAINS)
+
+
+class Stages:
+    """All of them, in the order of the plan."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._steps = {step.id: step for step in steps}
+        self.of = {id: Stage(step) for id, step in self._steps.items()}
+
+    def of_these(self, counted: Collection[str]) -> Stages:
+        """The same, where what becomes of other steps does not count."""
+        stages = Stages(self._steps.values())
+        stages.of |= {id: self.of[id] for id in counted}
+        return stages
+
+    @property
+    def pace(self) -> float:
+        """Seconds that a task lately took where it takes longest; without end, while that is not known of all."""
+        return max((math.inf if stage.pace is None else stage.pace for stage in self.of.values()), default=math.inf)
+
+    @property
+    def slowest(self) -> Stage | None:
+        """The step that takes the longest for all its items, over the workers that it may have."""
+        busy = [stage for stage in self.of.values() if stage.done]
+        return max(busy, key=lambda stage: stage.seconds / stage.workers, default=None)
+
+    def figures(self) -> dict[str, Any]:
+        """All that was counted, step by step, as plain data to keep."""
+        return {id: stage.figures() for id, stage in self.of.items()}
+
+    def add(self, figures: Mapping[str, Any]) -> None:
+        """Counts what an earlier sitting counted, too; a step that the graph has no more is left out."""
+        for id in figures.keys() & self.of.keys():
+            self.of[id].add(figures[id])
+
+    def hear(self, event: StepEvent) -> None:
+        """Takes in what happens to few: tasks that are computed or known are counted one by one, and not by events."""
+        stage = self.of[event.step]
+        if stage.each and event.element is None and not isinstance(event, StepSkipped | StepReplaced):
+            return
+        match event:
+            case StepFailed():
+                stage.failed += 1
+                stage.waiting -= 1
+            case StepSkipped():
+                stage.skipped += 1
+            case StepReplaced():
+                stage.replaced += 1

@@ -1,0 +1,77 @@
+"""Summary: how a run over a data set ended, for people and for programs. It knows no run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.dataset.results import Failures, Totals
+
+__all__ = ["Summary", "told"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sitting ended, and how the run stands."""
+
+    graph: str
+    folder: Path | None
+    done: int  # in this sitting
+    failed: int
+    kept: Mapping[str, int]  # that were over before, by how
+    seconds: float  # of this sitting
+    stages: Mapping[str, Any]
+    outputs: Mapping[str, Any]  # of what runs once over all rows
+    broken: Mapping[str, str]  # steps of these that failed
+    totals: Totals | None = None
+
+    @property
+    def all_failed(self) -> int:
+        """Those of the whole run that stand as failed."""
+        return self.failed + self.kept["failed"]
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data."""
+        shown: dict[str, Any] = {"graph": self.graph, "out": str(self.folder) if self.folder else None}
+        shown |= {
+            "done": self.done,
+            "failed": self.failed,
+            "before": dict(self.kept),
+            "seconds": round(self.seconds, 3),
+        }
+        if self.totals is not None:
+            shown["failures"] = {each.kind: each.count for each in self.totals.failures}
+        if self.outputs or self.broken:
+            shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
+        return {**shown, "steps": dict(self.stages)}
+
+    def __str__(self) -> str:
+        count = self.done + self.failed
+        rate = f", {count / self.seconds:,.1f} a second" if count and self.seconds else ""
+        lines = [f"{self.done:,} done, {self.failed:,} failed in {self.seconds:,.1f} s{rate}"]
+        if any(self.kept.values()):
+            failed = f", {self.kept['failed']:,} of which failed: try them with --retry-failed" * bool(
+                self.kept["failed"]
+            )
+            lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
+        lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
+        lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
+        failures = self.totals.failures if self.totals else ()
+        lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]
+        if self.folder:
+            lines += [f"results: {self.folder / 'results.jsonl'}", f"report: {self.folder / 'report.html'}"]
+        return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 200 else f"{shown[:200]} …"
+
+
+def told(failures: Failures) -> str:
+    """The first failure of a kind, without what the kind says already."""
+    error = str(failures.rows[0]["error"]).partition("\n")[0] if failures.rows else ""
+    return (error.partition(" failed: ")[2] or error).removeprefix(f"{failures.kind.partition(' ')[0]}: ")

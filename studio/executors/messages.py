@@ -1,0 +1,100 @@
+"""Wire: work and outcomes as plain lists, the form in which they cross from process to process.
+
+Ray sends lists, text, numbers and bytes as they are, and objects by pickling them, which costs more
+than all the rest of a small task. What a live value becomes on the way, the caller says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from studio.cache.store import Store
+from studio.executors.task import Done, Each, Failed, Outcome, Work
+from studio.values.artifact import ABSENT, Artifact, Column
+
+__all__ = ["Wire", "artifact_from", "column_from", "outcome_from", "outcome_to", "work_from", "work_to"]
+
+Wire = list[Any]
+Exchange = Callable[[Any], Any]
+
+
+def work_to(work: Work, live: Exchange) -> Wire:
+    """Work, with `live` applied to whatever stands for a live value."""
+    inputs = {name: _artifact_to(artifact, live) for name, artifact in work.inputs.items()}
+    return [inputs, str(work.store.folder) if work.store else None, work.keep, work.rows, work.together]
+
+
+def work_from(wire: Wire, artifact: Callable[[Wire], Artifact], store: Callable[[Path], Store]) -> Work:
+    """The work back, each input by `artifact`."""
+    inputs, folder, keep, rows, together = wire
+    given = {name: artifact(sent) for name, sent in inputs.items()}
+    return Work(given, store(Path(folder)) if folder else None, keep, rows, together)
+
+
+def outcome_to(outcome: Outcome) -> Wire:
+    """An outcome; its live values are already told by their index."""
+    if isinstance(outcome, Failed):
+        return [False, *vars(outcome).values()]
+    outputs = {name: _artifact_to(artifact, lambda index: index) for name, artifact in outcome.outputs.items()}
+    took = [outcome.seconds, dict(outcome.spans)]
+    each = _each_to(outcome.each) if outcome.each else None
+    return [True, outputs, *took, outcome.log, outcome.unkept, outcome.began, outcome.batch, each]
+
+
+def outcome_from(wire: Wire, live: Exchange, worker: int = -1) -> Outcome:
+    """The outcome back, with `live` applied to the index of each live value, and the worker that it comes from."""
+    if not wire[0]:
+        return Failed(*wire[1:])
+    outputs, seconds, spans, log, unkept, began, batch, each = wire[1:]
+    made = {name: artifact_from(sent, live) for name, sent in outputs.items()}
+    return Done(made, seconds, spans, log, unkept, began, worker, batch, each and _each_from(each))
+
+
+def artifact_from(wire: Wire, live: Exchange) -> Artifact:
+    """One artifact back."""
+    if wire[0] is None:
+        return column_from(wire, lambda item: artifact_from(item, live))
+    kind, digest, size, inline, items, stored, told = wire
+    if items is None and told is None:
+        return Artifact(*wire)
+    inner = None if items is None else tuple(artifact_from(item, live) for item in items)
+    return Artifact(kind, digest, size, inline, inner, stored, None if told is None else live(told))
+
+
+def _each_to(each: Each) -> Wire:
+    failed = [[row, *outcome_to(failed)] for row, failed in each.failed.items()]
+    return [each.seconds, each.spent, list(each.batches.items()), failed]
+
+
+def _each_from(wire: Wire) -> Each:
+    seconds, spent, batches, failed = wire
+    return Each(seconds, spent, dict(batches), {row: Failed(*told[1:]) for row, *told in failed})
+
+
+def _column_to(column: Column, live: Exchange) -> Wire:
+    """What many hold: mostly all of it is small, and then all bytes and all digests go as one list each."""
+    items = column.items or ()
+    encoded = [item.inline for item in items]
+    if None in encoded or any(item.stored for item in items):
+        return [None, column.kind, None, [_artifact_to(item, live) for item in items]]
+    return [None, column.kind, encoded, [None if item.kind == ABSENT.kind else item.digest for item in items]]
+
+
+def column_from(wire: Wire, artifact: Callable[[Wire], Artifact]) -> Column:
+    """A column back, what is not small by `artifact`."""
+    _, kind, encoded, told = wire
+    if encoded is None:
+        return Column(kind, items=tuple(map(artifact, told)))
+    pairs = zip(told, encoded, strict=True)
+    items = tuple([ABSENT if digest is None else Artifact(kind, digest, len(text), text) for digest, text in pairs])
+    return Column(kind, items=items)
+
+
+def _artifact_to(artifact: Artifact, live: Exchange) -> Wire:
+    if isinstance(artifact, Column):
+        return _column_to(artifact, live)
+    items = None if artifact.items is None else [_artifact_to(item, live) for item in artifact.items]
+    told = None if artifact.live is None else live(artifact.live)
+    return [artifact.kind, artifact.digest, artifact.size, artifact.inline, items, artifact.stored, told]

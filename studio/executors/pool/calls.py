@@ -1,0 +1,147 @@
+"""Calls: what each worker has been given and is doing, and what becomes of tasks whose call did not return.
+
+It knows the queue, to which tasks go back, and neither the pool nor how a worker is called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from studio.executors.pool.queue import Job, Queue
+from studio.executors.task import Failed, Outcome, Task
+
+__all__ = ["Call", "Calls", "InputLost", "WorkerDied", "WorkerUnreachable", "most_deaths"]
+
+_MOST_DEATHS = 3  # of workers, for one task
+_MOST_LOSSES = 12  # of workers that could not be reached, for one task: it is hardly to blame for that
+
+
+class WorkerDied(Exception):
+    """The process of a worker ended; its text says how."""
+
+
+class WorkerUnreachable(WorkerDied):
+    """A call to a worker, or its answer, got lost. It may be well; nobody can tell, and it is ended."""
+
+
+class InputLost(Exception):
+    """A live value that a task needs is gone; its worker is well."""
+
+
+def most_deaths(error: WorkerDied) -> int:
+    """How many such deaths in a row are too many."""
+    return _MOST_LOSSES if isinstance(error, WorkerUnreachable) else _MOST_DEATHS
+
+
+@dataclass(eq=False)
+class Call:
+    """The tasks that a worker was given at once."""
+
+    worker: int
+    jobs: list[Job]
+    ahead: bool = False  # sent before the inputs of its task were made
+    clock: threading.Timer | None = None
+
+    def limit(self, seconds: float, on_limit: Callable[[Call], None]) -> None:
+        """Has somebody told if it goes on for longer than this; a limit that is set stays."""
+        if self.clock is None:
+            self.clock = threading.Timer(seconds, on_limit, (self,))
+            self.clock.daemon = True
+            self.clock.start()
+
+
+class Calls:
+    """The calls that go on, by worker."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._going_on: dict[int, Call] = {}
+
+    def __len__(self) -> int:
+        return len(self._going_on)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(list(self._going_on.values()))
+
+    def begin(self, worker: int, jobs: list[Job], ahead: bool = False) -> Call:
+        """A worker is given tasks."""
+        call = self._going_on[worker] = Call(worker, jobs, ahead)
+        return call
+
+    def goes_on(self, call: Call) -> bool:
+        """Whether a call has neither returned nor been given up: cancelled, out of time."""
+        return self._going_on.get(call.worker) is call
+
+    def end(self, worker: int) -> None:
+        """What a worker had been given is none of its business any more."""
+        call = self._going_on.pop(worker, None)
+        if call is not None and call.clock:
+            call.clock.cancel()
+
+    def drain(self) -> list[Job]:
+        """Takes out all tasks."""
+        jobs = [job for call in self._going_on.values() for job in call.jobs]
+        for worker in list(self._going_on):
+            self.end(worker)
+        return jobs
+
+    def runs(self) -> set[str]:
+        """The runs whose tasks are running."""
+        return {job.task.run for call in self._going_on.values() for job in call.jobs}
+
+    def places(self, futures: Collection[Future[Outcome]]) -> dict[int, tuple[int, int]]:
+        """By the id of each of these futures: the worker that its task is at, and the place in its batch."""
+        return {
+            id(job.future): (worker, index)
+            for worker, call in self._going_on.items()
+            for index, job in enumerate(call.jobs)
+            if job.future in futures
+        }
+
+    def died(self, call: Call, error: WorkerDied) -> list[tuple[Job, Outcome]]:
+        """Its worker died: each half is tried again; a task that was alone is blamed. Those that ended by it."""
+        self.end(call.worker)
+        jobs = [job for job in call.jobs if not job.future.done()]
+        if len(jobs) == 1 and jobs[0].task.work.rows:  # whose fault it is will tell, who tries each by itself
+            return [(jobs[0], Failed(f"its worker died: {error}"))]
+        if len(jobs) == 1:
+            jobs[0].deaths += 1
+            if (deaths := jobs[0].deaths) >= most_deaths(error):
+                why = f"its worker died {deaths} times, each time in this step: {error}"
+                return [(jobs[0], Failed(why, retryable=False))]
+        for job in jobs:
+            job.notify("restarting", str(error))
+        self._in_halves(jobs)
+        return []
+
+    def unsent(self, call: Call, error: BaseException) -> list[tuple[Job, Outcome]]:
+        """It failed and left its worker well: each half is tried again. Those that ended by it."""
+        self.end(call.worker)
+        if len(call.jobs) > 1:
+            self._in_halves(call.jobs)
+            return []
+        (job,) = call.jobs
+        if not isinstance(error, InputLost):
+            return [(job, Failed(f"{type(error).__name__}: {error}"))]
+        at_rest = _at_rest(job.task)
+        if at_rest is None:
+            return [(job, Failed("a value that it needs was lost with the process that held it", lost=True))]
+        job.task = at_rest
+        self._queue.put_back([job])
+        return []
+
+    def _in_halves(self, jobs: list[Job]) -> None:
+        middle = len(jobs) // 2
+        self._queue.put_back(jobs[middle:])
+        self._queue.put_back(jobs[:middle])
+
+
+def _at_rest(task: Task) -> Task | None:
+    """The task with its live inputs read from the store; None if one of them is not there."""
+    leaves = [leaf for artifact in task.work.inputs.values() for leaf in artifact.leaves if leaf.live is not None]
+    if not leaves or task.work.store is None or not all(leaf.stored for leaf in leaves):
+        return None
+    return replace(task, work=task.work.with_inputs(lambda artifact: artifact.at_rest()))

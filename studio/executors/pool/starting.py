@@ -1,0 +1,86 @@
+"""Arrivals: workers on their way, from the decision to start them until they are ready. It knows no queue, no pool."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from studio.executors.pool.calls import WorkerDied, most_deaths
+from studio.executors.task import Failed, Recipe
+
+__all__ = ["Arrival", "Arrivals", "Started"]
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a worker says once it is set up."""
+
+    process: int = 0
+    devices: tuple[int, ...] | None = None
+    memory: int = 0  # bytes
+    gpu_memory: int = 0  # bytes, on each of its devices
+
+
+@dataclass(eq=False)
+class Arrival:
+    """A worker on its way."""
+
+    recipe: Recipe
+    began: float
+    clock: threading.Timer
+    wanted: bool = False  # even if no task waits for it
+
+
+class Arrivals:
+    """All that are on their way, and how often the last ones of a kind died before they were ready."""
+
+    def __init__(self) -> None:
+        self._on_their_way: dict[int, Arrival] = {}
+        self._stillborn: dict[str, int] = {}  # in a row, by the key of their recipe
+
+    def __len__(self) -> int:
+        return len(self._on_their_way)
+
+    def begin(
+        self, worker: int, recipe: Recipe, limit: float, on_never_ready: Callable[[int], None], wanted: bool
+    ) -> None:
+        """One more is on its way; `on_never_ready` hears of it if it still is after so many seconds."""
+        clock = threading.Timer(limit, on_never_ready, (worker,))
+        clock.daemon = True
+        clock.start()
+        self._on_their_way[worker] = Arrival(recipe, time.monotonic(), clock, wanted)
+
+    def of(self, worker: int) -> Arrival | None:
+        """The arrival of a worker; None if it is not on its way."""
+        return self._on_their_way.get(worker)
+
+    def end(self, worker: int) -> Arrival | None:
+        """A worker is on its way no more; None if it was not."""
+        arrival = self._on_their_way.pop(worker, None)
+        if arrival is not None:
+            arrival.clock.cancel()
+        return arrival
+
+    def unwanted(self, wanted: Callable[[str], bool]) -> list[int]:
+        """Those that were started for tasks alone, where no task of that key is `wanted` any more."""
+        return [
+            worker
+            for worker, arrival in self._on_their_way.items()
+            if not arrival.wanted and not wanted(arrival.recipe.key)
+        ]
+
+    def born(self, recipe: Recipe) -> None:
+        """A worker is ready: those of its kind that were not are forgiven."""
+        self._stillborn.pop(recipe.key, None)
+
+    def stillborn(self, recipe: Recipe, error: BaseException) -> Failed | None:
+        """A worker ended before it was ready: why no other is tried, or None if one is."""
+        if not isinstance(error, WorkerDied):
+            return Failed(f"{type(error).__name__}: {error}")
+        deaths = self._stillborn[recipe.key] = self._stillborn.get(recipe.key, 0) + 1
+        if deaths < most_deaths(error):
+            return None
+        del self._stillborn[recipe.key]
+        return Failed(f"its worker died {deaths} times, each time while it was set up: {error}", retryable=False)

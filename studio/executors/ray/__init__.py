@@ -1,0 +1,1 @@
+"""Workers as Ray actors, in a private cluster or in one that is there."""

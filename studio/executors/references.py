@@ -1,0 +1,77 @@
+"""Live: values that are still in some process, what stands for them in an artifact, and those only promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from studio.executors.task import Done, Failed, Outcome, Task
+from studio.values.artifact import Artifact
+
+__all__ = ["Held", "Live", "Promised", "fetched", "kept_promise", "makers_of", "with_live"]
+
+
+class Live(Protocol):
+    """A heavy value that is still in some process: `get` brings it here."""
+
+    def get(self) -> object:
+        """The value."""
+
+
+def fetched(live: Any) -> object:
+    """The value that a Live stands for."""
+    held: Live = live
+    return held.get()
+
+
+@dataclass(frozen=True)
+class Held:
+    """A live value that is in this very process."""
+
+    value: object
+
+    def get(self) -> object:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Promised:
+    """A live value that a task has yet to make: the task's future, and the port that the value leaves by."""
+
+    future: Future[Outcome]
+    port: str
+
+
+def makers_of(task: Task) -> list[Future[Outcome]]:
+    """The futures of the tasks whose outputs this one has been promised; a bundle has been promised nothing."""
+    given = () if task.work.rows else task.work.inputs.values()
+    sources = [artifact for artifact in given if artifact.live is not None or artifact.items]
+    if not sources:
+        return []
+    leaves = [leaf for artifact in sources for leaf in artifact.leaves]
+    return list({id(leaf.live.future): leaf.live.future for leaf in leaves if isinstance(leaf.live, Promised)}.values())
+
+
+def kept_promise(artifact: Artifact) -> Artifact:
+    """The artifact that was promised, now that it is made; any other as it is."""
+    if not isinstance(artifact.live, Promised):
+        return artifact
+    made = artifact.live.future.result()
+    assert isinstance(made, Done)
+    return made.outputs[artifact.live.port]
+
+
+def with_live(outcome: Outcome, live: Callable[[Any], object]) -> Outcome:
+    """The outcome, with every live value of its artifacts exchanged."""
+    if isinstance(outcome, Failed):
+        return outcome
+    return replace(outcome, outputs={name: exchanged(artifact, live) for name, artifact in outcome.outputs.items()})
+
+
+def exchanged(artifact: Artifact, live: Callable[[Any], object]) -> Artifact:
+    """The artifact, with what stands for its live value (or those of its items) exchanged."""
+    if artifact.items is not None:
+        return replace(artifact, items=tuple(exchanged(item, live) for item in artifact.items))
+    return artifact if artifact.live is None else replace(artifact, live=live(artifact.live))

@@ -1,0 +1,103 @@
+"""Standby: a Studio that stays up between commands, its models resident: begun, asked, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from studio.errors import EnvironmentMissing
+from studio.executors.service.address import Standing
+from studio.executors.service.channel import Channel, ChannelClosed
+from studio.node.resources import Machine
+from studio.paths import state_folder
+
+__all__ = ["ask", "down", "status", "up"]
+
+_TO_BEGIN = 90.0  # seconds for Ray to begin, on a slow machine
+_TO_END = 15.0  # seconds to end by itself, before it is ended
+_TICK = 0.05
+
+
+def up(idle_minutes: float = 15.0, machine: Machine | None = None) -> bool:
+    """Has a Studio up; False if one was already."""
+    if Standing.found() is not None:
+        return False
+    folder = state_folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    words = [sys.executable, "-P", "-m", "studio.executors.service.server", "--idle", str(idle_minutes * 60)]
+    words += ["--machine", machine.model_dump_json()] if machine else []
+    log = folder / "up.log"
+    with log.open("w") as out:
+        log.chmod(0o600)
+        process = subprocess.Popen(  # noqa: S603  our own module, by our own Python
+            words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=Path.home()
+        )
+    _await_start(process, log)
+    return True
+
+
+def down() -> bool:
+    """Ends the Studio that is up, with all its processes; False if there was none."""
+    standing = Standing.found()
+    if standing is None:
+        return False
+    try:
+        desk = psutil.Process(standing.pid)
+        all_of_it = [desk, *desk.children(recursive=True)]
+    except psutil.Error:
+        all_of_it = []
+    with contextlib.suppress(OSError, ChannelClosed):
+        ask(standing, ["down"], "bye")
+    _, left = psutil.wait_procs(all_of_it, timeout=_TO_END)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=1)
+    standing.clear()
+    return True
+
+
+def status() -> dict[str, Any] | None:
+    """What the Studio that is up says of itself; None if there is none."""
+    standing = Standing.found()
+    if standing is None:
+        return None
+    try:
+        (told,) = ask(standing, ["status"], "status")
+    except (OSError, ChannelClosed):
+        raise EnvironmentMissing("the Studio that is up does not answer; end it with: studio down") from None
+    found: dict[str, Any] = told
+    return {**found, "apart": standing.differs()}
+
+
+def ask(standing: Standing, question: list[Any], answer: str) -> list[Any]:
+    """What the desk answers."""
+    channel: Channel = standing.connect()
+    try:
+        channel.send(question)
+        while True:
+            what, *details = channel.receive()
+            if what == answer:
+                return details
+    finally:
+        channel.close()
+
+
+def _await_start(process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + _TO_BEGIN
+    while Standing.found() is None:
+        if process.poll() is not None and Standing.found() is None:
+            told = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            raise EnvironmentMissing(
+                f"the Studio did not come up: {told[-1] if told else 'it said nothing'} (see {log})"
+            )
+        if time.monotonic() > end:
+            process.kill()
+            raise EnvironmentMissing(f"the Studio did not come up within {_TO_BEGIN:g} s (see {log})")
+        time.sleep(_TICK)

@@ -1,0 +1,191 @@
+"""Parcel: a recipe on its way to a process that may not have its code, and is not to load it: the desk.
+
+A class that every Python here can import goes by its name, with its config as JSON; any other goes
+with its code. Only the worker opens a parcel. What decides how the code behaves (its folder, what it
+imports, the environment of model libraries) is part of the key: edited code never meets an old worker.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from studio.executors.task import Recipe
+from studio.node.node import Node, Ports, ports_of
+from studio.node.resources import Resources
+from studio.node.source import parsed
+from studio.paths import NODES
+from studio.values import KINDS
+from studio.values.digest import of_data
+
+__all__ = ["Parcel", "opened", "parcel_from", "parcel_of", "sealed", "send_by_value", "unsealed"]
+
+Wire = list[Any]
+
+_ENGINE = Path(__file__).parents[1]
+_ENVIRONMENT = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZERS_", "XDG_CACHE", "STUDIO_MODELS")
+
+
+@dataclass(frozen=True)
+class Parcel(Recipe):
+    """A recipe whose code is not here."""
+
+    contents: Wire = field(default_factory=list, repr=False)
+    heavy: bool = False  # whether values go beside its outcomes
+    label: str = ""  # of its model, for people
+
+
+def parcel_of(recipe: Recipe) -> Wire:
+    """The recipe as plain lists."""
+    ports = ports_of(recipe.node)
+    surroundings = _surroundings()
+    own = not recipe.portable or not recipe.node.__module__.startswith(f"{NODES}.")
+    decides = [surroundings["env"], *([surroundings["cwd"], _code_of(recipe.node)] if own else [])]
+    key = f"{recipe.key} {of_data(decides)[:12]}"
+    heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
+    contents = [surroundings, recipe.name, _by_name(recipe) if recipe.portable else _by_value(recipe, ports)]
+    resources = recipe.resources.model_dump()
+    sizes = [recipe.replicas, recipe.least, recipe.batch]
+    return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
+
+
+def parcel_from(wire: Wire) -> Parcel:
+    """The parcel, unopened."""
+    key, name, resources, (replicas, least, batch), contents, heavy, label = wire
+    need = Resources.model_validate(resources)
+    sizes = {"replicas": replicas, "least": least, "batch": batch}
+    return Parcel(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
+
+
+def opened(parcel: Parcel) -> tuple[Recipe, Ports]:
+    """The recipe, in the process where it is to be followed: its surroundings become those of the sender."""
+    surroundings, name, told = parcel.contents
+    _settle(surroundings)
+    if told[0] == "value":
+        import ray.cloudpickle
+
+        recipe, ports = ray.cloudpickle.loads(told[1])
+        return recipe, ports
+    _, module, qualified, config = told
+    node: Any = importlib.import_module(module)
+    for part in qualified.split("."):
+        node = getattr(node, part)
+    return Recipe(parcel.key, name, node, node.Config.model_validate_json(config), parcel.resources), ports_of(node)
+
+
+def sealed(content: object, nodes: Iterable[type[Node]]) -> Wire:
+    """Anything on its way to a process that does as this one would; these classes go with their code."""
+    import ray.cloudpickle
+
+    for node in nodes:
+        send_by_value(node)
+    return [_surroundings(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
+
+
+def unsealed(wire: Wire) -> Any:
+    """What was sealed, in the process where it is to be used: its surroundings become those of the sender."""
+    import ray.cloudpickle
+
+    surroundings, content = wire
+    _settle(surroundings)
+    return ray.cloudpickle.loads(content)
+
+
+def send_by_value(node: type[Node]) -> None:
+    """Makes a class that no other process can import travel with its code."""
+    import ray.cloudpickle
+
+    for cls in node.__mro__:
+        module = sys.modules.get(cls.__module__)
+        if module is not None and module.__name__ not in ("__main__", "builtins") and not _shipped(module.__name__):
+            ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
+
+
+def _shipped(module: str) -> bool:
+    return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
+
+
+def _by_name(recipe: Recipe) -> Wire:
+    return ["name", recipe.node.__module__, recipe.node.__qualname__, recipe.config.model_dump_json()]
+
+
+def _by_value(recipe: Recipe, ports: Ports) -> Wire:
+    import ray.cloudpickle
+
+    send_by_value(recipe.node)
+    return ["value", ray.cloudpickle.dumps((recipe, ports))]  # type: ignore[no-untyped-call]
+
+
+def _surroundings() -> dict[str, Any]:
+    """What of this process decides how a node behaves elsewhere."""
+    ours = (sys.prefix, sys.base_prefix)
+    path = [os.path.abspath(place) for place in sys.path if not place.startswith(ours)]  # noqa: PTH100  '' is here
+    env = {name: value for name, value in sorted(os.environ.items()) if name.startswith(_ENVIRONMENT)}
+    return {"cwd": str(Path.cwd()), "path": path, "env": env}
+
+
+def _settle(surroundings: dict[str, Any]) -> None:
+    """Makes the surroundings of another process those of this one."""
+    os.environ.update(surroundings["env"])
+    sys.path += [place for place in surroundings["path"] if place not in sys.path]
+    if Path(surroundings["cwd"]).is_dir():
+        os.chdir(surroundings["cwd"])
+
+
+def _code_of(node: type[Node]) -> list[list[object]]:
+    """The state of all files of code that a node's module imports, however far, and that no package brought."""
+    pending = [cls.__module__ for cls in node.__mro__]
+    files: dict[str, list[object]] = {}
+    seen: set[str] = set()
+    while pending:
+        module = pending.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        file = _file_of(module)
+        if file and not file.startswith((sys.prefix, sys.base_prefix, str(_ENGINE))):
+            with suppress(OSError, SyntaxError, ValueError):
+                stat = Path(file).stat()
+                files[file] = [file, stat.st_mtime_ns, stat.st_size]
+                pending += _imported_by(Path(file), module)
+    return sorted(files.values(), key=str)
+
+
+def _file_of(module: str) -> str:
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        return getattr(loaded, "__file__", None) or ""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return ""
+    return (spec.origin if spec else "") or ""
+
+
+def _imported_by(file: Path, module: str) -> Iterator[str]:
+    """The modules that a file imports, at the top or inside of functions; and perhaps some that are none."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for part in ast.walk(parsed(file.read_bytes())):
+        if isinstance(part, ast.Import):
+            yield from (alias.name for alias in part.names)
+        elif isinstance(part, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - part.level + 1] if part.level else []
+            base = ".".join([*above, *([part.module] if part.module else [])])
+            yield from (base, *(f"{base}.{alias.name}" for alias in part.names))
+
+
+def _label(config: BaseModel) -> str:
+    """The name of the model, if the config has one that is no secret of the environment's."""
+    model = getattr(config, "model", "")
+    secret = len(str(model)) >= 4 and str(model) in os.environ.values()
+    return model if isinstance(model, str) and not secret else ""

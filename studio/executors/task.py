@@ -1,0 +1,125 @@
+"""Task: what a worker is asked to do, by what recipe the worker is made, and what becomes of it: Done or Failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import BaseModel
+
+from studio.cache.store import Store
+from studio.node.node import Node
+from studio.node.resources import Resources
+from studio.values.artifact import Artifact
+
+__all__ = ["Done", "Each", "Ended", "Failed", "Outcome", "Recipe", "Task", "Work", "with_leaves"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What it takes to make a worker. Workers of one `key` are interchangeable."""
+
+    key: str
+    name: str  # of the node, for messages
+    node: type[Node]
+    config: BaseModel
+    resources: Resources
+    portable: bool = True  # whether another process can import the class by its name
+    replicas: int = 1  # most workers at a time
+    least: int = 1  # workers that are set up as soon as one is needed
+    batch: int = 1  # most tasks that a worker is given at once
+
+
+@dataclass(slots=True)  # see Artifact
+class Work:
+    """What a worker is told for one task, or for a bundle of them, whose inputs are columns."""
+
+    inputs: Mapping[str, Artifact]
+    store: Store | None = None  # where inputs lie at rest, and outputs are kept
+    keep: bool = False  # whether outputs are kept in the store
+    rows: int = 0  # tasks in a bundle
+    together: int = 1  # so many of them are computed together, where the node knows how
+
+    def with_inputs(self, exchange: Callable[[Artifact], Artifact]) -> Work:
+        """The same work, with every single input (and every item of a gathered one) exchanged."""
+        return replace(self, inputs={name: with_leaves(artifact, exchange) for name, artifact in self.inputs.items()})
+
+    @property
+    def size(self) -> int:
+        """Bytes of its inputs."""
+        return sum(artifact.size for artifact in self.inputs.values())
+
+    @property
+    def each(self) -> list[Work]:
+        """That of each row."""
+        inputs = self.inputs.items()
+        return [
+            Work({name: given.at(row) for name, given in inputs}, self.store, self.keep) for row in range(self.rows)
+        ]
+
+
+def with_leaves(artifact: Artifact, exchange: Callable[[Artifact], Artifact]) -> Artifact:
+    """An artifact with every single value of it (each item of a gathered one) exchanged."""
+    if artifact.items is None:
+        return exchange(artifact)
+    return replace(artifact, items=tuple(with_leaves(item, exchange) for item in artifact.items))
+
+
+@dataclass(slots=True)  # see Artifact
+class Task:
+    """A step whose inputs have arrived: the work, and the kind of worker it needs."""
+
+    step: str
+    recipe: Recipe
+    work: Work
+    timeout: float | None = None  # seconds
+    run: str = ""  # whose task it is: runs take turns
+
+
+@dataclass(slots=True)  # see Artifact
+class Done:
+    """A task that ended well: an artifact for each output port, and where the time went."""
+
+    outputs: Mapping[str, Artifact]
+    seconds: float = 0.0  # in the node's own code
+    spans: Mapping[str, float] = field(default_factory=dict)  # read, compute, encode: seconds each
+    log: str = ""  # what the node printed
+    unkept: str = ""  # why outputs could not be kept in the store
+    began: float = 0.0  # when the worker took it up, in seconds since the epoch
+    worker: int = -1  # which of the executor's workers that was
+    batch: int = 1  # how many tasks were computed together
+    each: Each | None = None  # of a bundle: then outputs are columns, ABSENT where a row failed
+
+    @property
+    def spent(self) -> float:
+        """Seconds of reading, computing and encoding, where they are known."""
+        return self.each.spent if self.each else sum(self.spans.values()) or self.seconds
+
+
+@dataclass(slots=True)  # see Artifact
+class Each:
+    """The rows of a bundle, one by one."""
+
+    seconds: list[float | None]  # in the node's own code; None for those that failed, or did not get their turn
+    spent: float  # seconds: reading, computing and encoding, of all rows that ended well
+    batches: dict[int, int]  # such rows, by how many were computed together
+    failed: dict[int, Failed]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task, or the setting up of its worker, that did not end well."""
+
+    message: str
+    trace: str = ""  # for the one who wrote the node
+    exit_code: int = 1
+    retryable: bool = True
+    log: str = ""
+    upstream: bool = False  # it never ran: something it needs was not made
+    lost: bool = False  # it never ran: something it needs was made, and is gone since
+
+
+Outcome = Done | Failed
+
+
+Ended = tuple[Outcome, list[object]]  # an outcome, and the live values that its artifacts refer to by their index

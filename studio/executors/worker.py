@@ -1,0 +1,298 @@
+"""Recipe, Task and Worker: one node, set up once on its share of a machine, running tasks.
+
+The same class works in a thread and in an actor. It knows no graph, no cache and no executor:
+inputs come to it as artifacts, outputs leave it as artifacts, and what goes wrong leaves as a
+`Failed`, never as an exception.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from studio.cache.packing import Fetch, pack, unpack
+from studio.cache.store import Store
+from studio.errors import StudioError
+from studio.executors.out_of_memory import give_back, is_shortage
+from studio.executors.task import Done, Each, Ended, Failed, Recipe, Work, with_leaves
+from studio.node.node import Port, Ports, ports_of
+from studio.values import KINDS, PortType
+from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged
+
+__all__ = ["Worker"]
+
+
+_PATIENCE = 1.0  # seconds that the rows of a bundle may take: who is in one was thought to be quick
+
+
+class BadOutput(Exception):
+    """A node returned what it had not declared; the text says what."""
+
+
+class Worker:
+    """One node, set up. Tasks run one at a time."""
+
+    def __init__(self, recipe: Recipe, device: str, threads: int, ports: Ports | None = None) -> None:
+        """The ports, if they were read elsewhere: a class that came with its code has left behind what they name."""
+        self.recipe = recipe
+        self._ports = ports or ports_of(recipe.node)
+        self._names = list(self._ports.outputs)
+        self._node = recipe.node()
+        self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
+        self._node.setup()
+        self._bears: int | None = None  # tasks together, since memory ran out with more
+        self._bore: int | None = None  # the same, before the tasks now running
+
+    def run(self, work: Work, fetch: Fetch) -> Ended:
+        """The outcome, and the live values that its artifacts refer to by their index."""
+        if work.rows:
+            return self._bundle(work, fetch)
+        try:
+            return self._alone(work, fetch)
+        except Exception as error:
+            failed, ran_out = failure(error), is_shortage(error)
+        return self._failed(failed, ran_out), []
+
+    def _failed(self, failed: Failed, ran_out: bool) -> Failed:
+        """A task that failed for itself."""
+        if not ran_out:
+            return failed
+        give_back()  # now that the error, and all that it held, is gone
+        self._bears = self._bore  # this task was too large, and not the number of those beside it
+        head = "out of memory with a batch of one" if self.batches else "out of memory"
+        return replace(failed, message=f"{head}: {failed.message}")
+
+    def _bundle(self, work: Work, fetch: Fetch) -> Ended:
+        """The outcomes of all rows as one; those that are left when they have taken too long do not get their turn."""
+        began, sheaf = time.time(), _Sheaf(work.rows)
+        if self.batches:
+            self._in_batches(work, fetch, sheaf)
+        else:
+            self._in_turn(work, fetch, sheaf)
+        return sheaf.done(self._ports.outputs, began), sheaf.live
+
+    def _in_turn(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
+        """Runs each row for itself; a data set has so many that little may be done for one."""
+        clock, run, store = time.perf_counter, self._node.run, work.store
+        columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
+        packing = _Packing(store if work.keep else None, sheaf.live)
+        ended = clock()
+        end = ended + _PATIENCE
+        for row in range(work.rows):
+            started = ended
+            if started > end:
+                break
+            try:
+                arguments = {name: unpack(items[row], fetch, store) for name, items in columns}
+                read = clock()
+                result = run(**arguments)
+                computed = clock()
+                outputs = self._packed(self._named(result), packing)
+            except Exception as error:
+                failed, ran_out = failure(error), is_shortage(error)
+            else:
+                ended = clock()
+                sheaf.add(row, outputs, computed - read, ended - started)
+                continue
+            sheaf.each.failed[row] = self._failed(failed, ran_out)
+            ended = clock()
+        sheaf.unkept = packing.unkept
+
+    def _in_batches(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
+        """Runs so many rows at a time; what is computed together is alike in size, where there is a choice."""
+        works = work.each
+        order: Sequence[int] = range(len(works))
+        if len(works) > work.together:
+            order = sorted(order, key=lambda row: works[row].size)
+        end = time.perf_counter() + _PATIENCE
+        for place in range(0, len(works), work.together):
+            if time.perf_counter() > end:
+                return
+            rows = order[place : place + work.together]
+            ended = self.run_many([works[row] for row in rows], fetch, work.together)
+            for row, (outcome, live) in zip(rows, ended, strict=True):
+                if isinstance(outcome, Failed):
+                    sheaf.each.failed[row] = outcome
+                else:
+                    outputs = _shifted(outcome.outputs, len(sheaf.live)) if live else outcome.outputs
+                    sheaf.live += live
+                    sheaf.unkept = sheaf.unkept or outcome.unkept
+                    sheaf.add(row, outputs, outcome.seconds, outcome.spent, outcome.batch)
+
+    def _alone(self, work: Work, fetch: Fetch) -> Ended:
+        began, started = time.time(), time.perf_counter()
+        arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in work.inputs.items()}
+        read = time.perf_counter()
+        results = self._named(self._node.run(**arguments))
+        computed = time.perf_counter()
+        packing = _Packing(work.store if work.keep else None)
+        outputs = self._packed(results, packing)
+        spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
+        return Done(outputs, computed - read, spans, unkept=packing.unkept, began=began), packing.live
+
+    def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
+        """The outcome of each: so many together where the node knows how, else one after the other."""
+        if not self.batches:
+            return [self.run(work, fetch) for work in works]
+        ended: list[Ended] = []
+        self._bore = self._bears
+        while len(ended) < len(works):
+            size = min(batch, self._bears or batch)
+            ended += self._batch(works[len(ended) : len(ended) + size], fetch)
+        return ended
+
+    def _batch(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
+        """The outcome of each: together, or if that fails one after the other; nothing yet, if it was too large."""
+        if len(works) > 1:
+            try:
+                return self._together(works, fetch)
+            except Exception as error:  # one of them, or the batch as such: each for itself will tell
+                too_large = is_shortage(error)
+            if too_large:
+                give_back()
+                self._bears = len(works) // 2
+                return []
+        return [self.run(work, fetch) for work in works]
+
+    @property
+    def batches(self) -> bool:
+        """Whether the node computes several tasks together."""
+        return self._node.run_batch is not None
+
+    def _together(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
+        """One `run_batch` for all; each is told an equal share of the time it took."""
+        assert self._node.run_batch is not None
+        began, started = time.time(), time.perf_counter()
+        arguments = [{name: unpack(a, fetch, work.store) for name, a in work.inputs.items()} for work in works]
+        read = time.perf_counter()
+        results = self._node.run_batch(arguments)
+        computed = time.perf_counter()
+        if len(results) != len(works):
+            raise BadOutput(f"run_batch returned {len(results)} results for {len(works)} tasks")
+        share = {"read": (read - started) / len(works), "compute": (computed - read) / len(works)}
+        return [
+            self._ended(result, work, began, share, len(works)) for result, work in zip(results, works, strict=True)
+        ]
+
+    def _ended(self, result: object, work: Work, began: float, share: Mapping[str, float], batch: int) -> Ended:
+        """What became of one task of several."""
+        if isinstance(result, Exception):
+            return failure(result), []
+        encoding = time.perf_counter()
+        packing = _Packing(work.store if work.keep else None)
+        try:
+            outputs = self._packed(self._named(result), packing)
+        except Exception as error:
+            return failure(error), []
+        spans = {**share, "encode": time.perf_counter() - encoding}
+        done = Done(outputs, share["compute"], spans, unkept=packing.unkept, began=began, batch=batch)
+        return done, packing.live
+
+    def _named(self, result: object) -> dict[str, object]:
+        names = self._names
+        if not self._ports.named:
+            return {names[0]: result}
+        if not isinstance(result, tuple) or len(result) != len(names):
+            raise BadOutput(f"run returned a {type(result).__name__}, where {', '.join(names)} were declared")
+        return dict(zip(names, result, strict=True))
+
+    def _packed(self, results: Mapping[str, object], packing: _Packing) -> dict[str, Artifact]:
+        outputs: dict[str, Artifact] = {}
+        for name, value in results.items():
+            try:
+                outputs[name] = packing.of(self._ports.outputs[name].type, value)
+            except ValueError as error:
+                raise BadOutput(f"its output '{name}': {error}") from error
+        return outputs
+
+
+class _Sheaf:
+    """What became of the rows of a bundle so far."""
+
+    def __init__(self, rows: int) -> None:
+        self.each = Each([None] * rows, 0.0, {}, {})
+        self.live: list[object] = []
+        self.unkept = ""
+        self._rows: list[Mapping[str, Artifact]] = [{}] * rows
+
+    def add(self, row: int, outputs: Mapping[str, Artifact], seconds: float, spent: float, batch: int = 1) -> None:
+        """A row ended well, after so many seconds in the node, and as many with reading and encoding."""
+        each = self.each
+        self._rows[row] = outputs
+        each.seconds[row] = seconds
+        each.spent += spent
+        each.batches[batch] = each.batches.get(batch, 0) + 1
+
+    def done(self, ports: Mapping[str, Port], began: float) -> Done:
+        """All as one."""
+        outputs = {
+            name: Column(port.type.kind, items=tuple([row.get(name, ABSENT) for row in self._rows]))
+            for name, port in ports.items()
+        }
+        return Done(outputs, sum(filter(None, self.each.seconds)), unkept=self.unkept, began=began, each=self.each)
+
+
+class _Packing:
+    """Outputs on their way: encoded and kept where there is a store, live where they are heavy."""
+
+    def __init__(self, store: Store | None, live: list[object] | None = None) -> None:
+        """What is live goes behind that of others, if there are any."""
+        self._store = store
+        self.unkept = ""
+        self.live: list[object] = [] if live is None else live
+
+    def of(self, type_: PortType, value: object) -> Artifact:
+        if value is None and type_.optional:
+            return ABSENT
+        if not type_.many:
+            return self._one(type_.kind, value)
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected a list, not a {type(value).__name__}")
+        return Artifact.of_items(type_.kind, tuple(self.of(type_.item(), item) for item in value))
+
+    def _one(self, kind: str, value: object) -> Artifact:
+        artifact, live = pack(kind, value)
+        if self._store is not None and not self.unkept:
+            artifact = self._kept(artifact, live)
+        if live is None:
+            return artifact
+        self.live.append(live)
+        return replace(artifact, live=len(self.live) - 1)
+
+    def _kept(self, artifact: Artifact, live: object) -> Artifact:
+        assert self._store is not None
+        if artifact.inline is not None and artifact.size <= MOST_IN_RECORD:
+            return artifact
+        encoded = artifact.inline or KINDS[artifact.kind].encode(live)
+        try:
+            stored = self._store.put(artifact.kind, encoded, artifact.digest)
+        except OSError as error:
+            self.unkept = str(error)
+            return artifact
+        return replace(stored, inline=artifact.inline)
+
+
+def _shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
+    """The same, where other live values come before their own."""
+
+    def shifted(artifact: Artifact) -> Artifact:
+        return artifact if artifact.live is None else replace(artifact, live=by + artifact.live)  # type: ignore[operator]
+
+    return {name: with_leaves(artifact, shifted) for name, artifact in outputs.items()}
+
+
+def failure(error: Exception) -> Failed:
+    """An exception as data: one line for the user, the trace for the author of the node."""
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, StudioError):
+        return Failed(str(error), trace, error.exit_code if error.exit_code == 5 else 1, retryable=False)
+    if isinstance(error, BadOutput):
+        return Failed(str(error), trace, retryable=False)
+    if isinstance(error, Damaged):
+        return Failed(f"{error}; run again and it will be made anew", trace)
+    message = str(error).strip() or "no message"
+    frame = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
+    where = f" ({frame.filename}:{frame.lineno})" if frame else ""
+    return Failed(f"{type(error).__name__}: {message}{where}", trace)

@@ -1,0 +1,1 @@
+"""What a graph says: YAML as a frozen Plan, or every problem in it. It runs nothing."""

@@ -1,9 +1,0 @@
-"""The folder of one run over a data set: a line for every item, and what it takes to go on after a stop."""
-
-from __future__ import annotations
-
-from studio.ledger.journal import Entry
-from studio.ledger.ledger import Failures, Ledger, Line, Session, Totals, as_json
-from studio.ledger.parquet import write_parquet
-
-__all__ = ["Entry", "Failures", "Ledger", "Line", "Session", "Totals", "as_json", "write_parquet"]

@@ -1,0 +1,1 @@
+"""One plan, executed: the only place where plan, cache and executors meet."""

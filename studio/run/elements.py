@@ -1,0 +1,60 @@
+"""Elements: what has become of the elements of a step that runs once for each of a list."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from studio.executors.task import Failed
+from studio.language.plan import Step
+from studio.values.artifact import Artifact
+
+__all__ = ["Elements"]
+
+_MOST_TOLD = 3  # failed elements whose messages are told with their step
+
+
+@dataclass
+class Elements:
+    """Those of one step of one item."""
+
+    step: Step
+    given: list[dict[str, Artifact]]  # by element
+    admitted: list[dict[str, Artifact]] = field(default_factory=list)  # the same, as workers can take it
+    waiting: deque[int] = field(default_factory=deque)  # those whose turn has not come
+    running: int = 0
+    made: dict[int, Mapping[str, Artifact]] = field(default_factory=dict)
+    failed: dict[int, Failed] = field(default_factory=dict)
+    cached: int = 0
+    seconds: float = 0.0  # that those took which ran
+    saved: float = 0.0  # that the cached ones once took
+    started: bool = False
+
+    def __post_init__(self) -> None:
+        """The largest first, where several workers share them: none is then left alone with a long one at the end."""
+        order = range(len(self.given))
+        several = (self.step.replicas or 1) > 1
+        self.waiting.extend(sorted(order, key=self._size, reverse=True) if several else order)
+
+    def _size(self, index: int) -> int:
+        return sum(self.given[index][name].size for name in self.step.each)
+
+    @property
+    def ended(self) -> bool:
+        return len(self.made) + len(self.failed) == len(self.given)
+
+    def outputs(self) -> dict[str, Artifact]:
+        """The outputs of all elements, as lists."""
+        return {
+            name: Artifact.of_items(type_.kind, tuple(self.made[index][name] for index in range(len(self.given))))
+            for name, type_ in self.step.outputs.items()
+        }
+
+    def failure(self) -> Failed:
+        """The failures of elements as one of the step."""
+        first = [self.failed[index] for index in sorted(self.failed)]
+        told = [f"element {index}: {self.failed[index].message}" for index in sorted(self.failed)[:_MOST_TOLD]]
+        more = [f"and {len(first) - _MOST_TOLD} more"] if len(first) > _MOST_TOLD else []
+        head = f"{len(first)} of {len(self.given)} elements failed"
+        return Failed("; ".join([head, *told, *more]), first[0].trace, max(each.exit_code for each in first))

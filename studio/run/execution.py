@@ -1,0 +1,394 @@
+"""Passage and Attempt: one item's way through a plan, and each task on it. It looks nothing up and runs nothing.
+
+It turns what is ready into attempts, hears how they end, and says so in events. A step is attempted
+once, or once per element where it has `each`: an attempt is what has a key, a lease, a task and a record.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio.cache.record import Basis
+from studio.errors import InputError
+from studio.executors.references import Promised
+from studio.executors.task import Done, Failed, Outcome
+from studio.language.plan import Source, Step
+from studio.run.elements import Elements
+from studio.run.events import (
+    Event,
+    StepCached,
+    StepFailed,
+    StepFinished,
+    StepReplaced,
+    StepRestarted,
+    StepSkipped,
+    StepStarted,
+    StepWaiting,
+)
+from studio.run.inputs import Supply
+from studio.run.scheduler import Consequence, Flow
+from studio.run.subplan import Course
+from studio.values.artifact import ABSENT, Artifact, Damaged
+
+__all__ = ["Attempt", "Passage"]
+
+_WINDOW = 128  # elements of one step that are on their way at a time
+
+
+@dataclass(eq=False, slots=True)
+class Attempt:
+    """One task, from the moment its inputs are there."""
+
+    step: Step
+    owner: Passage
+    element: int | None = None
+    inputs: dict[str, Artifact] = field(default_factory=dict)
+    basis: Basis | None = None
+    key: str = ""
+    uncached: str = ""  # why it has no key
+    leased: bool = False
+    tries: int = 0
+    losses: int = 0  # of what it needs
+    remakes: bool = False  # what it made before was lost
+    future: Future[Outcome] | None = None
+    ended: bool = False
+    announced: bool = False  # told as started, before its worker said so
+    early: list[tuple[str, Any]] = field(default_factory=list)  # heard before what it needs was done
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+        return self.step.id if self.element is None else f"{self.step.id}[{self.element}]"
+
+
+class Passage:
+    """One item on its way. What is due next is put into a queue that many may share."""
+
+    def __init__(
+        self,
+        course: Course,
+        supply: Supply,
+        due: deque[Attempt],
+        tell: Callable[[Event], None],
+        clean: Callable[[str], str],
+    ) -> None:
+        """Events go to `tell`, their texts `clean` of secrets."""
+        self._course = course
+        self._due, self._clean = due, clean
+        self.tell = tell
+        self.flow = Flow(course, supply, self._promised)
+        self._admitted = False
+        self._attempts: dict[str, Attempt] = {}  # of whole steps
+        self._elements: dict[str, Elements] = {}
+        self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
+        self._quick: set[str] = set()  # steps on their way that will soon be done
+        self._remade: dict[str, Attempt] = {}  # what is made again because it was lost
+        self._bereft: list[Attempt] = []  # what waits for that
+        self._skip(self.flow.first_skipped)
+
+    @property
+    def open(self) -> bool:
+        """Whether there is anything left to do."""
+        return bool(self.flow.open)
+
+    def goes_on(self, attempt: Attempt) -> bool:
+        """Whether anybody still waits for what this gives."""
+        return not attempt.ended and (self.open if attempt.remakes else attempt.step.id in self.flow.open)
+
+    def advance(self) -> None:
+        """Takes up all that is ready."""
+        ready = self.flow.ready
+        while ready:
+            self._reach(ready.popleft())
+
+    def close(self) -> None:
+        """Nothing more is to be done for this item."""
+        self.flow.open.clear()
+        self.flow.ready.clear()
+
+    def release(self) -> None:
+        """Lets go of what refers back to it: of the many items of a data set, none waits for the garbage collector."""
+        self._attempts.clear()
+        self._elements.clear()
+        self.flow.release()
+        del self.tell
+
+    # Beginnings --------------------------------------------------------------
+
+    def _reach(self, id: str) -> None:
+        """What a step waited for is there."""
+        if id not in self.flow.open:
+            return
+        step = self.flow.steps[id]
+        if self.flow.fell(id):
+            self._replace(step)
+        elif id in self._attempts and self._attempts[id].future is not None:
+            self._catch_up(self._attempts[id])
+        elif self._goes(step):
+            self._begin(step)
+
+    def _goes(self, step: Step) -> bool:
+        """Whether the conditions of a step hold; if not, it is skipped."""
+        if not step.when:
+            return True
+        try:
+            obstacle = self.flow.obstacle(step)
+        except InputError as error:
+            self.refused(error)
+            return False
+        except (ValueError, Damaged) as error:
+            self._step_failed(step, Failed(str(error), retryable=False))
+            return False
+        if obstacle:
+            self.tell(StepSkipped(step.id, f"its condition does not hold: {obstacle}"))
+            self._skip(self.flow.skip(step.id))
+        return not obstacle
+
+    def _begin(self, step: Step) -> None:
+        inputs = self.flow.supply.inputs_of(step, admit=False)
+        if not step.each:
+            attempt = self._attempts[step.id] = Attempt(step, self, None, inputs)
+            self._due.append(attempt)
+            return
+        try:
+            given = self.flow.elements(step, inputs)
+        except ValueError as error:
+            self._step_failed(step, Failed(str(error), retryable=False))
+            return
+        self._elements[step.id] = Elements(step, given)
+        self.tell(StepWaiting(step.id))
+        self._next_elements(self._elements[step.id])
+
+    def _next_elements(self, elements: Elements) -> None:
+        """Takes up elements, as many as may be on their way."""
+        while elements.running < _WINDOW and elements.waiting:
+            index = elements.waiting.popleft()
+            inputs = elements.given[index]
+            if any(inputs[name].absent and elements.step.requires(name) for name in elements.step.each):
+                elements.made[index] = dict.fromkeys(elements.step.outputs, ABSENT)
+            else:
+                elements.running += 1
+                self._due.append(Attempt(elements.step, self, index, inputs))
+        if elements.ended:
+            self._elements_ended(elements)
+
+    def admit(self) -> None:
+        """Before anything runs: is everything sound that this item was given? InputError says what is not."""
+        if not self._admitted:
+            self.flow.supply.admit()
+            self._admitted = True
+
+    def admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
+        """The inputs, as a worker can take them."""
+        inputs = self.flow.supply.inputs_of
+        whole = not (attempt.losses or attempt.remakes)
+        if whole and all(artifact.movable for artifact in attempt.inputs.values()):
+            return attempt.inputs
+        if attempt.element is None:
+            return inputs(attempt.step, admit=True)
+        elements = self._elements[attempt.step.id]
+        if not elements.admitted:  # once for all of them
+            elements.admitted = self.flow.elements(attempt.step, inputs(attempt.step, admit=True))
+        return elements.admitted[attempt.element]
+
+    def started(self, attempt: Attempt) -> None:
+        """A worker has taken it up."""
+        elements = self._elements.get(attempt.step.id)
+        if elements and not elements.started:
+            elements.started = True
+            self.tell(StepStarted(attempt.step.id))
+        self.tell(StepStarted(attempt.step.id, element=attempt.element))
+
+    def refused(self, error: InputError) -> None:
+        """What the item was given is not sound."""
+        raise error
+
+    # Sent ahead --------------------------------------------------------------
+
+    def is_ahead(self, attempt: Attempt) -> bool:
+        """Whether it was sent on its way before what it needs is done."""
+        return attempt.element is None and bool(self.flow.waits_for[attempt.step.id])
+
+    def ahead_of(self, step: Step) -> None:
+        """Without keys to wait for, what follows a quick step is sent to its worker while that one still runs."""
+        self._quick.add(step.id)
+        for id in self.flow.followers[step.id]:
+            if id in self.flow.open and id not in self._attempts and self._can_go_ahead(self.flow.steps[id]):
+                follower = self.flow.steps[id]
+                inputs = self.flow.supply.inputs_of(follower, admit=False)
+                attempt = self._attempts[id] = Attempt(follower, self, None, inputs)
+                self._due.append(attempt)
+
+    def back_in_line(self, attempt: Attempt) -> None:
+        """One that was sent ahead of something that was tried again."""
+        attempt.future, attempt.tries = None, attempt.tries - 1
+        attempt.inputs = self.flow.supply.inputs_of(attempt.step, admit=False)
+        self._due.append(attempt)
+
+    def _promised(self, source: Source) -> Artifact:
+        """The promise of what a step is on its way to make."""
+        maker = self._attempts[source.name]
+        assert maker.future is not None  # only steps that are on their way are promised
+        return Artifact(maker.step.outputs[source.port].kind, live=Promised(maker.future, source.port))
+
+    def _can_go_ahead(self, step: Step) -> bool:
+        """Whether nothing but the values of quick steps is missing, and nothing depends on what these are."""
+        plain = step.id in self._course.certain and not step.definition.node.inline and not self.flow.lost
+        return plain and self.flow.waits_for[step.id] <= self._quick
+
+    def _catch_up(self, attempt: Attempt) -> None:
+        """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
+        self.tell(StepWaiting(attempt.step.id))
+        self.tell(StepStarted(attempt.step.id))
+        attempt.announced = True
+        self._due.append(attempt)  # with what was heard early
+
+    # Ends --------------------------------------------------------------------
+
+    def found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        """Its outputs were known, or made by another that was asked the same."""
+        self._tell_found(attempt, outputs, seconds)
+        self._end(attempt, outputs, seconds, cached=True)
+
+    def done(self, attempt: Attempt, done: Done) -> None:
+        """It was computed."""
+        self._tell_done(attempt, done)
+        self._end(attempt, done.outputs, done.seconds, cached=False)
+
+    def waits(self, attempt: Attempt) -> None:
+        """It is on its way to a worker."""
+        self.tell(StepWaiting(attempt.step.id, element=attempt.element))
+
+    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self.tell(StepCached(attempt.step.id, attempt.key, outputs, seconds, element=attempt.element))
+
+    def _tell_done(self, attempt: Attempt, done: Done) -> None:
+        ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
+        self.tell(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
+
+    def failed(self, attempt: Attempt, failed: Failed) -> None:
+        """It could not be computed."""
+        attempt.ended = True
+        if attempt.element is None:
+            self._step_failed(attempt.step, failed)
+            return
+        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
+        self.tell(StepFailed(attempt.step.id, message, trace, failed.exit_code, log, element=attempt.element))
+        elements = self._elements[attempt.step.id]
+        elements.failed[attempt.element] = failed
+        self._element_ended(elements)
+
+    def _end(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float, *, cached: bool) -> None:
+        """An attempt has its outputs."""
+        attempt.ended = True
+        if attempt.element is None:
+            self._skip(self.flow.end(attempt.step.id, outputs))
+            return
+        elements = self._elements[attempt.step.id]
+        elements.made[attempt.element] = outputs
+        elements.seconds += 0.0 if cached else seconds
+        elements.saved += seconds if cached else 0.0
+        elements.cached += cached
+        self._element_ended(elements)
+
+    def _element_ended(self, elements: Elements) -> None:
+        elements.running -= 1
+        self._next_elements(elements)
+
+    def _elements_ended(self, elements: Elements) -> None:
+        step = elements.step
+        if elements.failed:
+            self._step_failed(step, elements.failure())
+            return
+        outputs = elements.outputs()
+        if elements.cached == len(elements.given):
+            self.tell(StepCached(step.id, "", outputs, elements.saved))
+        else:
+            self.tell(StepFinished(step.id, "", outputs, elements.seconds))
+        self._skip(self.flow.end(step.id, outputs))
+
+    def _step_failed(self, step: Step, failed: Failed) -> None:
+        """A step has failed: what does its graph say to that?"""
+        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
+        if step.on_error == "skip":
+            self.tell(StepReplaced(step.id, message, trace, log, {}))
+            self._skip(self.flow.skip(step.id))
+        elif step.on_error == "use":
+            self._failures[step.id] = failed
+            self._skip(self.flow.fall(step.id))
+        else:
+            self.tell(StepFailed(step.id, message, trace, failed.exit_code, log))
+            self._skip(self.flow.lose(step.id))
+
+    def _replace(self, step: Step) -> None:
+        """What was to stand in for the outputs of a failed step has come to an end."""
+        failed, outputs = self._failures[step.id], self.flow.instead(step.id)
+        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
+        if outputs is None:
+            self.tell(StepFailed(step.id, message, trace, failed.exit_code, log))
+            self._skip(self.flow.lose(step.id))
+        else:
+            self.tell(StepReplaced(step.id, message, trace, log, outputs))
+            self._skip(self.flow.end(step.id, outputs))
+
+    def _skip(self, consequences: list[Consequence]) -> None:
+        for id, reason in consequences:
+            self.tell(StepSkipped(id, reason))
+
+    # What was lost -----------------------------------------------------------
+
+    def bereave(self, attempt: Attempt) -> list[Attempt]:
+        """What an attempt needs was lost with the process that held it: those that are to make it again."""
+        attempt.losses += 1
+        attempt.tries -= 1
+        self._bereft.append(attempt)
+        for maker in sorted(self._course.plan.makers(attempt.step.edges.values()) & self.flow.made.keys()):
+            step = self.flow.steps[maker]
+            elements = self._elements.get(maker)
+            made = elements.made if elements else {None: self.flow.made[maker]}
+            for element, outputs in made.items():
+                inputs = elements.given[element] if elements and element is not None else {}
+                again = Attempt(step, self, element, inputs, remakes=True)
+                if _is_fleeting(outputs) and again.id not in self._remade:
+                    self._remade[again.id] = again
+                    reason = "what it had made was lost; making it again"
+                    self.tell(StepRestarted(maker, reason, element=element))
+        return [each for each in self._remade.values() if each.future is None]
+
+    def remade(self, attempt: Attempt, done: Done) -> list[Attempt]:
+        """What was lost is there again: those that can go on."""
+        del self._remade[attempt.id]
+        id, elements = attempt.step.id, self._elements.get(attempt.step.id)
+        if elements and attempt.element is not None:
+            elements.made[attempt.element] = done.outputs
+        self.flow.made[id] = elements.outputs() if elements else done.outputs
+        for follower in self._elements.values():
+            follower.admitted = []  # they stand for what was lost
+        going: list[Attempt] = []
+        while self._bereft and not self._remade:  # the last to have lost something goes first
+            other = self._bereft.pop()
+            if other.remakes:
+                self._remade[other.id] = other
+            going.append(other)
+        return going
+
+    def lost_again(self, attempt: Attempt) -> list[Attempt]:
+        """Something that was to be made again has lost what it needs itself."""
+        del self._remade[attempt.id]
+        return self.bereave(attempt)
+
+    def not_remade(self, attempt: Attempt) -> list[Attempt]:
+        """What was lost cannot be made again: those that needed it."""
+        del self._remade[attempt.id]
+        bereft, self._bereft = self._bereft, []
+        return [other for other in bereft if not other.remakes]
+
+
+def _is_fleeting(outputs: Mapping[str, Artifact]) -> bool:
+    """Whether some of it lies in the memory of a process alone."""
+    leaves = [leaf for artifact in outputs.values() for leaf in artifact.leaves]
+    return any(leaf.live is not None and not leaf.stored and leaf.inline is None for leaf in leaves)

@@ -1,0 +1,181 @@
+"""Given: one value that a person hands to a graph or writes into it, known by its digest before it is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from studio.cache.cache import Cache
+from studio.cache.file_digests import FileDigests
+from studio.cache.packing import pack
+from studio.errors import InputError
+from studio.executors.references import Held
+from studio.values import KINDS, PortType
+from studio.values.artifact import ABSENT, Artifact, Column, Damaged
+from studio.values.digest import of_bytes, of_file
+
+__all__ = ["GivenColumn", "GivenPlain", "GivenValue"]
+
+
+class GivenPlain:
+    """A small value that an item gives: what most of a data set is made of."""
+
+    __slots__ = ("artifact", "raw")
+
+    def __init__(self, name: str, kind: str, value: object) -> None:
+        try:
+            self.raw = value
+            self.artifact, _ = pack(kind, value)
+        except ValueError as error:
+            raise InputError(f"input '{name}': {error}") from None
+
+    def admit(self) -> None:
+        """It is what it is."""
+
+    def place(self) -> None:
+        """It goes along."""
+
+
+class GivenColumn:
+    """What several items give, placed."""
+
+    __slots__ = ("artifact",)
+
+    def __init__(self, artifacts: Sequence[Artifact]) -> None:
+        self.artifact = Column(artifacts[0].kind, items=tuple(artifacts))
+
+    @property
+    def raw(self) -> object:
+        """Nothing that came as it is."""
+        return None
+
+    def admit(self) -> None:
+        """Each item sees to its own."""
+
+    def place(self) -> None:
+        """Each item has placed its own."""
+
+
+class GivenValue:
+    """One value handed to a graph or to a port."""
+
+    def __init__(
+        self,
+        name: str,
+        type_: PortType,
+        raw: object,
+        cache: Cache | None,
+        files: FileDigests | None,
+        folder: Path | None = None,
+    ) -> None:
+        self._name = name
+        self._kind = type_.kind
+        self._cache, self._files = cache, files
+        self._folder = folder  # that relative paths start from; None for the current one
+        self._type = type_
+        self._raws = self._leaves(type_, raw)
+        self._shape = raw
+        self._first = [self._checked(self._known, item) for item in self._raws]  # as they are known unopened
+        self._artifacts = self._first
+        self._live = self._placed = False
+        self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
+
+    @property
+    def raw(self) -> object:
+        """The value as it came."""
+        return self._shape
+
+    def _formed(self, shape: Any, type_: PortType, leaves: Iterator[Artifact]) -> Artifact:
+        """The artifacts in lists as deep as those that were given."""
+        if not type_.many:
+            return next(leaves)
+        return Artifact.of_items(type_.kind, tuple(self._formed(part, type_.item(), leaves) for part in shape))
+
+    def admit(self) -> None:
+        """Opens and checks what is given, and puts it where workers find it; InputError says what is wrong."""
+        if not self._live:
+            pairs = zip(self._raws, self._first, strict=True)
+            self._artifacts = [self._checked(self._opened, raw, artifact) for raw, artifact in pairs]
+            self._live = True
+            self.artifact = self._whole()
+
+    def place(self) -> None:
+        """Puts files where workers find them, unopened; InputError if that cannot be done."""
+        if not (self._placed or self._live):
+            pairs = zip(self._raws, self._first, strict=True)
+            self._artifacts = [self._checked(self._stored, raw, artifact) for raw, artifact in pairs]
+            self._placed = True
+            self.artifact = self._whole()
+
+    def _stored(self, raw: object, known: Artifact) -> Artifact:
+        if self._cache is None or not self._is_path(raw) or known.inline is not None or known.live is not None:
+            return self._opened(raw, known)
+        try:
+            return self._cache.store.put(self._kind, self._path(raw), known.digest)
+        except OSError:  # the disk does not take it: it goes on from memory
+            return self._opened(raw, known)
+
+    def _whole(self) -> Artifact:
+        if self._shape is None and not self._raws:
+            return ABSENT
+        return self._formed(self._shape, self._type, iter(self._artifacts))
+
+    def _leaves(self, type_: PortType, raw: object) -> list[object]:
+        if raw is None and type_.optional:
+            return []
+        try:
+            return type_.leaves(raw)
+        except ValueError:
+            raise InputError(f"{self._name} takes {type_}, not a single {type(raw).__name__}") from None
+
+    def _checked(self, make: Callable[..., Artifact], *arguments: Any) -> Artifact:
+        try:
+            return make(*arguments)
+        except Damaged as error:
+            raise InputError(f"{self._name}: {error}") from None
+        except OSError as error:
+            raise InputError(
+                f"{self._name}: '{str(error.filename)[:300]}': {(error.strerror or 'unreadable').lower()}"
+            ) from None
+        except ValueError as error:
+            raise InputError(f"{self._name}: {error}") from None
+
+    def _is_path(self, raw: object) -> bool:
+        return KINDS[self._kind].from_path and isinstance(raw, str | Path)
+
+    def _path(self, raw: object) -> Path:
+        path = Path(os.path.expanduser(str(raw)))  # noqa: PTH111 the home of nobody stays as it is written
+        return path if self._folder is None else self._folder / path
+
+    def _known(self, raw: object) -> Artifact:
+        if self._is_path(raw) and not KINDS[self._kind].plain and self._files is not None:
+            path = self._path(raw)
+            if path.is_file():
+                return Artifact(self._kind, self._files(path), path.stat().st_size)
+        return self._opened(raw, None)
+
+    def _opened(self, raw: object, known: Artifact | None) -> Artifact:
+        """The value read and checked; with a cache its digest, without one itself."""
+        if known is not None and (known.inline is not None or known.live is not None or known.stored):
+            return known
+        artifact, live = pack(self._kind, self._path(raw) if self._is_path(raw) else raw)
+        if live is None:
+            return artifact
+        if self._cache is not None:
+            artifact = self._kept(live, known)
+        return replace(artifact, live=Held(live))
+
+    def _kept(self, live: object, known: Artifact | None) -> Artifact:
+        assert self._cache is not None
+        encoded = KINDS[self._kind].encode(live)
+        digest = of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded)
+        if known is not None and digest != known.digest:
+            raise ValueError("the file changed while it was read")
+        try:
+            return self._cache.store.put(self._kind, encoded, digest)
+        except OSError:  # the disk does not take it: the run goes on with what is in memory
+            size = encoded.stat().st_size if isinstance(encoded, Path) else len(encoded)
+            return Artifact(self._kind, digest, size)

@@ -1,0 +1,211 @@
+"""Supply: what the steps of a run are given, as artifacts. A file is known by its digest before it is read.
+
+Looking a key up needs no more than that digest; only a step that really runs needs the file opened,
+checked and copied into the store. So a cached run decodes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from studio.cache.cache import Cache
+from studio.cache.file_digests import FileDigests
+from studio.cache.store import Store
+from studio.errors import InputError, did_you_mean
+from studio.language.plan import Edge, GraphInput, Plan, Source, Step
+from studio.run.given import GivenColumn, GivenPlain, GivenValue
+from studio.values import KINDS
+from studio.values.artifact import ABSENT, Artifact
+from studio.values.digest import of_bytes
+
+__all__ = ["Supply"]
+
+_NO_ROWS = Artifact.of_items("data", ())  # an empty list; one of kind `absent` would be no list at all
+
+
+class Supply:
+    """Where the inputs of a plan's steps come from: what a run is given, constants, and what steps have made."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        edges: Iterable[Edge],
+        values: Mapping[str, object],
+        cache: Cache | None,
+        later: Iterable[str] = (),
+        files: FileDigests | None = None,
+        rows: Mapping[Source, Artifact] | None = None,
+    ) -> None:
+        """What is given `later`, to each item its own, is not asked for here.
+
+        files: where the digests of files come from, if not from the cache.
+        rows: what sources gave for all rows of a data set; without, there is one row, and it is this one.
+        """
+        self.rows = rows
+        edges = [edge for edge in edges if rows is None or edge.form != "rows"]
+        self._plan, self._cache = plan, cache
+        self._files = files or (cache.files if cache else None)
+        self._folder = Path(plan.file).parent  # that paths in the graph start from
+        read = set(_ends(plan, edges))
+        self._own_names = read & set(later)
+        self._later = sorted(self._own_names)
+        _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
+        self._given: Mapping[str, GivenValue | GivenPlain | GivenColumn] = {
+            name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
+        }
+        self._names = sorted((*self._given, *self._later))
+        self._constants: dict[str, dict[str, GivenValue]] = {}  # by step and port
+        self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
+
+    def of_item(self, values: Mapping[str, object]) -> Supply:
+        """The supply of one item, with these values; it shares with others what is the same for all."""
+        if values.keys() != self._own_names:  # a data set has very many
+            _check_names(self._plan, values, self._own_names)
+        return self._with({name: self._own(name, values.get(name)) for name in self._later})
+
+    @staticmethod
+    def together(supplies: Sequence[Supply]) -> Supply:
+        """That of several items, each of which can be placed: what is their own stands in columns."""
+        first = supplies[0]
+        return first._with(
+            {name: GivenColumn([each._given[name].artifact for each in supplies]) for name in first._later}
+        )
+
+    def _with(self, own: Mapping[str, GivenValue | GivenPlain | GivenColumn]) -> Supply:
+        """The same supply, where items have these of their own."""
+        supply = object.__new__(Supply)
+        supply.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
+        return supply
+
+    def _own(self, name: str, value: object) -> GivenValue | GivenPlain:
+        type_ = self._plan.inputs[name].type
+        if value is None or type_.many or not KINDS[type_.kind].plain or isinstance(value, Path):
+            return self._input(name, value)
+        return GivenPlain(name, type_.kind, value)
+
+    def digest(self, identity: str) -> str:
+        """The digest of all that one item was given, for a plan; empty where content cannot be told."""
+        return _digest(self._given, self._names, identity)
+
+    @property
+    def own_digest(self) -> str:
+        """The digest of what one item was given of its own; empty where content cannot be told."""
+        return _digest(self._given, self._later)
+
+    @property
+    def own(self) -> dict[str, object]:
+        """What one item was given of its own, by input, as it came."""
+        return {name: self._given[name].raw for name in self._later}
+
+    @property
+    def store(self) -> Store | None:
+        """Where values lie at rest."""
+        return self._cache.store if self._cache else None
+
+    def artifact(self, edge: Edge) -> Artifact:
+        """What comes along an edge: ABSENT where that is not there, or a part of a gathered list is not."""
+        if edge.form == "rows" and self.rows is not None:
+            return self.rows[edge.sources[0]]
+        found = [self.of(source) for source in edge.sources]
+        if edge.form == "rows":
+            return _NO_ROWS if found[0].absent else Artifact.of_items(found[0].kind, (found[0],))
+        if edge.form == "first":
+            return next((artifact for artifact in found if not artifact.absent), ABSENT)
+        if edge.form == "one" or any(artifact.absent for artifact in found):
+            return found[0] if edge.form == "one" else ABSENT
+        return Artifact.of_items(found[0].kind if found else "data", tuple(found))
+
+    def of(self, source: Source) -> Artifact:
+        """What a source gives."""
+        if source.port:
+            return self.made(source)
+        relay = self._plan.relays.get(source.name)
+        return self.artifact(relay.edge) if relay and relay.edge else self._given[source.name].artifact
+
+    def inputs_of(self, step: Step, admit: bool) -> dict[str, Artifact]:
+        """What a step is given, by port; `admit` if it is to run."""
+        found = {name: self.artifact(edge) for name, edge in step.edges.items()}
+        gathered = [name for name, edge in step.edges.items() if edge.form == "rows"]
+        if self.rows is None and not all(found[name].items for name in gathered):  # the row is left out as a whole
+            found |= dict.fromkeys(gathered, _NO_ROWS)
+        for name, constant in self._constants_of(step).items():
+            if admit:
+                constant.admit()
+            found[name] = constant.artifact
+        for name in step.unwired:
+            found[name] = ABSENT
+        for name in [name for name, artifact in found.items() if artifact.absent]:
+            port = step.ports.inputs[name]
+            if not port.required and not port.type.optional:
+                del found[name]  # as if it were not wired: the port has a default of its own
+        return found
+
+    def place(self) -> None:
+        """Puts what was given where workers find it, unopened: they will see what it is. InputError if that fails."""
+        for name in self._given:
+            self._given[name].place()
+
+    def admit(self, edges: Iterable[Edge] | None = None) -> None:
+        """Opens and checks what was given (all of it, or what these edges read); InputError says what is wrong."""
+        for name in self._given if edges is None else set(_ends(self._plan, edges)):
+            self._given[name].admit()
+
+    def _constants_of(self, step: Step) -> dict[str, GivenValue]:
+        """The constants of a step, read once however often the step is tried."""
+        if step.id not in self._constants:
+            ports = step.ports.inputs.items()
+            types = {name: port.type.listed() if name in step.each else port.type for name, port in ports}
+            self._constants[step.id] = {
+                name: GivenValue(
+                    f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._files, self._folder
+                )
+                for name, raw in step.constants.items()
+            }
+        return self._constants[step.id]
+
+    def _input(self, name: str, value: object) -> GivenValue:
+        if relay := self._plan.relays.get(name):
+            return GivenValue(f"'{name}'", relay.type, relay.constant, self._cache, self._files, relay.folder)
+        given = self._plan.inputs[name]
+        if value is not None:
+            return GivenValue(f"input '{name}'", given.type, value, self._cache, self._files)
+        return GivenValue(f"input '{name}'", given.type, given.default, self._cache, self._files, self._folder)
+
+
+def _ends(plan: Plan, edges: Iterable[Edge]) -> Iterator[str]:
+    """The names of what edges read that no step makes: inputs, and relays that hold a constant."""
+    for edge in edges:
+        for source in edge.sources:
+            relay = plan.relays.get(source.name)
+            if relay is not None and relay.edge is not None and not source.port:
+                yield from _ends(plan, [relay.edge])
+            elif not source.port:
+                yield source.name
+
+
+def _check_names(plan: Plan, values: Mapping[str, object], needed: set[str]) -> None:
+    """InputError names every input that is unknown, and every needed one that is missing."""
+    wrong = [_unknown(name, plan.inputs) for name in values if name not in plan.inputs]
+    for name in sorted(needed):
+        given = plan.inputs[name]
+        if given.required and values.get(name) is None:
+            about = f": {given.description}" if given.description else ""
+            wrong.append(f"the input '{name}' ({given.type}) is missing{about}")
+    if wrong:
+        raise InputError("\n".join(wrong))
+
+
+def _digest(given: Mapping[str, GivenValue | GivenPlain | GivenColumn], names: Iterable[str], head: str = "") -> str:
+    lines = [head] if head else []
+    for name in names:
+        artifact = given[name].artifact
+        if artifact.digest is None:
+            return ""
+        lines += name, artifact.kind, artifact.digest
+    return of_bytes("\n".join(lines).encode())
+
+
+def _unknown(name: str, inputs: Mapping[str, GraphInput]) -> str:
+    known = ", ".join(f"{given.name} ({given.type})" for given in inputs.values()) or "none"
+    return f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {known}".replace("  ", " ")

@@ -1,0 +1,203 @@
+"""Claims: what is known already, what is being made here or by another run, and what is ours to make.
+
+It gives attempts their keys, looks these up and holds their leases, for the one thread of an engine. It runs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+from pydantic import BaseModel
+
+from studio.cache.cache import Cache
+from studio.cache.record import Record
+from studio.errors import ModelUnavailable
+from studio.language.plan import Step
+from studio.run.batch_action import Bundle
+from studio.run.events import Event, Warned
+from studio.run.execution import Attempt
+from studio.run.keys import Keys
+from studio.values.digest import Uncacheable
+
+__all__ = ["Claims"]
+
+
+class Claims:
+    """Those of one run; without a cache nothing has a key, and all is to be made."""
+
+    def __init__(
+        self,
+        cache: Cache | None,
+        graph: str,
+        config: Callable[[Step], BaseModel],
+        refresh: frozenset[str],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """`tell` hears what is wrong with the cache."""
+        self._cache = cache
+        self._keys = Keys(cache, graph, config) if cache else None
+        self._refresh, self._tell = refresh, tell
+        self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
+        self._fresh: set[str] = set()  # steps whose last look-up found nothing
+        self._held: set[str] = set()  # keys whose leases this run holds: `close` gives back what is left of them
+        self._damaged = 0
+
+    # Keys --------------------------------------------------------------------
+
+    def name(self, attempt: Attempt) -> None:
+        """Gives an attempt its key, or says why it has none."""
+        attempt.key = attempt.uncached = ""
+        if self._keys is None or attempt.step.cache == "never":
+            return
+        named = self._keys.of(attempt.step, attempt.inputs)
+        attempt.key, attempt.basis, attempt.uncached = named.key, named.basis, named.missing
+
+    def name_rows(self, bundle: Bundle) -> None:
+        """Gives the rows of a bundle their keys."""
+        if self._keys is None or bundle.step.cache == "never":
+            return
+        with contextlib.suppress(Uncacheable, ModelUnavailable):
+            bundle.basis = self._keys.basis(bundle.step)
+            for row in bundle.rows:
+                bundle.keys[row] = bundle.basis.key(bundle.of(row))
+
+    # Look-ups ----------------------------------------------------------------
+
+    def ask(self, attempts: Iterable[Attempt]) -> None:
+        """Asks the tier for all of them at once, so that none waits for the answer to another."""
+        if self._cache is None or self._cache.tier is None:
+            return
+        singles = [attempt for attempt in attempts if not isinstance(attempt, Bundle)]
+        for attempt in singles:
+            self.name(attempt)
+        self._cache.ask((attempt.key, attempt.step.definition.name) for attempt in singles if attempt.key)
+
+    def record(self, step: Step, key: str) -> Record | None:
+        """What is on record of a key that a step has."""
+        if self._cache is None or self.refreshes(step):
+            return None
+        record = self._cache.lookup(key, step.definition.name)
+        self._tell_damage(self._cache)
+        (self._fresh.add if record is None else self._fresh.discard)(step.id)
+        if record is None or record.outputs.keys() != step.outputs.keys():
+            return None
+        self._cache.touch(record)
+        return record
+
+    def refreshes(self, step: Step) -> bool:
+        """Whether a step is to run again, whatever is known."""
+        return step.id in self._refresh or step.cache == "refresh"
+
+    def is_new(self, step: Step) -> bool:
+        """Whether the last look-up of a step found nothing: then the next can wait until there is a lease."""
+        return step.id in self._fresh
+
+    def _tell_damage(self, cache: Cache) -> None:
+        if cache.damaged > self._damaged:
+            self._damaged = cache.damaged
+            self._tell(Warned("a damaged cache entry was set aside; it is made anew"))
+        for message in cache.news():
+            self._tell(Warned(message))
+
+    # What is being made ------------------------------------------------------
+
+    def joins(self, attempt: Attempt) -> bool:
+        """Whether the same is on its way already: then the attempt waits for that."""
+        if attempt.key in self._twins:
+            self._twins[attempt.key].append(attempt)
+            return True
+        return False
+
+    def take(self, attempt: Attempt) -> bool:
+        """Whether it is ours to make, and no other run is at it."""
+        assert self._cache is not None
+        attempt.leased = attempt.leased or self._takes(attempt.key)
+        return attempt.leased
+
+    def _takes(self, key: str) -> bool:
+        assert self._cache is not None
+        taken = self._cache.leases.take(key)
+        if taken:
+            self._held.add(key)
+        return taken
+
+    def _gives(self, key: str) -> None:
+        assert self._cache is not None
+        self._held.discard(key)
+        self._cache.leases.give(key)
+
+    def hand_over(self, key: str) -> None:
+        """Whoever puts the result on record gives its lease back from here on."""
+        self._held.discard(key)
+
+    def close(self) -> None:
+        """Gives back every lease that is left, whatever became of the attempt that it was taken for."""
+        for key in list(self._held):
+            self._gives(key)
+
+    def begin(self, attempt: Attempt) -> None:
+        """It is going to be made."""
+        self._twins[attempt.key] = []
+
+    def end(self, key: str) -> list[Attempt]:
+        """It is made, or will not be: those that waited for it."""
+        return self._twins.pop(key, [])
+
+    def abandon(self, attempt: Attempt) -> list[Attempt]:
+        """It will give nothing: those that waited for it."""
+        keys = list(attempt.leases) if isinstance(attempt, Bundle) else [attempt.key]
+        self.give(attempt)
+        attempt.key = ""
+        return [waiting for key in keys for waiting in self.end(key)]
+
+    def give(self, attempt: Attempt) -> None:
+        """Gives back the leases that it holds."""
+        if self._cache is None:
+            return
+        if attempt.leased:
+            self._gives(attempt.key)
+            attempt.leased = False
+        if isinstance(attempt, Bundle):
+            while attempt.leases:
+                self._gives(attempt.leases.pop())
+
+    def sort(self, bundle: Bundle) -> None:
+        """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
+        if not bundle.keys:
+            bundle.wanted += bundle.rows
+            return
+        named = [row for row in bundle.rows if row in bundle.keys]
+        unknown = named if self.is_new(bundle.step) else self._unknown(bundle, named)
+        ours = set(self._unknown(bundle, [row for row in unknown if self._take_row(bundle, bundle.keys[row])]))
+        self._twins.update((bundle.keys[row], []) for row in ours)
+        bundle.want(row for row in bundle.rows if row in ours or row not in bundle.keys)
+
+    def _take_row(self, bundle: Bundle, key: str) -> bool:
+        if key in bundle.leases:  # it is that of a row before
+            return True
+        if key in self._twins or not self._takes(key):
+            return False
+        bundle.leases.add(key)
+        return True
+
+    def _unknown(self, bundle: Bundle, rows: list[int]) -> list[int]:
+        """Those of these rows that are not on record; what is on record of the others is theirs."""
+        cache, step = self._cache, bundle.step
+        if cache is None or not rows or self.refreshes(step):
+            return rows
+        records = cache.lookup_many((bundle.keys[row] for row in rows), step.definition.name)
+        self._tell_damage(cache)
+        (self._fresh.discard if records else self._fresh.add)(step.id)
+        left: list[int] = []
+        for row in rows:
+            record = records.get(bundle.keys[row])
+            if record is None or record.outputs.keys() != step.outputs.keys():
+                left.append(row)
+                continue
+            cache.touch(record)
+            bundle.find(row, record.outputs, record.seconds)
+            if record.key in bundle.leases:
+                self._gives(record.key)
+                bundle.leases.discard(record.key)
+        return left

@@ -1,0 +1,222 @@
+"""Result: the outputs of a run by name, each loaded when it is looked at, with how every step ended."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studio.cache.packing import unpack
+from studio.cache.store import Store
+from studio.errors import StepError
+from studio.executors.references import fetched
+from studio.run.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StepCached,
+    StepEvent,
+    StepFailed,
+    StepFinished,
+    StepReplaced,
+    StepSkipped,
+)
+from studio.values import KINDS, JsonKind
+from studio.values.artifact import Artifact
+from studio.values.digest import of_bytes, of_file
+
+__all__ = ["Result", "StepResult"]
+
+
+_ENDINGS: dict[type[Event], str] = {StepCached: "cached", StepFinished: "done", StepFailed: "failed"}
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How one step ended: done, cached, replaced (it failed, and something stands in for it), failed or skipped."""
+
+    status: str
+    seconds: float = 0.0
+    key: str = ""
+    message: str = ""
+    spans: Mapping[str, float] = field(default_factory=dict)
+    elements: Mapping[str, int] = field(default_factory=dict)  # how they ended, of a step with `each`
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data, without the message and the elements where there are none."""
+        shown: dict[str, Any] = {"status": self.status, "seconds": self.seconds, "key": self.key}
+        shown |= {"elements": dict(self.elements)} if self.elements else {}
+        return {**shown, "message": self.message} if self.message else shown
+
+
+class Result(Mapping[str, Any]):
+    """The outputs of a run by name, each loaded when it is looked at; `steps` says how each step ended."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        self.graph = ""
+        self.seconds = 0.0
+        self.artifacts: dict[str, Artifact] = {}
+        self.steps: dict[str, StepResult] = {}
+        self._loaded: dict[str, Any] = {}
+        self._elements: dict[str, Counter[str]] = {}  # of steps that run once per element, how these ended
+        self.failures: dict[str, str] = {}
+        self.exit_code = 0
+
+    def hear(self, event: Event) -> None:
+        """Takes in one event of the run."""
+        if isinstance(event, StepEvent) and event.element is not None:
+            if ending := _ENDINGS.get(type(event)):  # what became of the step as a whole is told, too
+                self._elements.setdefault(event.step, Counter())[ending] += 1
+            return
+        match event:
+            case RunStarted(graph=graph):
+                self.graph = graph
+            case StepCached(step=step, key=key):
+                self.steps[step] = StepResult("cached", 0.0, key, elements=self._ends_of(step))
+            case StepFinished(step=step, key=key, seconds=seconds, spans=spans):
+                self.steps[step] = StepResult("done", seconds, key, spans=spans, elements=self._ends_of(step))
+            case StepFailed(step=step, message=message, exit_code=code):
+                self.steps[step] = StepResult("failed", message=message, elements=self._ends_of(step))
+                self.failures[step] = message
+                self.exit_code = max(self.exit_code, code)
+            case StepReplaced(step=step, message=message, outputs=instead):
+                self.steps[step] = StepResult("replaced" if instead else "skipped", message=message)
+            case StepSkipped(step=step, reason=reason):
+                self.steps[step] = StepResult("skipped", message=reason)
+            case RunFinished(outputs=outputs, seconds=seconds):
+                self.artifacts, self.seconds = dict(outputs), seconds
+
+    def _ends_of(self, step: str) -> dict[str, int]:
+        return dict(self._elements.get(step, {}))
+
+    def require(self) -> Result:
+        """Itself, or StepError if a step failed."""
+        if self.failures:
+            raise StepError(self.failures, self.exit_code)
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.artifacts:
+            raise KeyError(f"there is no output '{name}'; there are: {', '.join(self.artifacts) or 'none'}")
+        if name not in self._loaded:
+            self._loaded[name] = unpack(self.artifacts[name], fetched, self._store)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.artifacts)
+
+    def __len__(self) -> int:
+        return len(self.artifacts)
+
+    def save(self, folder: str | Path, media_only: bool = False) -> dict[str, Path | list[Path]]:
+        """Writes every output (or those that are media) into a folder, and says where each is."""
+        names = [name for name in self if not (media_only and _is_plain(self.artifacts[name]))]
+        folder = Path(folder)
+        if names:
+            folder.mkdir(parents=True, exist_ok=True)
+        return {name: self.save_as(name, folder / name) for name in names}
+
+    def save_as(self, name: str, stem: Path) -> Path | list[Path]:
+        """Writes one output as a file of this name, to which the suffix is added; of a list of media, several."""
+        artifact = self.artifacts[name]
+        at_rest = all(leaf.stored for leaf in artifact.leaves)  # encoded already
+        value = unpack(artifact.at_rest(), fetched, self._store) if at_rest else self[name]
+        if artifact.items is not None and _is_plain(artifact):
+            path = stem.with_name(f"{stem.name}.json")
+            path.write_text(json.dumps(self.data(name), ensure_ascii=False) + "\n", encoding="utf-8")
+            return path
+        if artifact.items is not None:
+            pairs = enumerate(zip(value, artifact.items, strict=True))
+            return [_write(stem.with_name(f"{stem.name}-{index:03}"), item, part) for index, (item, part) in pairs]
+        return _write(stem, value, artifact)
+
+    def as_json(self, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole result as plain data: outputs (media by where they were `saved`), steps, and the error if any."""
+        steps = {id: step.as_data() for id, step in self.steps.items()}
+        shown = {"graph": self.graph, "seconds": round(self.seconds, 4), "outputs": self.as_data(saved), "steps": steps}
+        return {**shown, "error": "\n".join(self.failures.values())} if self.failures else shown
+
+    def summary(self, saved: Mapping[str, Any]) -> str:
+        """The result for people: where each output was saved, or else what it is, and how the steps ended."""
+        lines = [f"{name}: {_places(saved[name]) if name in saved else self._shown(name)}" for name in self]
+        ends = [step.status for step in self.steps.values()]
+        counts = [
+            f"{ends.count(status)} {status}"
+            for status in ("done", "cached", "replaced", "failed", "skipped")
+            if status in ends
+        ]
+        steps = "1 step" if len(ends) == 1 else f"{len(ends)} steps"
+        return "\n".join([*lines, f"{steps}: {', '.join(counts)}, in {self.seconds:.2f} s"])
+
+    def _shown(self, name: str) -> str:
+        value = self.as_data({})[name]
+        if isinstance(value, str):
+            return value
+        if self.artifacts[name].kind == "segments" and self.artifacts[name].items is None:
+            return "".join(f"\n  {m['start']:6.2f} – {m['end']:6.2f}  {m['text'].strip()}" for m in value)
+        return json.dumps(value, ensure_ascii=False)
+
+    def as_data(self, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """Every output as plain data; of media, what they are and where they were saved."""
+        return {name: self.data(name, saved.get(name)) for name in self}
+
+    def is_plain(self, name: str) -> bool:
+        """Whether an output is small and plain, rather than media."""
+        return _is_plain(self.artifacts[name])
+
+    def data(self, name: str, saved: Any = None) -> Any:
+        """One output as plain data; of media, what it is and where it was saved."""
+        artifact = self.artifacts[name]
+        if artifact.inline:
+            return json.loads(artifact.inline)
+        if artifact.items is None:
+            return _data(artifact, self[name], saved)
+        places = saved if isinstance(saved, list) else [None] * len(artifact.items)
+        return [_data(*each) for each in zip(artifact.items, self[name], places, strict=True)]
+
+    def __repr__(self) -> str:
+        return f"Result({', '.join(f'{name}: {artifact.kind}' for name, artifact in self.artifacts.items())})"
+
+
+def _places(where: Path | list[Path]) -> str:
+    return ", ".join(map(str, where)) if isinstance(where, list) else str(where)
+
+
+def _is_plain(artifact: Artifact) -> bool:
+    return artifact.kind not in KINDS or KINDS[artifact.kind].plain
+
+
+def _data(artifact: Artifact, value: Any, path: Path | None) -> Any:
+    if value is None:
+        return None
+    kind = KINDS[artifact.kind]
+    if isinstance(kind, JsonKind):
+        return kind.dump(value)
+    encoded = kind.encode(value) if artifact.digest is None else b""
+    digest = artifact.digest or (of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded))
+    return {"kind": artifact.kind, "path": str(path.absolute()) if path else None, "digest": digest}
+
+
+def _write(stem: Path, value: Any, artifact: Artifact) -> Path:
+    """One value as a file that other programs read."""
+    kind = KINDS.get(artifact.kind)
+    if kind is None or value is None:
+        path = stem.with_name(f"{stem.name}.json")
+        path.write_text("null\n")
+        return path
+    path = stem.with_name(stem.name + _ending(kind.suffix, value, artifact))
+    if hasattr(value, "save"):
+        return Path(value.save(path))
+    text = value if artifact.kind == "text" else kind.encode(value).decode()  # type: ignore[union-attr]
+    path.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    return path
+
+
+def _ending(suffix: str, value: Any, artifact: Artifact) -> str:
+    if artifact.kind in ("file", "video"):
+        return value.path.suffix or suffix
+    return suffix

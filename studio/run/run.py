@@ -1,0 +1,61 @@
+"""Run: one execution of one plan on one set of inputs, told in events."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from studio.cache.cache import Cache
+from studio.executors.base import Executor
+from studio.run.engine import Engine
+from studio.run.events import Event, RunFinished, RunStarted
+from studio.run.inputs import Supply
+from studio.run.subplan import Course
+
+__all__ = ["Run"]
+
+
+class Run:
+    """One execution of what a course takes of a plan. Iterate `events()` to make it happen."""
+
+    def __init__(
+        self,
+        course: Course,
+        supply: Supply,
+        *,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+        refresh: frozenset[str] = frozenset(),
+    ) -> None:
+        self._name = course.plan.name
+        self.cache = cache
+        self._news: deque[Event] = deque()
+        self._engine = Engine(
+            course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
+        )
+        self._passage = self._engine.passage(supply, self._news.append)
+
+    def events(self) -> Iterator[Event]:
+        """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
+        started = time.perf_counter()
+        engine, passage = self._engine, self._passage
+        try:
+            yield RunStarted(self._name, tuple(passage.flow.steps))
+            passage.advance()
+            yield from self._told()
+            while passage.open or engine.busy:
+                engine.turn()
+                yield from self._told()
+            yield RunFinished(passage.flow.outputs(), time.perf_counter() - started)
+        finally:
+            engine.let_go()
+
+    def cancel(self) -> None:
+        """Stops the run, from any thread; its iterator raises Cancelled."""
+        self._engine.cancel()
+
+    def _told(self) -> Iterator[Event]:
+        while self._news:
+            yield self._news.popleft()

@@ -1,0 +1,217 @@
+"""Course and Flow: how far an item has come on its way through a plan: which steps ended, and how, and which can go.
+
+It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it is
+lost: it failed, or needs something that did. What an end means for others is worked out here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from studio.cache.packing import unpack
+from studio.executors.references import fetched
+from studio.language.plan import Edge, Source, Step
+from studio.run.inputs import Supply
+from studio.run.subplan import Course
+from studio.values.artifact import ABSENT, Artifact
+
+__all__ = ["Consequence", "Flow"]
+
+Consequence = tuple[str, str]  # a step that is skipped, and why
+_THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
+
+
+class Flow:
+    """One item on its course: the steps that are needed so far, and what has become of them."""
+
+    def __init__(self, course: Course, supply: Supply, promised: Callable[[Source], Artifact] | None = None) -> None:
+        """The supply is to hear of what is made here; what is on its way can be `promised`."""
+        self._course, self._plan, self._promised = course, course.plan, promised
+        self.supply = supply
+        self.followers = course.followers
+        self.made: dict[str, Mapping[str, Artifact]] = {}
+        self.lost: dict[str, str] = {}  # by step, the one whose failure it was
+        self.steps: dict[str, Step] = {}  # those needed so far
+        self.open: set[str] = set()  # steps that have not come to an end
+        self.ready: deque[str] = deque()  # steps whose inputs are there
+        self.waits_for: dict[str, set[str]] = {}
+        self._falling: set[str] = set()  # failed steps that wait for what stands in for them
+        supply.made = self._made
+        self.first_skipped = self._need(course.first)
+
+    def release(self) -> None:
+        """Lets go of what refers back to it."""
+        self._promised = None
+        del self.supply.made
+
+    # Ends --------------------------------------------------------------------
+
+    def end(self, id: str, outputs: Mapping[str, Artifact]) -> list[Consequence]:
+        """A step has its outputs; which others are skipped for it?"""
+        self.made[id] = outputs
+        self.open.discard(id)
+        return self._settle([id])
+
+    def skip(self, id: str) -> list[Consequence]:
+        """A step has no outputs, and that is no failure."""
+        return self.end(id, dict.fromkeys(self.steps[id].outputs, ABSENT))
+
+    def lose(self, id: str) -> list[Consequence]:
+        """A step has failed."""
+        self.lost[id] = id
+        self.open.discard(id)
+        return self._settle([id])
+
+    def fall(self, id: str) -> list[Consequence]:
+        """A step has failed, and waits for what stands in for its outputs; then it is ready again."""
+        self._falling.add(id)
+        skipped = self._need(self._closure(self._plan.spares[id]))
+        self.waits_for[id] = self._plan.spares[id] & self.open
+        if not self.waits_for[id]:
+            self.ready.append(id)
+        return skipped
+
+    def instead(self, id: str) -> dict[str, Artifact] | None:
+        """What stands in for the outputs of a step that fell, each if it is there; None if that failed, too."""
+        edges = self._plan.steps[id].instead
+        if any(self._look(edge)[0] == _LOST for edge in edges.values()):
+            return None
+        outputs = self._plan.steps[id].outputs
+        return {name: self.supply.artifact(edges[name]) if name in edges else ABSENT for name in outputs}
+
+    def fell(self, id: str) -> bool:
+        """Whether a step has failed and something was to stand in for it."""
+        return id in self._falling
+
+    # Beginnings --------------------------------------------------------------
+
+    def obstacle(self, step: Step) -> str:
+        """Which condition of a step does not hold; ValueError where one cannot be decided."""
+        for guard in step.when:
+            values = {ref: self._value(edge) for ref, edge in guard.edges.items()}
+            if not guard.condition.holds(values):
+                return str(guard.condition)
+        return ""
+
+    def elements(self, step: Step, inputs: Mapping[str, Artifact]) -> list[dict[str, Artifact]]:
+        """What a step that runs once per element is given for each; ValueError if its lists differ in length."""
+        lists = {name: inputs[name].items or () for name in step.each}
+        lengths = {name: len(items) for name, items in lists.items()}
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise ValueError(f"the lists of 'each' differ in length: {shown}")
+        count = next(iter(lengths.values()))
+        return [{**inputs, **{name: items[index] for name, items in lists.items()}} for index in range(count)]
+
+    def value_of(self, source: Source) -> Artifact | None:
+        """What a source gave; None where that is absent, lost, or not here yet."""
+        return self.supply.of(source) if self._look_at(source)[0] == _THERE else None
+
+    def outputs(self) -> dict[str, Artifact]:
+        """The outputs of the plan that there are."""
+        ready = {name: edge for name, edge in self._course.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
+        self.supply.admit(ready.values())
+        return {name: self.supply.artifact(edge) for name, edge in ready.items()}
+
+    # What follows ------------------------------------------------------------
+
+    def _closure(self, ids: Iterable[str]) -> set[str]:
+        """These steps and all that they need."""
+        found: set[str] = set()
+        pending = list(ids)
+        while pending:
+            id = pending.pop()
+            if id not in found:
+                found.add(id)
+                pending += self._plan.needs[id]
+        return found
+
+    def _need(self, ids: set[str]) -> list[Consequence]:
+        """Takes up steps that were not needed so far."""
+        fresh = [id for id in self._course.steps if id in ids and id not in self.steps]
+        self.open.update(fresh)
+        for id in fresh:
+            self.steps[id] = self._course.steps[id]
+            self.waits_for[id] = self._plan.needs[id] & self.open
+        skipped: list[Consequence] = []
+        for id in fresh:
+            if id in self.open:
+                skipped += self._arrived(id)
+        return skipped + self._settle([id for id, _ in skipped])
+
+    def _settle(self, ended: list[str]) -> list[Consequence]:
+        skipped: list[Consequence] = []
+        while ended:
+            id = ended.pop(0)
+            for other in self.followers[id]:
+                if other in self.open and id in self.waits_for[other]:
+                    self.waits_for[other].discard(id)
+                    consequence = self._arrived(other)
+                    skipped += consequence
+                    ended += [step for step, _ in consequence]
+        return skipped
+
+    def _arrived(self, id: str) -> list[Consequence]:
+        """Something that a step waits for has come: it is ready, goes on waiting, or is skipped."""
+        reason = "" if id in self._falling else self._fate(self.steps[id])
+        if reason:
+            self.open.discard(id)
+            return [(id, reason)]
+        if not self.waits_for[id]:
+            self.ready.append(id)
+        return []
+
+    def _fate(self, step: Step) -> str:
+        """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
+        if not self.lost and step.id in self._course.certain:
+            return ""
+        for edge in step.wires:
+            state, cause = self._look(edge)
+            if state == _LOST:
+                self.lost[step.id] = cause
+                return f"step '{cause}' failed"
+        if self.waits_for[step.id]:
+            return ""
+        for name, edge in step.edges.items():
+            if self._look(edge)[0] == _ABSENT and (name in step.each or step.requires(name)):
+                self.made[step.id] = dict.fromkeys(step.outputs, ABSENT)
+                return f"its input '{name}' ({edge}) is absent"
+        return ""
+
+    def _look(self, edge: Edge) -> tuple[str, str]:
+        """Whether what comes along an edge is there, pending, absent or lost (and by whose failure)."""
+        if edge.form == "rows" and self.supply.rows is not None:
+            return _THERE, ""
+        states = [self._look_at(source) for source in edge.sources]
+        if edge.form == "rows" and states[0][0] == _ABSENT:
+            return _THERE, ""  # it is left out
+        if edge.form == "first":
+            found = [state for state in states if state[0] in (_THERE, _PENDING)]
+            states = found[:1] or states  # those before it are absent, or lost
+        weights = {_LOST: 0, _ABSENT: 1, _PENDING: 2, _THERE: 3}
+        return min(states, key=lambda state: weights[state[0]], default=(_THERE, ""))
+
+    def _look_at(self, source: Source) -> tuple[str, str]:
+        if source.port and source.name in self.lost:
+            return _LOST, self.lost[source.name]
+        if source.port and source.name not in self.made:
+            return _PENDING, ""
+        relay = None if source.port else self._plan.relays.get(source.name)
+        if relay is not None and relay.edge is not None:
+            return self._look(relay.edge)
+        return (_ABSENT if self.supply.of(source).absent else _THERE), ""
+
+    def _made(self, source: Source) -> Artifact:
+        if source.name in self.made:
+            return self.made[source.name][source.port]
+        if source.name in self.lost:
+            return ABSENT  # who reads it all the same takes something else instead
+        if self._promised is None:
+            raise KeyError(source.name)
+        return self._promised(source)
+
+    def _value(self, edge: Edge) -> Any:
+        self.supply.admit([edge])
+        return unpack(self.supply.artifact(edge), fetched, self.supply.store)
