@@ -17,7 +17,7 @@ from studio.executors.task import Failed
 from studio.language.plan import Step
 from studio.run.batch_action import Bundle
 from studio.run.events import Event
-from studio.run.execution import Attempt, Passage
+from studio.run.execution import Action, Passage
 from studio.run.inputs import Supply
 from studio.run.subplan import Course
 from studio.values.artifact import Artifact, Column
@@ -59,7 +59,7 @@ class Convoy(Passage):
         self,
         course: Course,
         items: Sequence[tuple[int, Item]],
-        due: deque[Attempt],
+        due: deque[Action],
         clean: Callable[[str], str],
         stages: Stages,
         load: Load,
@@ -85,12 +85,12 @@ class Convoy(Passage):
     def admit(self) -> None:
         """Each item has seen to its own."""
 
-    def admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
-        return attempt.inputs
+    def admitted_inputs(self, action: Action) -> dict[str, Artifact]:
+        return action.inputs
 
-    def waits(self, attempt: Attempt) -> None:
-        assert isinstance(attempt, Bundle)
-        self._stages.of[attempt.step.id].waiting += len(attempt.wanted)
+    def waits(self, action: Action) -> None:
+        assert isinstance(action, Bundle)
+        self._stages.of[action.step.id].waiting += len(action.wanted)
 
     def rows(self, artifact: Artifact) -> Iterator[Artifact]:
         """What of an output, or of what a source gave, each row has that did not stay behind."""

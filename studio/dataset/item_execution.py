@@ -11,7 +11,7 @@ from studio.dataset.step_stats import Stages
 from studio.errors import InputError
 from studio.executors.task import Done, Failed
 from studio.run.events import Event, StepEvent, StepFailed
-from studio.run.execution import Attempt, Passage
+from studio.run.execution import Action, Passage
 from studio.values.artifact import Artifact
 
 __all__ = ["Journey"]
@@ -44,16 +44,16 @@ class Journey(Passage):
         for event in skipped:
             self._hear(event)
 
-    def go_on(self, behind: Behind) -> Iterator[tuple[Attempt, Failed]]:
-        """Takes up what was made of it already; gives the attempts that were made, and failed."""
+    def go_on(self, behind: Behind) -> Iterator[tuple[Action, Failed]]:
+        """Takes up what was made of it already; gives the actions that were made, and failed."""
         for id, outputs in behind.made.items():
             self._skip(self.flow.end(id, outputs))
         for id, failed in behind.failed.items():
             step = self.flow.steps[id]
             self.flow.ready.remove(id)
             inputs = self.flow.supply.inputs_of(step, admit=False)
-            attempt = self._attempts[id] = Attempt(step, self, None, inputs, tries=1)
-            yield attempt, failed
+            action = self._actions[id] = Action(step, self, None, inputs, tries=1)
+            yield action, failed
 
     def advance(self) -> None:
         super().advance()
@@ -66,30 +66,30 @@ class Journey(Passage):
         """Opening files is left to the workers; what they make of one that is broken is told here."""
         self.flow.supply.place()
 
-    def failed(self, attempt: Attempt, failed: Failed) -> None:
+    def failed(self, action: Action, failed: Failed) -> None:
         try:
             self.flow.supply.admit()
         except InputError as error:
             self.refused(error)
         else:
-            super().failed(attempt, failed)
+            super().failed(action, failed)
 
     def refused(self, error: InputError) -> None:
         self.failures[""] = f"{self.item.place}: {error}"
         self.close()
         self.advance()
 
-    def waits(self, attempt: Attempt) -> None:
-        if attempt.tries == 1 and not attempt.losses:  # once, however often it is tried
-            self._stages.of[attempt.step.id].waiting += 1
+    def waits(self, action: Action) -> None:
+        if action.tries == 1 and not action.losses:  # once, however often it is tried
+            self._stages.of[action.step.id].waiting += 1
 
-    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
-        self._stages.of[attempt.step.id].knew(seconds)
-        if attempt.tries:  # it failed, and another made it meanwhile
-            self._stages.of[attempt.step.id].waiting -= 1
+    def _tell_found(self, action: Action, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self._stages.of[action.step.id].knew(seconds)
+        if action.tries:  # it failed, and another made it meanwhile
+            self._stages.of[action.step.id].waiting -= 1
 
-    def _tell_done(self, attempt: Attempt, done: Done) -> None:
-        self._stages.of[attempt.step.id].took(done)
+    def _tell_done(self, action: Action, done: Done) -> None:
+        self._stages.of[action.step.id].took(done)
         self.seconds += done.seconds
         self._held += self._load.more(done.outputs.values())
 

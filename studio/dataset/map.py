@@ -178,9 +178,9 @@ class Map:
         journey.begin(item, number, self._stages, self._over, self._load, skipped)
         failed = list(journey.go_on(behind)) if behind else []
         journey.advance()
-        for attempt, outcome in failed:
-            if journey.goes_on(attempt):
-                self._engine.judge(attempt, outcome)
+        for action, outcome in failed:
+            if journey.goes_on(action):
+                self._engine.judge(action, outcome)
 
     def _part(self, convoy: Convoy) -> None:
         """Items that went together have arrived, each with what is its own; those left behind go on."""

@@ -36,7 +36,7 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def give_back() -> None:
-    """Lets go of what nobody uses any more, in torch's own stock too: another attempt needs it."""
+    """Lets go of what nobody uses any more, in torch's own stock too: another action needs it."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

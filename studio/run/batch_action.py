@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studio.executors.task import Done, Each, Failed
-from studio.run.execution import Attempt
+from studio.run.execution import Action
 from studio.values.artifact import ABSENT, Artifact
 
 __all__ = ["Bundle"]
 
 
 @dataclass(eq=False, slots=True)
-class Bundle(Attempt):
+class Bundle(Action):
     """Its inputs are columns, or the same for all; rows are places in a column. `over` hears when all is known."""
 
     rows: Sequence[int] = ()  # those that it is for

@@ -1,7 +1,7 @@
-"""Engine: sees attempts through, of one item or of many. The only place where plan, cache and executors meet.
+"""Engine: sees actions through, of one item or of many. The only place where plan, cache and executors meet.
 
 It owns all state of what is on its way, and works in the thread that calls `turn`; workers, timers
-and other threads only put messages into its queue. So no attempt is ever handled by two threads,
+and other threads only put messages into its queue. So no action is ever handled by two threads,
 and cancelling is one more message.
 """
 
@@ -28,7 +28,7 @@ from studio.executors.task import Done, Failed, Outcome, Recipe, Task, Work
 from studio.language.plan import Step
 from studio.run.batch_action import Bundle
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
-from studio.run.execution import Attempt, Passage
+from studio.run.execution import Action, Passage
 from studio.run.inputs import Supply
 from studio.run.lookups import Claims
 from studio.run.recipes import recipe_of
@@ -37,7 +37,7 @@ from studio.values.artifact import Artifact
 
 __all__ = ["Engine"]
 
-_MOST_LOSSES = 3  # of what one attempt needs, before it fails
+_MOST_LOSSES = 3  # of what one action needs, before it fails
 _PULSE = 0.25  # seconds after which `turn` comes back though nothing has happened, where there are many items
 _POLL = 0.05  # seconds between looks at what another process computes
 
@@ -65,13 +65,13 @@ class Engine:
         self._configs = {id: course.steps[id].config() for id in course.steps if id in course.first}
         self._claims = Claims(cache, course.plan.name, self._config, refresh, tell)
         self._recipes: dict[str, Recipe] = {}
-        self.due: deque[Attempt] = deque()  # attempts whose turn has come
-        self._leaving: list[Attempt] = []  # to be given to an executor
-        self._flying: set[Attempt] = set()  # given to one
+        self.due: deque[Action] = deque()  # actions whose turn has come
+        self._leaving: list[Action] = []  # to be given to an executor
+        self._flying: set[Action] = set()  # given to one
         self._unrecorded: deque[Made] = deque()
         self._prepared: set[str] = set()  # steps whose workers have been asked for
-        self._awaited: set[Attempt] = set()  # what another run is computing
-        self._messages: queue.SimpleQueue[tuple[str, Attempt | None, Any]] = queue.SimpleQueue()
+        self._awaited: set[Action] = set()  # what another run is computing
+        self._messages: queue.SimpleQueue[tuple[str, Action | None, Any]] = queue.SimpleQueue()
         self._admitted: set[str] = set()  # steps whose workers are known to fit
         self._keeping = cache is not None
         self._asks = many and cache is not None and cache.tier is not None
@@ -109,8 +109,8 @@ class Engine:
             self._record(self._unrecorded.popleft())
         if self._recorder is not None:
             self._recorder.close()
-        for attempt in (*self._flying, *self._leaving, *self.due, *self._awaited):
-            self._drop(attempt)
+        for action in (*self._flying, *self._leaving, *self.due, *self._awaited):
+            self._drop(action)
         self._claims.close()
 
     def settle(self) -> None:
@@ -122,60 +122,60 @@ class Engine:
 
     def forget(self, passage: Passage) -> None:
         """Stops what is on its way for one item."""
-        for attempt in [each for each in self._flying if each.owner is passage]:
-            self._drop(attempt)
-            self._abandon(attempt)
+        for action in [each for each in self._flying if each.owner is passage]:
+            self._drop(action)
+            self._abandon(action)
 
     # Looking up --------------------------------------------------------------
 
-    def _consider(self, attempt: Attempt) -> None:
+    def _consider(self, action: Action) -> None:
         """Is the result known, being made, or to be made?"""
-        if not attempt.owner.goes_on(attempt):
+        if not action.owner.goes_on(action):
             return
-        if isinstance(attempt, Bundle):
-            self._consider_rows(attempt)
+        if isinstance(action, Bundle):
+            self._consider_rows(action)
             return
-        if attempt.future is not None:
-            self._catch_up(attempt)
+        if action.future is not None:
+            self._catch_up(action)
             return
-        self._claims.name(attempt)
-        if not attempt.key:
-            self._leaving.append(attempt)
-        elif not self._claims.joins(attempt) and (self._claims.is_new(attempt.step) or not self._known(attempt)):
-            self._claim(attempt)
+        self._claims.name(action)
+        if not action.key:
+            self._leaving.append(action)
+        elif not self._claims.joins(action) and (self._claims.is_new(action.step) or not self._known(action)):
+            self._claim(action)
 
-    def _claim(self, attempt: Attempt) -> None:
+    def _claim(self, action: Action) -> None:
         """Computes it, unless another run is just doing that; or has done it, while that was asked."""
-        if not self._claims.take(attempt):
-            self._awaited.add(attempt)
+        if not self._claims.take(action):
+            self._awaited.add(action)
             reason = "the same is being computed already"
-            self._hear(attempt, StepWaiting(attempt.step.id, reason, element=attempt.element))
+            self._hear(action, StepWaiting(action.step.id, reason, element=action.element))
         else:
-            self._claimed(attempt)
+            self._claimed(action)
 
-    def _claimed(self, attempt: Attempt) -> None:
+    def _claimed(self, action: Action) -> None:
         """The lease is ours: it is computed, unless it was made while that was sought."""
-        if not self._known(attempt):
-            self._claims.begin(attempt)
-            self._leaving.append(attempt)
+        if not self._known(action):
+            self._claims.begin(action)
+            self._leaving.append(action)
 
-    def _known(self, attempt: Attempt) -> bool:
-        """Whether the cache knows the outputs; then the attempt is done."""
-        record = self._claims.record(attempt.step, attempt.key)
+    def _known(self, action: Action) -> bool:
+        """Whether the cache knows the outputs; then the action is done."""
+        record = self._claims.record(action.step, action.key)
         if record is None:
             return False
-        self._claims.give(attempt)
-        attempt.owner.found(attempt, record.outputs, record.seconds)
-        attempt.owner.advance()
+        self._claims.give(action)
+        action.owner.found(action, record.outputs, record.seconds)
+        action.owner.advance()
         return True
 
-    def _look_again(self, attempt: Attempt) -> None:
+    def _look_again(self, action: Action) -> None:
         """Has the other run come to an end with what this one waits for?"""
-        if not attempt.owner.goes_on(attempt) or self._known(attempt):
-            self._awaited.discard(attempt)
-        elif self._claims.take(attempt):
-            self._awaited.discard(attempt)
-            self._claimed(attempt)
+        if not action.owner.goes_on(action) or self._known(action):
+            self._awaited.discard(action)
+        elif self._claims.take(action):
+            self._awaited.discard(action)
+            self._claimed(action)
 
     def _consider_rows(self, bundle: Bundle) -> None:
         """Which results are known? Those that another makes already are waited for by each item apart."""
@@ -191,79 +191,79 @@ class Engine:
     def _send(self) -> None:
         """Gives what is to be computed to the executors, all of it that is for the same one at once."""
         leaving, self._leaving = self._leaving, []
-        ready: dict[bool, list[Attempt]] = {False: [], True: []}  # by whether they run inline
-        for attempt in leaving:
-            if not attempt.owner.goes_on(attempt):  # its item came to an end meanwhile
-                self._abandon(attempt)
+        ready: dict[bool, list[Action]] = {False: [], True: []}  # by whether they run inline
+        for action in leaving:
+            if not action.owner.goes_on(action):  # its item came to an end meanwhile
+                self._abandon(action)
                 continue
             try:
-                self._admit(attempt)
-                attempt.inputs = attempt.owner.admitted_inputs(attempt)
+                self._admit(action)
+                action.inputs = action.owner.admitted_inputs(action)
             except InputError as error:
-                self._give_up(attempt, error)
+                self._give_up(action, error)
             else:
-                ready[attempt.step.definition.node.inline].append(attempt)
-        for inline, attempts in ready.items():
-            if attempts:
-                self._submit(self._executors[inline](), attempts)
+                ready[action.step.definition.node.inline].append(action)
+        for inline, actions in ready.items():
+            if actions:
+                self._submit(self._executors[inline](), actions)
 
-    def _give_up(self, attempt: Attempt, error: InputError) -> None:
+    def _give_up(self, action: Action, error: InputError) -> None:
         """An item was given something that is not sound."""
-        self._abandon(attempt)
-        self.forget(attempt.owner)
-        attempt.owner.refused(error)
+        self._abandon(action)
+        self.forget(action.owner)
+        action.owner.refused(error)
 
-    def _submit(self, executor: Executor, attempts: list[Attempt]) -> None:
-        tasks = [self._task(attempt) for attempt in attempts]
-        self._flying.update(attempts)
+    def _submit(self, executor: Executor, actions: list[Action]) -> None:
+        tasks = [self._task(action) for action in actions]
+        self._flying.update(actions)
         put = self._messages.put
 
         def notify(place: int, state: str, detail: str) -> None:
             if state != "running" or not self._many:
-                put((state, attempts[place], detail))
+                put((state, actions[place], detail))
 
         futures = executor.submit_many(tasks, notify)
-        for attempt, future in zip(attempts, futures, strict=True):
-            attempt.future = future
-            future.add_done_callback(lambda future, attempt=attempt: put(("ended", attempt, future)))  # type: ignore[misc]
+        for action, future in zip(actions, futures, strict=True):
+            action.future = future
+            future.add_done_callback(lambda future, action=action: put(("ended", action, future)))  # type: ignore[misc]
         if self._many:
-            for attempt in attempts:
-                self._prepare_workers(attempt)
+            for action in actions:
+                self._prepare_workers(action)
         elif self.cache is None:
-            for attempt, task in zip(attempts, tasks, strict=True):
-                if attempt.element is None and executor.quick(task.recipe):
-                    attempt.owner.ahead_of(attempt.step)
+            for action, task in zip(actions, tasks, strict=True):
+                if action.element is None and executor.quick(task.recipe):
+                    action.owner.ahead_of(action.step)
 
-    def _task(self, attempt: Attempt) -> Task:
-        step = attempt.step
-        attempt.tries += 1
-        work = Work(attempt.inputs, self.cache.store if self.cache else None, self._keeping)
-        if isinstance(attempt, Bundle):
-            work.inputs, work.rows, work.together = attempt.asked, len(attempt.wanted), self._recipe(step).batch
-        if not attempt.remakes and not attempt.owner.is_ahead(attempt):
-            attempt.owner.waits(attempt)
-        return Task(attempt.id, self._recipe(step), work, step.timeout, self._name)
+    def _task(self, action: Action) -> Task:
+        step = action.step
+        action.tries += 1
+        work = Work(action.inputs, self.cache.store if self.cache else None, self._keeping)
+        if isinstance(action, Bundle):
+            work.inputs, work.rows, work.together = action.asked, len(action.wanted), self._recipe(step).batch
+        if not action.remakes and not action.owner.is_ahead(action):
+            action.owner.waits(action)
+        return Task(action.id, self._recipe(step), work, step.timeout, self._name)
 
-    def _admit(self, attempt: Attempt) -> None:
+    def _admit(self, action: Action) -> None:
         """Before anything runs: can everything that may have to, and is everything given sound?"""
-        flow = attempt.owner.flow
+        flow = action.owner.flow
         if not self._admitted >= flow.open:
             fresh = [id for id in flow.steps if id in flow.open - self._admitted]
             for id in fresh:
                 self._executor(flow.steps[id]).require(id, self._recipe(flow.steps[id]))
-            attempt.owner.admit()
+            action.owner.admit()
             self._admitted |= set(fresh)
             if not all(flow.steps[id].definition.node.inline for id in fresh):
                 self._executors[False]().wake()
-        attempt.owner.admit()
+        action.owner.admit()
 
-    def _prepare_workers(self, attempt: Attempt) -> None:
+    def _prepare_workers(self, action: Action) -> None:
         """While a step runs, workers for what will follow it are set up, where there is room."""
-        if attempt.step.id in self._prepared:
+        if action.step.id in self._prepared:
             return
-        flow = attempt.owner.flow
-        self._prepared.add(attempt.step.id)
-        pending = deque(flow.followers[attempt.step.id])
+        flow = action.owner.flow
+        self._prepared.add(action.step.id)
+        pending = deque(flow.followers[action.step.id])
         while pending:
             follower = pending.popleft()
             if follower not in flow.open or follower in self._prepared or not self._will_run(follower):
@@ -312,106 +312,106 @@ class Engine:
         while not self._messages.empty():
             self._take(*self._messages.get())
 
-    def _take(self, what: str, attempt: Attempt | None, detail: Any) -> None:
-        if attempt is None:
+    def _take(self, what: str, action: Action | None, detail: Any) -> None:
+        if action is None:
             self._told(what, detail)
             return
         if what == "ended":
-            self._flying.discard(attempt)
+            self._flying.discard(action)
             if self._many:
-                attempt.future = None  # which refers back to it
-        if not attempt.owner.goes_on(attempt):
-            if what == "ended" and not attempt.ended:
-                self._abandon(attempt)
+                action.future = None  # which refers back to it
+        if not action.owner.goes_on(action):
+            if what == "ended" and not action.ended:
+                self._abandon(action)
             return  # it has ended, or was skipped meanwhile
-        if attempt.remakes:
+        if action.remakes:
             if what == "ended":
-                self._made_again(attempt, detail)
-        elif attempt.owner.is_ahead(attempt):
-            attempt.early.append((what, detail))
+                self._made_again(action, detail)
+        elif action.owner.is_ahead(action):
+            action.early.append((what, detail))
         else:
-            self._heard(what, attempt, detail)
+            self._heard(what, action, detail)
 
     def _told(self, what: str, detail: str) -> None:
-        """Hears what concerns no attempt."""
+        """Hears what concerns no action."""
         if what == "cancel":
             raise Cancelled("the run was cancelled")
         self._stop_keeping(detail)
 
-    def _catch_up(self, attempt: Attempt) -> None:
+    def _catch_up(self, action: Action) -> None:
         """One that was sent ahead has its inputs now: what was heard of it meanwhile counts."""
-        heard, attempt.early = [each for each in attempt.early if each[0] != "running"], []
+        heard, action.early = [each for each in action.early if each[0] != "running"], []
         for what, detail in heard:
-            if not attempt.ended:
-                self._heard(what, attempt, detail)
+            if not action.ended:
+                self._heard(what, action, detail)
 
-    def _heard(self, what: str, attempt: Attempt, detail: Any) -> None:
-        step, element = attempt.step.id, attempt.element
+    def _heard(self, what: str, action: Action, detail: Any) -> None:
+        step, element = action.step.id, action.element
         if what == "ended":
-            self._ended(attempt, detail)
+            self._ended(action, detail)
         elif what == "loading":
-            self._hear(attempt, StepLoading(step, element=element))
-        elif what == "running" and not attempt.announced:
-            self._prepare_workers(attempt)
-            attempt.owner.started(attempt)
+            self._hear(action, StepLoading(step, element=element))
+        elif what == "running" and not action.announced:
+            self._prepare_workers(action)
+            action.owner.started(action)
         elif what == "restarting":
-            attempt.announced = False
-            self._hear(attempt, StepRestarted(step, f"its worker died: {detail}; starting another", element=element))
+            action.announced = False
+            self._hear(action, StepRestarted(step, f"its worker died: {detail}; starting another", element=element))
 
-    def _hear(self, attempt: Attempt, event: Event) -> None:
-        attempt.owner.tell(event)
+    def _hear(self, action: Action, event: Event) -> None:
+        action.owner.tell(event)
 
     # Ends --------------------------------------------------------------------
 
-    def _ended(self, attempt: Attempt, future: Future[Outcome]) -> None:
+    def _ended(self, action: Action, future: Future[Outcome]) -> None:
         if future.cancelled():
             return
-        if isinstance(attempt, Bundle):
-            self._rows_ended(attempt, future.result())
+        if isinstance(action, Bundle):
+            self._rows_ended(action, future.result())
         else:
-            self.judge(attempt, future.result())
+            self.judge(action, future.result())
 
-    def judge(self, attempt: Attempt, outcome: Outcome) -> None:
+    def judge(self, action: Action, outcome: Outcome) -> None:
         """It was tried, with this outcome: is that its end?"""
         if isinstance(outcome, Done):
-            self._succeeded(attempt, outcome)
+            self._succeeded(action, outcome)
         elif outcome.upstream:
-            attempt.owner.back_in_line(attempt)
-        elif outcome.lost and attempt.losses < _MOST_LOSSES:
-            self._leaving.extend(attempt.owner.bereave(attempt))
-        elif outcome.retryable and attempt.tries <= attempt.step.retries:
+            action.owner.back_in_line(action)
+        elif outcome.lost and action.losses < _MOST_LOSSES:
+            self._leaving.extend(action.owner.bereave(action))
+        elif outcome.retryable and action.tries <= action.step.retries:
             reason = f"{self.clean(outcome.message)}; trying again"
-            self._hear(attempt, StepRestarted(attempt.step.id, reason, element=attempt.element))
-            lets_others = self._many and not attempt.leased  # one of them may be making it meanwhile
-            (self.due if lets_others else self._leaving).append(attempt)
+            self._hear(action, StepRestarted(action.step.id, reason, element=action.element))
+            lets_others = self._many and not action.leased  # one of them may be making it meanwhile
+            (self.due if lets_others else self._leaving).append(action)
         else:
-            self._failed(attempt, outcome)
+            self._failed(action, outcome)
 
-    def _made_again(self, attempt: Attempt, future: Future[Outcome]) -> None:
+    def _made_again(self, action: Action, future: Future[Outcome]) -> None:
         """What was lost is there again, or will never be."""
         outcome = future.result()
         if isinstance(outcome, Done):
-            self._leaving.extend(attempt.owner.remade(attempt, outcome))
-        elif outcome.lost and attempt.losses < _MOST_LOSSES:
-            self._leaving.extend(attempt.owner.lost_again(attempt))
+            self._leaving.extend(action.owner.remade(action, outcome))
+        elif outcome.lost and action.losses < _MOST_LOSSES:
+            self._leaving.extend(action.owner.lost_again(action))
         else:
-            for bereft in attempt.owner.not_remade(attempt):
+            for bereft in action.owner.not_remade(action):
                 self._failed(bereft, outcome)
 
-    def _succeeded(self, attempt: Attempt, done: Done) -> None:
+    def _succeeded(self, action: Action, done: Done) -> None:
         if done.unkept and self._keeping:
             self._stop_keeping(done.unkept)
-        if attempt.basis is None and attempt.uncached:
-            self._claims.name(attempt)  # the weights have come meanwhile
-        refreshes, leased, attempt.leased = self._claims.refreshes(attempt.step), attempt.leased, False
-        if attempt.key:
-            basis = None if done.unkept else attempt.basis
-            made = Made(attempt.key, basis, attempt.inputs, done.outputs, done.seconds, refreshes, leased)
+        if action.basis is None and action.uncached:
+            self._claims.name(action)  # the weights have come meanwhile
+        refreshes, leased, action.leased = self._claims.refreshes(action.step), action.leased, False
+        if action.key:
+            basis = None if done.unkept else action.basis
+            made = Made(action.key, basis, action.inputs, done.outputs, done.seconds, refreshes, leased)
             self._unrecorded.append(made)
-            self._claims.hand_over(attempt.key)
-        attempt.owner.done(attempt, done)
-        attempt.owner.advance()
-        self._wake_twins(attempt.key, done.outputs, done.seconds)
+            self._claims.hand_over(action.key)
+        action.owner.done(action, done)
+        action.owner.advance()
+        self._wake_twins(action.key, done.outputs, done.seconds)
 
     def _wake_twins(self, key: str, outputs: Mapping[str, Artifact], seconds: float) -> None:
         """Those that wanted the same have it."""
@@ -444,24 +444,24 @@ class Engine:
                 self._claims.hand_over(key)
                 self._wake_twins(key, outputs, seconds)
 
-    def _failed(self, attempt: Attempt, failed: Failed) -> None:
-        self._abandon(attempt)
-        attempt.owner.failed(attempt, failed)
-        attempt.owner.advance()
+    def _failed(self, action: Action, failed: Failed) -> None:
+        self._abandon(action)
+        action.owner.failed(action, failed)
+        action.owner.advance()
 
     def _record(self, made: Made) -> None:
         """Puts a result on record: what follows it has been sent on its way before."""
         if self._recorder is not None:
             self._recorder.keep(made)
 
-    def _drop(self, attempt: Attempt) -> None:
-        if attempt.future is not None and not attempt.future.done():
-            self._executor(attempt.step).cancel(attempt.future)
-        self._claims.give(attempt)
+    def _drop(self, action: Action) -> None:
+        if action.future is not None and not action.future.done():
+            self._executor(action.step).cancel(action.future)
+        self._claims.give(action)
 
-    def _abandon(self, attempt: Attempt) -> None:
+    def _abandon(self, action: Action) -> None:
         """It will give nothing. Of those that wanted the same, one is next."""
-        self.due.extend(self._claims.abandon(attempt))
+        self.due.extend(self._claims.abandon(action))
 
     def _cannot_keep(self, why: str) -> None:
         """Says so, from any thread."""

@@ -1,7 +1,7 @@
-"""Passage and Attempt: one item's way through a plan, and each task on it. It looks nothing up and runs nothing.
+"""Passage and Action: one item's way through a plan, and each task on it. It looks nothing up and runs nothing.
 
-It turns what is ready into attempts, hears how they end, and says so in events. A step is attempted
-once, or once per element where it has `each`: an attempt is what has a key, a lease, a task and a record.
+It turns what is ready into actions, hears how they end, and says so in events. A step is attempted
+once, or once per element where it has `each`: an action is what has a key, a lease, a task and a record.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WINDOW = 128  # elements of one step that are on their way at a time
 
 
 @dataclass(eq=False, slots=True)
-class Attempt:
+class Action:
     """One task, from the moment its inputs are there."""
 
     step: Step
@@ -72,7 +72,7 @@ class Passage:
         self,
         course: Course,
         supply: Supply,
-        due: deque[Attempt],
+        due: deque[Action],
         tell: Callable[[Event], None],
         clean: Callable[[str], str],
     ) -> None:
@@ -82,12 +82,12 @@ class Passage:
         self.tell = tell
         self.flow = Flow(course, supply, self._promised)
         self._admitted = False
-        self._attempts: dict[str, Attempt] = {}  # of whole steps
+        self._actions: dict[str, Action] = {}  # of whole steps
         self._elements: dict[str, Elements] = {}
         self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
         self._quick: set[str] = set()  # steps on their way that will soon be done
-        self._remade: dict[str, Attempt] = {}  # what is made again because it was lost
-        self._bereft: list[Attempt] = []  # what waits for that
+        self._remade: dict[str, Action] = {}  # what is made again because it was lost
+        self._bereft: list[Action] = []  # what waits for that
         self._skip(self.flow.first_skipped)
 
     @property
@@ -95,9 +95,9 @@ class Passage:
         """Whether there is anything left to do."""
         return bool(self.flow.open)
 
-    def goes_on(self, attempt: Attempt) -> bool:
+    def goes_on(self, action: Action) -> bool:
         """Whether anybody still waits for what this gives."""
-        return not attempt.ended and (self.open if attempt.remakes else attempt.step.id in self.flow.open)
+        return not action.ended and (self.open if action.remakes else action.step.id in self.flow.open)
 
     def advance(self) -> None:
         """Takes up all that is ready."""
@@ -112,7 +112,7 @@ class Passage:
 
     def release(self) -> None:
         """Lets go of what refers back to it: of the many items of a data set, none waits for the garbage collector."""
-        self._attempts.clear()
+        self._actions.clear()
         self._elements.clear()
         self.flow.release()
         del self.tell
@@ -126,8 +126,8 @@ class Passage:
         step = self.flow.steps[id]
         if self.flow.fell(id):
             self._replace(step)
-        elif id in self._attempts and self._attempts[id].future is not None:
-            self._catch_up(self._attempts[id])
+        elif id in self._actions and self._actions[id].future is not None:
+            self._catch_up(self._actions[id])
         elif self._goes(step):
             self._begin(step)
 
@@ -151,8 +151,8 @@ class Passage:
     def _begin(self, step: Step) -> None:
         inputs = self.flow.supply.inputs_of(step, admit=False)
         if not step.each:
-            attempt = self._attempts[step.id] = Attempt(step, self, None, inputs)
-            self._due.append(attempt)
+            action = self._actions[step.id] = Action(step, self, None, inputs)
+            self._due.append(action)
             return
         try:
             given = self.flow.elements(step, inputs)
@@ -172,7 +172,7 @@ class Passage:
                 elements.made[index] = dict.fromkeys(elements.step.outputs, ABSENT)
             else:
                 elements.running += 1
-                self._due.append(Attempt(elements.step, self, index, inputs))
+                self._due.append(Action(elements.step, self, index, inputs))
         if elements.ended:
             self._elements_ended(elements)
 
@@ -182,26 +182,26 @@ class Passage:
             self.flow.supply.admit()
             self._admitted = True
 
-    def admitted_inputs(self, attempt: Attempt) -> dict[str, Artifact]:
+    def admitted_inputs(self, action: Action) -> dict[str, Artifact]:
         """The inputs, as a worker can take them."""
         inputs = self.flow.supply.inputs_of
-        whole = not (attempt.losses or attempt.remakes)
-        if whole and all(artifact.movable for artifact in attempt.inputs.values()):
-            return attempt.inputs
-        if attempt.element is None:
-            return inputs(attempt.step, admit=True)
-        elements = self._elements[attempt.step.id]
+        whole = not (action.losses or action.remakes)
+        if whole and all(artifact.movable for artifact in action.inputs.values()):
+            return action.inputs
+        if action.element is None:
+            return inputs(action.step, admit=True)
+        elements = self._elements[action.step.id]
         if not elements.admitted:  # once for all of them
-            elements.admitted = self.flow.elements(attempt.step, inputs(attempt.step, admit=True))
-        return elements.admitted[attempt.element]
+            elements.admitted = self.flow.elements(action.step, inputs(action.step, admit=True))
+        return elements.admitted[action.element]
 
-    def started(self, attempt: Attempt) -> None:
+    def started(self, action: Action) -> None:
         """A worker has taken it up."""
-        elements = self._elements.get(attempt.step.id)
+        elements = self._elements.get(action.step.id)
         if elements and not elements.started:
             elements.started = True
-            self.tell(StepStarted(attempt.step.id))
-        self.tell(StepStarted(attempt.step.id, element=attempt.element))
+            self.tell(StepStarted(action.step.id))
+        self.tell(StepStarted(action.step.id, element=action.element))
 
     def refused(self, error: InputError) -> None:
         """What the item was given is not sound."""
@@ -209,29 +209,29 @@ class Passage:
 
     # Sent ahead --------------------------------------------------------------
 
-    def is_ahead(self, attempt: Attempt) -> bool:
+    def is_ahead(self, action: Action) -> bool:
         """Whether it was sent on its way before what it needs is done."""
-        return attempt.element is None and bool(self.flow.waits_for[attempt.step.id])
+        return action.element is None and bool(self.flow.waits_for[action.step.id])
 
     def ahead_of(self, step: Step) -> None:
         """Without keys to wait for, what follows a quick step is sent to its worker while that one still runs."""
         self._quick.add(step.id)
         for id in self.flow.followers[step.id]:
-            if id in self.flow.open and id not in self._attempts and self._can_go_ahead(self.flow.steps[id]):
+            if id in self.flow.open and id not in self._actions and self._can_go_ahead(self.flow.steps[id]):
                 follower = self.flow.steps[id]
                 inputs = self.flow.supply.inputs_of(follower, admit=False)
-                attempt = self._attempts[id] = Attempt(follower, self, None, inputs)
-                self._due.append(attempt)
+                action = self._actions[id] = Action(follower, self, None, inputs)
+                self._due.append(action)
 
-    def back_in_line(self, attempt: Attempt) -> None:
+    def back_in_line(self, action: Action) -> None:
         """One that was sent ahead of something that was tried again."""
-        attempt.future, attempt.tries = None, attempt.tries - 1
-        attempt.inputs = self.flow.supply.inputs_of(attempt.step, admit=False)
-        self._due.append(attempt)
+        action.future, action.tries = None, action.tries - 1
+        action.inputs = self.flow.supply.inputs_of(action.step, admit=False)
+        self._due.append(action)
 
     def _promised(self, source: Source) -> Artifact:
         """The promise of what a step is on its way to make."""
-        maker = self._attempts[source.name]
+        maker = self._actions[source.name]
         assert maker.future is not None  # only steps that are on their way are promised
         return Artifact(maker.step.outputs[source.port].kind, live=Promised(maker.future, source.port))
 
@@ -240,56 +240,56 @@ class Passage:
         plain = step.id in self._course.certain and not step.definition.node.inline and not self.flow.lost
         return plain and self.flow.waits_for[step.id] <= self._quick
 
-    def _catch_up(self, attempt: Attempt) -> None:
+    def _catch_up(self, action: Action) -> None:
         """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
-        self.tell(StepWaiting(attempt.step.id))
-        self.tell(StepStarted(attempt.step.id))
-        attempt.announced = True
-        self._due.append(attempt)  # with what was heard early
+        self.tell(StepWaiting(action.step.id))
+        self.tell(StepStarted(action.step.id))
+        action.announced = True
+        self._due.append(action)  # with what was heard early
 
     # Ends --------------------------------------------------------------------
 
-    def found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
+    def found(self, action: Action, outputs: Mapping[str, Artifact], seconds: float) -> None:
         """Its outputs were known, or made by another that was asked the same."""
-        self._tell_found(attempt, outputs, seconds)
-        self._end(attempt, outputs, seconds, cached=True)
+        self._tell_found(action, outputs, seconds)
+        self._end(action, outputs, seconds, cached=True)
 
-    def done(self, attempt: Attempt, done: Done) -> None:
+    def done(self, action: Action, done: Done) -> None:
         """It was computed."""
-        self._tell_done(attempt, done)
-        self._end(attempt, done.outputs, done.seconds, cached=False)
+        self._tell_done(action, done)
+        self._end(action, done.outputs, done.seconds, cached=False)
 
-    def waits(self, attempt: Attempt) -> None:
+    def waits(self, action: Action) -> None:
         """It is on its way to a worker."""
-        self.tell(StepWaiting(attempt.step.id, element=attempt.element))
+        self.tell(StepWaiting(action.step.id, element=action.element))
 
-    def _tell_found(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float) -> None:
-        self.tell(StepCached(attempt.step.id, attempt.key, outputs, seconds, element=attempt.element))
+    def _tell_found(self, action: Action, outputs: Mapping[str, Artifact], seconds: float) -> None:
+        self.tell(StepCached(action.step.id, action.key, outputs, seconds, element=action.element))
 
-    def _tell_done(self, attempt: Attempt, done: Done) -> None:
+    def _tell_done(self, action: Action, done: Done) -> None:
         ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
-        self.tell(StepFinished(attempt.step.id, attempt.key, *ending, element=attempt.element))
+        self.tell(StepFinished(action.step.id, action.key, *ending, element=action.element))
 
-    def failed(self, attempt: Attempt, failed: Failed) -> None:
+    def failed(self, action: Action, failed: Failed) -> None:
         """It could not be computed."""
-        attempt.ended = True
-        if attempt.element is None:
-            self._step_failed(attempt.step, failed)
+        action.ended = True
+        if action.element is None:
+            self._step_failed(action.step, failed)
             return
         message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
-        self.tell(StepFailed(attempt.step.id, message, trace, failed.exit_code, log, element=attempt.element))
-        elements = self._elements[attempt.step.id]
-        elements.failed[attempt.element] = failed
+        self.tell(StepFailed(action.step.id, message, trace, failed.exit_code, log, element=action.element))
+        elements = self._elements[action.step.id]
+        elements.failed[action.element] = failed
         self._element_ended(elements)
 
-    def _end(self, attempt: Attempt, outputs: Mapping[str, Artifact], seconds: float, *, cached: bool) -> None:
-        """An attempt has its outputs."""
-        attempt.ended = True
-        if attempt.element is None:
-            self._skip(self.flow.end(attempt.step.id, outputs))
+    def _end(self, action: Action, outputs: Mapping[str, Artifact], seconds: float, *, cached: bool) -> None:
+        """An action has its outputs."""
+        action.ended = True
+        if action.element is None:
+            self._skip(self.flow.end(action.step.id, outputs))
             return
-        elements = self._elements[attempt.step.id]
-        elements.made[attempt.element] = outputs
+        elements = self._elements[action.step.id]
+        elements.made[action.element] = outputs
         elements.seconds += 0.0 if cached else seconds
         elements.saved += seconds if cached else 0.0
         elements.cached += cached
@@ -341,34 +341,34 @@ class Passage:
 
     # What was lost -----------------------------------------------------------
 
-    def bereave(self, attempt: Attempt) -> list[Attempt]:
-        """What an attempt needs was lost with the process that held it: those that are to make it again."""
-        attempt.losses += 1
-        attempt.tries -= 1
-        self._bereft.append(attempt)
-        for maker in sorted(self._course.plan.makers(attempt.step.edges.values()) & self.flow.made.keys()):
+    def bereave(self, action: Action) -> list[Action]:
+        """What an action needs was lost with the process that held it: those that are to make it again."""
+        action.losses += 1
+        action.tries -= 1
+        self._bereft.append(action)
+        for maker in sorted(self._course.plan.makers(action.step.edges.values()) & self.flow.made.keys()):
             step = self.flow.steps[maker]
             elements = self._elements.get(maker)
             made = elements.made if elements else {None: self.flow.made[maker]}
             for element, outputs in made.items():
                 inputs = elements.given[element] if elements and element is not None else {}
-                again = Attempt(step, self, element, inputs, remakes=True)
+                again = Action(step, self, element, inputs, remakes=True)
                 if _is_fleeting(outputs) and again.id not in self._remade:
                     self._remade[again.id] = again
                     reason = "what it had made was lost; making it again"
                     self.tell(StepRestarted(maker, reason, element=element))
         return [each for each in self._remade.values() if each.future is None]
 
-    def remade(self, attempt: Attempt, done: Done) -> list[Attempt]:
+    def remade(self, action: Action, done: Done) -> list[Action]:
         """What was lost is there again: those that can go on."""
-        del self._remade[attempt.id]
-        id, elements = attempt.step.id, self._elements.get(attempt.step.id)
-        if elements and attempt.element is not None:
-            elements.made[attempt.element] = done.outputs
+        del self._remade[action.id]
+        id, elements = action.step.id, self._elements.get(action.step.id)
+        if elements and action.element is not None:
+            elements.made[action.element] = done.outputs
         self.flow.made[id] = elements.outputs() if elements else done.outputs
         for follower in self._elements.values():
             follower.admitted = []  # they stand for what was lost
-        going: list[Attempt] = []
+        going: list[Action] = []
         while self._bereft and not self._remade:  # the last to have lost something goes first
             other = self._bereft.pop()
             if other.remakes:
@@ -376,14 +376,14 @@ class Passage:
             going.append(other)
         return going
 
-    def lost_again(self, attempt: Attempt) -> list[Attempt]:
+    def lost_again(self, action: Action) -> list[Action]:
         """Something that was to be made again has lost what it needs itself."""
-        del self._remade[attempt.id]
-        return self.bereave(attempt)
+        del self._remade[action.id]
+        return self.bereave(action)
 
-    def not_remade(self, attempt: Attempt) -> list[Attempt]:
+    def not_remade(self, action: Action) -> list[Action]:
         """What was lost cannot be made again: those that needed it."""
-        del self._remade[attempt.id]
+        del self._remade[action.id]
         bereft, self._bereft = self._bereft, []
         return [other for other in bereft if not other.remakes]
 

@@ -1,6 +1,6 @@
 """Claims: what is known already, what is being made here or by another run, and what is ours to make.
 
-It gives attempts their keys, looks these up and holds their leases, for the one thread of an engine. It runs nothing.
+It gives actions their keys, looks these up and holds their leases, for the one thread of an engine. It runs nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from studio.errors import ModelUnavailable
 from studio.language.plan import Step
 from studio.run.batch_action import Bundle
 from studio.run.events import Event, Warned
-from studio.run.execution import Attempt
+from studio.run.execution import Action
 from studio.run.keys import Keys
 from studio.values.digest import Uncacheable
 
@@ -38,20 +38,20 @@ class Claims:
         self._cache = cache
         self._keys = Keys(cache, graph, config) if cache else None
         self._refresh, self._tell = refresh, tell
-        self._twins: dict[str, list[Attempt]] = {}  # by key, those that wait for the one of them that is on its way
+        self._twins: dict[str, list[Action]] = {}  # by key, those that wait for the one of them that is on its way
         self._fresh: set[str] = set()  # steps whose last look-up found nothing
         self._held: set[str] = set()  # keys whose leases this run holds: `close` gives back what is left of them
         self._damaged = 0
 
     # Keys --------------------------------------------------------------------
 
-    def name(self, attempt: Attempt) -> None:
-        """Gives an attempt its key, or says why it has none."""
-        attempt.key = attempt.uncached = ""
-        if self._keys is None or attempt.step.cache == "never":
+    def name(self, action: Action) -> None:
+        """Gives an action its key, or says why it has none."""
+        action.key = action.uncached = ""
+        if self._keys is None or action.step.cache == "never":
             return
-        named = self._keys.of(attempt.step, attempt.inputs)
-        attempt.key, attempt.basis, attempt.uncached = named.key, named.basis, named.missing
+        named = self._keys.of(action.step, action.inputs)
+        action.key, action.basis, action.uncached = named.key, named.basis, named.missing
 
     def name_rows(self, bundle: Bundle) -> None:
         """Gives the rows of a bundle their keys."""
@@ -64,14 +64,14 @@ class Claims:
 
     # Look-ups ----------------------------------------------------------------
 
-    def ask(self, attempts: Iterable[Attempt]) -> None:
+    def ask(self, actions: Iterable[Action]) -> None:
         """Asks the tier for all of them at once, so that none waits for the answer to another."""
         if self._cache is None or self._cache.tier is None:
             return
-        singles = [attempt for attempt in attempts if not isinstance(attempt, Bundle)]
-        for attempt in singles:
-            self.name(attempt)
-        self._cache.ask((attempt.key, attempt.step.definition.name) for attempt in singles if attempt.key)
+        singles = [action for action in actions if not isinstance(action, Bundle)]
+        for action in singles:
+            self.name(action)
+        self._cache.ask((action.key, action.step.definition.name) for action in singles if action.key)
 
     def record(self, step: Step, key: str) -> Record | None:
         """What is on record of a key that a step has."""
@@ -102,18 +102,18 @@ class Claims:
 
     # What is being made ------------------------------------------------------
 
-    def joins(self, attempt: Attempt) -> bool:
-        """Whether the same is on its way already: then the attempt waits for that."""
-        if attempt.key in self._twins:
-            self._twins[attempt.key].append(attempt)
+    def joins(self, action: Action) -> bool:
+        """Whether the same is on its way already: then the action waits for that."""
+        if action.key in self._twins:
+            self._twins[action.key].append(action)
             return True
         return False
 
-    def take(self, attempt: Attempt) -> bool:
+    def take(self, action: Action) -> bool:
         """Whether it is ours to make, and no other run is at it."""
         assert self._cache is not None
-        attempt.leased = attempt.leased or self._takes(attempt.key)
-        return attempt.leased
+        action.leased = action.leased or self._takes(action.key)
+        return action.leased
 
     def _takes(self, key: str) -> bool:
         assert self._cache is not None
@@ -132,35 +132,35 @@ class Claims:
         self._held.discard(key)
 
     def close(self) -> None:
-        """Gives back every lease that is left, whatever became of the attempt that it was taken for."""
+        """Gives back every lease that is left, whatever became of the action that it was taken for."""
         for key in list(self._held):
             self._gives(key)
 
-    def begin(self, attempt: Attempt) -> None:
+    def begin(self, action: Action) -> None:
         """It is going to be made."""
-        self._twins[attempt.key] = []
+        self._twins[action.key] = []
 
-    def end(self, key: str) -> list[Attempt]:
+    def end(self, key: str) -> list[Action]:
         """It is made, or will not be: those that waited for it."""
         return self._twins.pop(key, [])
 
-    def abandon(self, attempt: Attempt) -> list[Attempt]:
+    def abandon(self, action: Action) -> list[Action]:
         """It will give nothing: those that waited for it."""
-        keys = list(attempt.leases) if isinstance(attempt, Bundle) else [attempt.key]
-        self.give(attempt)
-        attempt.key = ""
+        keys = list(action.leases) if isinstance(action, Bundle) else [action.key]
+        self.give(action)
+        action.key = ""
         return [waiting for key in keys for waiting in self.end(key)]
 
-    def give(self, attempt: Attempt) -> None:
+    def give(self, action: Action) -> None:
         """Gives back the leases that it holds."""
         if self._cache is None:
             return
-        if attempt.leased:
-            self._gives(attempt.key)
-            attempt.leased = False
-        if isinstance(attempt, Bundle):
-            while attempt.leases:
-                self._gives(attempt.leases.pop())
+        if action.leased:
+            self._gives(action.key)
+            action.leased = False
+        if isinstance(action, Bundle):
+            while action.leases:
+                self._gives(action.leases.pop())
 
     def sort(self, bundle: Bundle) -> None:
         """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
