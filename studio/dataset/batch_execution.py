@@ -1,4 +1,4 @@
-"""Convoy: items that go through a plan side by side, each step of all of them as one task. It looks nothing up.
+"""Chunk: items that go through a plan side by side, each step of all of them as one task. It looks nothing up.
 
 That is worth it where steps are quick and all items go the same way. One that something happens to, as that
 a step of it fails, stays behind, and goes on by itself from where it stands once the others are through.
@@ -15,7 +15,7 @@ from studio.dataset.step_stats import Stages
 from studio.errors import InputError
 from studio.executors.task import Failed
 from studio.language.plan import Step
-from studio.run.batch_action import Bundle
+from studio.run.batch_action import ChunkAction
 from studio.run.events import Event
 from studio.run.execution import Action, Passage
 from studio.run.inputs import Supply
@@ -52,7 +52,7 @@ class Behind:
     failed: dict[str, Failed] = field(default_factory=dict)
 
 
-class Convoy(Passage):
+class ChunkExecution(Passage):
     """Its rows are its items, by their number among themselves."""
 
     def __init__(
@@ -63,14 +63,14 @@ class Convoy(Passage):
         clean: Callable[[str], str],
         stages: Stages,
         load: Load,
-        over: Callable[[Convoy], None],
+        over: Callable[[ChunkExecution], None],
     ) -> None:
         """The items with their numbers among all, their inputs placed; `over` hears when none of them goes on."""
         self.items = items
         self.together = list(range(len(items)))  # the rows that have not stayed behind
         self.seconds = [0.0] * len(items)  # that the steps of each computed
         self._load, self._held = load, 0
-        self._bundles: list[Bundle] = []  # that have ended
+        self._chunks: list[ChunkAction] = []  # that have ended
         self._flying = 0
         self._stages, self._over = stages, over
         supplies = [item.supply for _, item in items if item.supply is not None]
@@ -89,7 +89,7 @@ class Convoy(Passage):
         return action.inputs
 
     def waits(self, action: Action) -> None:
-        assert isinstance(action, Bundle)
+        assert isinstance(action, ChunkAction)
         self._stages.of[action.step.id].waiting += len(action.wanted)
 
     def rows(self, artifact: Artifact) -> Iterator[Artifact]:
@@ -99,16 +99,16 @@ class Convoy(Passage):
     def behind(self) -> Iterator[tuple[int, Item, Behind]]:
         """The items that stayed behind, each with its number."""
         found = {row: Behind() for row in set(range(len(self.items))).difference(self.together)}
-        for bundle in self._bundles:
+        for chunk in self._chunks:
             for row, behind in found.items():
-                if row in bundle.made:
-                    behind.made[bundle.step.id] = bundle.outputs_of(row)
-                elif row in bundle.failed:
-                    behind.failed[bundle.step.id] = bundle.failed[row]
+                if row in chunk.made:
+                    behind.made[chunk.step.id] = chunk.outputs_of(row)
+                elif row in chunk.failed:
+                    behind.failed[chunk.step.id] = chunk.failed[row]
         return ((*self.items[row], found[row]) for row in sorted(found))
 
     def release(self) -> None:
-        self._bundles.clear()
+        self._chunks.clear()
         super().release()
 
     def _begin(self, step: Step) -> None:
@@ -121,36 +121,36 @@ class Convoy(Passage):
             return
         self._flying += 1
         self._due.append(
-            Bundle(step, self, None, inputs, rows=tuple(self.together), size=len(self.items), over=self._ended)
+            ChunkAction(step, self, None, inputs, rows=tuple(self.together), size=len(self.items), over=self._ended)
         )
 
-    def _ended(self, bundle: Bundle) -> None:
+    def _ended(self, chunk: ChunkAction) -> None:
         """All is known of one step of those that were together when it began."""
-        bundle.ended = True
+        chunk.ended = True
         self._flying -= 1
-        self._bundles.append(bundle)
-        if len(bundle.made) < len(bundle.rows):
-            self.together = [row for row in self.together if row in bundle.made]
+        self._chunks.append(chunk)
+        if len(chunk.made) < len(chunk.rows):
+            self.together = [row for row in self.together if row in chunk.made]
         outputs = {
-            name: Column(port.kind, items=tuple(bundle.outputs.get(name, ())))
-            for name, port in bundle.step.outputs.items()
+            name: Column(port.kind, items=tuple(chunk.outputs.get(name, ())))
+            for name, port in chunk.step.outputs.items()
         }
-        self._count(bundle)
+        self._count(chunk)
         self._held += self._load.more(outputs.values())
-        self.flow.end(bundle.step.id, outputs)
+        self.flow.end(chunk.step.id, outputs)
         self.advance()
 
-    def _count(self, bundle: Bundle) -> None:
+    def _count(self, chunk: ChunkAction) -> None:
         """Counts for each row what is counted of a task; one that failed goes on waiting."""
-        stage = self._stages.of[bundle.step.id]
-        for seconds in bundle.known:
+        stage = self._stages.of[chunk.step.id]
+        for seconds in chunk.known:
             stage.knew(seconds)
-        if bundle.each is None:
-            stage.waiting -= len(bundle.wanted)
+        if chunk.each is None:
+            stage.waiting -= len(chunk.wanted)
             return
-        stage.waiting -= bundle.each.seconds.count(None) - len(bundle.failed)  # who got no turn waits anew
-        stage.took_together(bundle.each)
-        for row, seconds in bundle.seconds():
+        stage.waiting -= chunk.each.seconds.count(None) - len(chunk.failed)  # who got no turn waits anew
+        stage.took_together(chunk.each)
+        for row, seconds in chunk.seconds():
             self.seconds[row] += seconds
 
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import islice, repeat
 
 from studio.cache.cache import Cache
-from studio.dataset.batch_execution import Behind, Convoy, Load
+from studio.dataset.batch_execution import Behind, ChunkExecution, Load
 from studio.dataset.item_execution import Journey
 from studio.dataset.items import Item
 from studio.dataset.step_stats import Stages
@@ -34,7 +34,7 @@ __all__ = ["ItemFinished", "Map"]
 _MOST_BYTES = 1 << 30  # of values that items on their way hold; Ray's object store is rarely smaller than twice that
 _YOUNG = 50_000  # objects after which circles are looked for
 _AT_ONCE = 32  # items taken in before others are looked after
-_CONVOY = 256  # items that go together, at most
+_CHUNK_ITEMS = 256  # items that go together, at most
 _FEWEST = 4  # that it is worth it for
 _SCOUTS = 64  # items that go ahead, to see how long it takes
 _CARGO = 128 << 20  # bytes that the values of items that go together take in memory, at most
@@ -81,7 +81,7 @@ class Map:
         self._stages = stages
         self._load = Load()
         self._over: deque[Journey] = deque()  # journeys whose end is to be told
-        self._arrived: deque[Convoy] = deque()  # convoys whose end is to be told
+        self._arrived: deque[ChunkExecution] = deque()  # chunks whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
         self._exhausted = False
@@ -137,7 +137,7 @@ class Map:
         if not self._course.uniform:
             return 0
         quick, light = int(_LEG / max(self._stages.pace, 1e-6)), int(_CARGO / max(self._load.each, 1))
-        size = min(_CONVOY, self._window // 3, quick, light)
+        size = min(_CHUNK_ITEMS, self._window // 3, quick, light)
         return size - size % self._batch if size >= max(_FEWEST, self._batch) else 0
 
     @cached_property
@@ -163,7 +163,7 @@ class Map:
         """Has items go together."""
         if items:
             engine = self._engine
-            Convoy(
+            ChunkExecution(
                 self._course, items, engine.due, engine.clean, self._stages, self._load, self._arrived.append
             ).advance()
 
@@ -182,21 +182,23 @@ class Map:
             if journey.goes_on(action):
                 self._engine.judge(action, outcome)
 
-    def _part(self, convoy: Convoy) -> None:
+    def _part(self, chunk_execution: ChunkExecution) -> None:
         """Items that went together have arrived, each with what is its own; those left behind go on."""
-        together = convoy.together
-        ends = convoy.flow.outputs() if together else {}
-        found = [convoy.flow.value_of(source) for source in self._gathers] if together else []
-        outputs = zip(*map(convoy.rows, ends.values()), strict=True) if ends else repeat((), len(together))
-        gathered = zip(*(convoy.rows(value or ABSENT) for value in found), strict=True) if found else repeat(())
+        together = chunk_execution.together
+        ends = chunk_execution.flow.outputs() if together else {}
+        found = [chunk_execution.flow.value_of(source) for source in self._gathers] if together else []
+        outputs = zip(*map(chunk_execution.rows, ends.values()), strict=True) if ends else repeat((), len(together))
+        gathered = (
+            zip(*(chunk_execution.rows(value or ABSENT) for value in found), strict=True) if found else repeat(())
+        )
         for row, own, values in zip(together, outputs, gathered, strict=False):
-            number, item = convoy.items[row]
+            number, item = chunk_execution.items[row]
             there = () if any(value.absent for value in values) else values
-            seconds, made = round(convoy.seconds[row], 6), dict(zip(ends, own, strict=True))
+            seconds, made = round(chunk_execution.seconds[row], 6), dict(zip(ends, own, strict=True))
             self._tell(number, ItemFinished(item, made, seconds=seconds, gathered=there))
-        for number, item, behind in convoy.behind():
+        for number, item, behind in chunk_execution.behind():
             self._begin(number, item, behind)
-        convoy.release()
+        chunk_execution.release()
 
     def _finish(self, journey: Journey) -> None:
         failures, outputs = journey.failures, dict[str, Artifact]()

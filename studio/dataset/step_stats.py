@@ -51,7 +51,7 @@ class Stage:
         self._lately(done.spent)
 
     def took_together(self, each: Each) -> None:
-        """Rows of a bundle were computed; those that failed go on waiting."""
+        """Rows of a chunk were computed; those that failed go on waiting."""
         seconds = [took for took in each.seconds if took is not None]
         self.done += len(seconds)
         self.waiting -= len(seconds)

@@ -45,7 +45,7 @@ class Promised:
 
 
 def makers_of(task: Task) -> list[Future[Outcome]]:
-    """The futures of the tasks whose outputs this one has been promised; a bundle has been promised nothing."""
+    """The futures of the tasks whose outputs this one has been promised; a chunk has been promised nothing."""
     given = () if task.work.rows else task.work.inputs.values()
     sources = [artifact for artifact in given if artifact.live is not None or artifact.items]
     if not sources:

@@ -32,12 +32,12 @@ class Recipe:
 
 @dataclass(slots=True)  # see Artifact
 class Work:
-    """What a worker is told for one task, or for a bundle of them, whose inputs are columns."""
+    """What a worker is told for one task, or for a chunk of them, whose inputs are columns."""
 
     inputs: Mapping[str, Artifact]
     store: Store | None = None  # where inputs lie at rest, and outputs are kept
     keep: bool = False  # whether outputs are kept in the store
-    rows: int = 0  # tasks in a bundle
+    rows: int = 0  # tasks in a chunk
     together: int = 1  # so many of them are computed together, where the node knows how
 
     def with_inputs(self, exchange: Callable[[Artifact], Artifact]) -> Work:
@@ -88,7 +88,7 @@ class Done:
     began: float = 0.0  # when the worker took it up, in seconds since the epoch
     worker: int = -1  # which of the executor's workers that was
     batch: int = 1  # how many tasks were computed together
-    each: Each | None = None  # of a bundle: then outputs are columns, ABSENT where a row failed
+    each: Each | None = None  # of a chunk: then outputs are columns, ABSENT where a row failed
 
     @property
     def spent(self) -> float:
@@ -98,7 +98,7 @@ class Done:
 
 @dataclass(slots=True)  # see Artifact
 class Each:
-    """The rows of a bundle, one by one."""
+    """The rows of a chunk, one by one."""
 
     seconds: list[float | None]  # in the node's own code; None for those that failed, or did not get their turn
     spent: float  # seconds: reading, computing and encoding, of all rows that ended well

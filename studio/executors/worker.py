@@ -24,7 +24,7 @@ from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Dam
 __all__ = ["Worker"]
 
 
-_PATIENCE = 1.0  # seconds that the rows of a bundle may take: who is in one was thought to be quick
+_PATIENCE = 1.0  # seconds that the rows of a chunk may take: who is in one was thought to be quick
 
 
 class BadOutput(Exception):
@@ -209,7 +209,7 @@ class Worker:
 
 
 class _Sheaf:
-    """What became of the rows of a bundle so far."""
+    """What became of the rows of a chunk so far."""
 
     def __init__(self, rows: int) -> None:
         self.each = Each([None] * rows, 0.0, {}, {})

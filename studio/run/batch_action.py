@@ -1,4 +1,4 @@
-"""Bundle: one step of many items at a time: one task, in which each item has a key, a lease and a record of its own."""
+"""Chunk: one step of many items at a time: one task, in which each item has a key, a lease and a record of its own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Bundle"]
 
 
 @dataclass(eq=False, slots=True)
-class Bundle(Action):
+class ChunkAction(Action):
     """Its inputs are columns, or the same for all; rows are places in a column. `over` hears when all is known."""
 
     rows: Sequence[int] = ()  # those that it is for
     size: int = 0  # of a column
-    over: Callable[[Bundle], None] = lambda _: None
+    over: Callable[[ChunkAction], None] = lambda _: None
     keys: dict[int, str] = field(default_factory=dict)  # of rows that have one
     wanted: list[int] = field(default_factory=list)  # rows that are to be computed
     alike: dict[int, int] = field(default_factory=dict)  # rows that want the same as another, which is computed

@@ -26,7 +26,7 @@ from studio.errors import Cancelled, InputError
 from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task, Work
 from studio.language.plan import Step
-from studio.run.batch_action import Bundle
+from studio.run.batch_action import ChunkAction
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Action, Passage
 from studio.run.inputs import Supply
@@ -132,8 +132,8 @@ class Engine:
         """Is the result known, being made, or to be made?"""
         if not action.owner.goes_on(action):
             return
-        if isinstance(action, Bundle):
-            self._consider_rows(action)
+        if isinstance(action, ChunkAction):
+            self._consider_chunk(action)
             return
         if action.future is not None:
             self._catch_up(action)
@@ -177,14 +177,14 @@ class Engine:
             self._awaited.discard(action)
             self._claimed(action)
 
-    def _consider_rows(self, bundle: Bundle) -> None:
+    def _consider_chunk(self, chunk: ChunkAction) -> None:
         """Which results are known? Those that another makes already are waited for by each item apart."""
-        self._claims.name_rows(bundle)
-        self._claims.sort(bundle)
-        if bundle.wanted:
-            self._leaving.append(bundle)
+        self._claims.name_chunk(chunk)
+        self._claims.sort(chunk)
+        if chunk.wanted:
+            self._leaving.append(chunk)
         else:
-            bundle.over(bundle)
+            chunk.over(chunk)
 
     # Computing ---------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class Engine:
         step = action.step
         action.tries += 1
         work = Work(action.inputs, self.cache.store if self.cache else None, self._keeping)
-        if isinstance(action, Bundle):
+        if isinstance(action, ChunkAction):
             work.inputs, work.rows, work.together = action.asked, len(action.wanted), self._recipe(step).batch
         if not action.remakes and not action.owner.is_ahead(action):
             action.owner.waits(action)
@@ -366,8 +366,8 @@ class Engine:
     def _ended(self, action: Action, future: Future[Outcome]) -> None:
         if future.cancelled():
             return
-        if isinstance(action, Bundle):
-            self._rows_ended(action, future.result())
+        if isinstance(action, ChunkAction):
+            self._chunk_ended(action, future.result())
         else:
             self.judge(action, future.result())
 
@@ -420,27 +420,27 @@ class Engine:
                 twin.owner.found(twin, outputs, seconds)
                 twin.owner.advance()
 
-    def _rows_ended(self, bundle: Bundle, outcome: Outcome) -> None:
-        """What became of the rows of a bundle; where it failed as a whole, each is to try for itself."""
+    def _chunk_ended(self, chunk: ChunkAction, outcome: Outcome) -> None:
+        """What became of the rows of a chunk; where it failed as a whole, each is to try for itself."""
         if isinstance(outcome, Done):
             if outcome.unkept and self._keeping:
                 self._stop_keeping(outcome.unkept)
-            bundle.compute(outcome)
-            if bundle.keys:
-                self._keep_rows(bundle, None if outcome.unkept else bundle.basis)
-            bundle.share()
-        self._abandon(bundle)
-        bundle.over(bundle)
+            chunk.compute(outcome)
+            if chunk.keys:
+                self._keep_chunk(chunk, None if outcome.unkept else chunk.basis)
+            chunk.share()
+        self._abandon(chunk)
+        chunk.over(chunk)
 
-    def _keep_rows(self, bundle: Bundle, basis: Basis | None) -> None:
+    def _keep_chunk(self, chunk: ChunkAction, basis: Basis | None) -> None:
         """Has the rows that were computed put on record."""
-        refreshes = self._claims.refreshes(bundle.step)
-        for row, seconds in bundle.seconds():
-            key = bundle.keys.get(row)
+        refreshes = self._claims.refreshes(chunk.step)
+        for row, seconds in chunk.seconds():
+            key = chunk.keys.get(row)
             if key is not None:
-                outputs, leased = bundle.outputs_of(row), key in bundle.leases
-                self._unrecorded.append(Made(key, basis, bundle.of(row), outputs, seconds, refreshes, leased))
-                bundle.leases.discard(key)
+                outputs, leased = chunk.outputs_of(row), key in chunk.leases
+                self._unrecorded.append(Made(key, basis, chunk.of(row), outputs, seconds, refreshes, leased))
+                chunk.leases.discard(key)
                 self._claims.hand_over(key)
                 self._wake_twins(key, outputs, seconds)
 

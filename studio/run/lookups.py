@@ -14,7 +14,7 @@ from studio.cache.cache import Cache
 from studio.cache.record import Record
 from studio.errors import ModelUnavailable
 from studio.language.plan import Step
-from studio.run.batch_action import Bundle
+from studio.run.batch_action import ChunkAction
 from studio.run.events import Event, Warned
 from studio.run.execution import Action
 from studio.run.keys import Keys
@@ -53,14 +53,14 @@ class Claims:
         named = self._keys.of(action.step, action.inputs)
         action.key, action.basis, action.uncached = named.key, named.basis, named.missing
 
-    def name_rows(self, bundle: Bundle) -> None:
-        """Gives the rows of a bundle their keys."""
-        if self._keys is None or bundle.step.cache == "never":
+    def name_chunk(self, chunk: ChunkAction) -> None:
+        """Gives the rows of a chunk their keys."""
+        if self._keys is None or chunk.step.cache == "never":
             return
         with contextlib.suppress(Uncacheable, ModelUnavailable):
-            bundle.basis = self._keys.basis(bundle.step)
-            for row in bundle.rows:
-                bundle.keys[row] = bundle.basis.key(bundle.of(row))
+            chunk.basis = self._keys.basis(chunk.step)
+            for row in chunk.rows:
+                chunk.keys[row] = chunk.basis.key(chunk.of(row))
 
     # Look-ups ----------------------------------------------------------------
 
@@ -68,7 +68,7 @@ class Claims:
         """Asks the tier for all of them at once, so that none waits for the answer to another."""
         if self._cache is None or self._cache.tier is None:
             return
-        singles = [action for action in actions if not isinstance(action, Bundle)]
+        singles = [action for action in actions if not isinstance(action, ChunkAction)]
         for action in singles:
             self.name(action)
         self._cache.ask((action.key, action.step.definition.name) for action in singles if action.key)
@@ -146,7 +146,7 @@ class Claims:
 
     def abandon(self, action: Action) -> list[Action]:
         """It will give nothing: those that waited for it."""
-        keys = list(action.leases) if isinstance(action, Bundle) else [action.key]
+        keys = list(action.leases) if isinstance(action, ChunkAction) else [action.key]
         self.give(action)
         action.key = ""
         return [waiting for key in keys for waiting in self.end(key)]
@@ -158,46 +158,46 @@ class Claims:
         if action.leased:
             self._gives(action.key)
             action.leased = False
-        if isinstance(action, Bundle):
+        if isinstance(action, ChunkAction):
             while action.leases:
                 self._gives(action.leases.pop())
 
-    def sort(self, bundle: Bundle) -> None:
-        """Which rows of a bundle are known, and which ours to make? What another makes, each item apart waits for."""
-        if not bundle.keys:
-            bundle.wanted += bundle.rows
+    def sort(self, chunk: ChunkAction) -> None:
+        """Which rows of a chunk are known, and which ours to make? What another makes, each item apart waits for."""
+        if not chunk.keys:
+            chunk.wanted += chunk.rows
             return
-        named = [row for row in bundle.rows if row in bundle.keys]
-        unknown = named if self.is_new(bundle.step) else self._unknown(bundle, named)
-        ours = set(self._unknown(bundle, [row for row in unknown if self._take_row(bundle, bundle.keys[row])]))
-        self._twins.update((bundle.keys[row], []) for row in ours)
-        bundle.want(row for row in bundle.rows if row in ours or row not in bundle.keys)
+        named = [row for row in chunk.rows if row in chunk.keys]
+        unknown = named if self.is_new(chunk.step) else self._unknown(chunk, named)
+        ours = set(self._unknown(chunk, [row for row in unknown if self._take_row(chunk, chunk.keys[row])]))
+        self._twins.update((chunk.keys[row], []) for row in ours)
+        chunk.want(row for row in chunk.rows if row in ours or row not in chunk.keys)
 
-    def _take_row(self, bundle: Bundle, key: str) -> bool:
-        if key in bundle.leases:  # it is that of a row before
+    def _take_row(self, chunk: ChunkAction, key: str) -> bool:
+        if key in chunk.leases:  # it is that of a row before
             return True
         if key in self._twins or not self._takes(key):
             return False
-        bundle.leases.add(key)
+        chunk.leases.add(key)
         return True
 
-    def _unknown(self, bundle: Bundle, rows: list[int]) -> list[int]:
+    def _unknown(self, chunk: ChunkAction, rows: list[int]) -> list[int]:
         """Those of these rows that are not on record; what is on record of the others is theirs."""
-        cache, step = self._cache, bundle.step
+        cache, step = self._cache, chunk.step
         if cache is None or not rows or self.refreshes(step):
             return rows
-        records = cache.lookup_many((bundle.keys[row] for row in rows), step.definition.name)
+        records = cache.lookup_many((chunk.keys[row] for row in rows), step.definition.name)
         self._tell_damage(cache)
         (self._fresh.discard if records else self._fresh.add)(step.id)
         left: list[int] = []
         for row in rows:
-            record = records.get(bundle.keys[row])
+            record = records.get(chunk.keys[row])
             if record is None or record.outputs.keys() != step.outputs.keys():
                 left.append(row)
                 continue
             cache.touch(record)
-            bundle.find(row, record.outputs, record.seconds)
-            if record.key in bundle.leases:
+            chunk.find(row, record.outputs, record.seconds)
+            if record.key in chunk.leases:
                 self._gives(record.key)
-                bundle.leases.discard(record.key)
+                chunk.leases.discard(record.key)
         return left

@@ -27,7 +27,7 @@ def sizes(monkeypatch):
     """How many items went together, each time."""
     found = []
 
-    class Seen(studio.dataset.map.Convoy):
+    class Seen(studio.dataset.map.ChunkExecution):
         def __init__(self, course, items, *rest):
             found.append(len(items))
             super().__init__(course, items, *rest)

@@ -119,7 +119,7 @@ class Turns:
         loading = len(self._pool.of(recipe.key, State.STARTING))
         if len(line) <= loading:
             return False
-        lasts = len(line) * line.bundle * self.pace.of(recipe.key) / there
+        lasts = len(line) * line.chunk * self.pace.of(recipe.key) / there
         return lasts > self._pool.footprints.of(recipe.key).seconds
 
     def _held_up(self, line: Line, now: float) -> bool:

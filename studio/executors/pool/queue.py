@@ -78,7 +78,7 @@ class Line:
         return min(job.since for job in self.heads())
 
     @property
-    def bundle(self) -> int:
+    def chunk(self) -> int:
         """How many tasks one of those that wait stands for, by the first of them."""
         return self.heads()[0].task.work.rows or 1
 
@@ -99,7 +99,7 @@ class Line:
         """The next tasks for one worker: at most `share`, and as many as all of them bear in a batch.
 
         Where `quick` ones are more than a batch, so many; in whole batches, since those are computed together.
-        One with a time limit is given alone, since the limit is its own; and so is a bundle.
+        One with a time limit is given alone, since the limit is its own; and so is a chunk.
         """
         if self._groups:
             group = self._groups.popleft()
