@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
-from studio.dataset.batch_execution import Behind, Load
+from studio.dataset.chunk_execution import Behind, Load
 from studio.dataset.items import Item
 from studio.dataset.step_stats import Stages
 from studio.errors import InputError

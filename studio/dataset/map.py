@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import islice, repeat
 
 from studio.cache.cache import Cache
-from studio.dataset.batch_execution import Behind, ChunkExecution, Load
+from studio.dataset.chunk_execution import Behind, ChunkExecution, Load
 from studio.dataset.item_execution import Journey
 from studio.dataset.items import Item
 from studio.dataset.step_stats import Stages

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from studio.executors.task import Done, Each
+from studio.executors.task import Done, RowOutcomes
 from studio.language.plan import Step
 from studio.run.events import StepEvent, StepFailed, StepReplaced, StepSkipped
 
@@ -50,7 +50,7 @@ class Stage:
         self._durations[_bucket(done.seconds)] += 1
         self._lately(done.spent)
 
-    def took_together(self, each: Each) -> None:
+    def took_together(self, each: RowOutcomes) -> None:
         """Rows of a chunk were computed; those that failed go on waiting."""
         seconds = [took for took in each.seconds if took is not None]
         self.done += len(seconds)

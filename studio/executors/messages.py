@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.cache.store import Store
-from studio.executors.task import Done, Each, Failed, Outcome, Work
+from studio.executors.task import Done, Failed, Outcome, RowOutcomes, Work
 from studio.values.artifact import ABSENT, Artifact, Column
 
 __all__ = ["Wire", "artifact_from", "column_from", "outcome_from", "outcome_to", "work_from", "work_to"]
@@ -63,14 +63,14 @@ def artifact_from(wire: Wire, live: Exchange) -> Artifact:
     return Artifact(kind, digest, size, inline, inner, stored, None if told is None else live(told))
 
 
-def _each_to(each: Each) -> Wire:
+def _each_to(each: RowOutcomes) -> Wire:
     failed = [[row, *outcome_to(failed)] for row, failed in each.failed.items()]
     return [each.seconds, each.spent, list(each.batches.items()), failed]
 
 
-def _each_from(wire: Wire) -> Each:
+def _each_from(wire: Wire) -> RowOutcomes:
     seconds, spent, batches, failed = wire
-    return Each(seconds, spent, dict(batches), {row: Failed(*told[1:]) for row, *told in failed})
+    return RowOutcomes(seconds, spent, dict(batches), {row: Failed(*told[1:]) for row, *told in failed})
 
 
 def _column_to(column: Column, live: Exchange) -> Wire:

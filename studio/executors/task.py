@@ -12,7 +12,7 @@ from studio.node.node import Node
 from studio.node.resources import Resources
 from studio.values.artifact import Artifact
 
-__all__ = ["Done", "Each", "Ended", "Failed", "Outcome", "Recipe", "Task", "Work", "with_leaves"]
+__all__ = ["Done", "Ended", "Failed", "Outcome", "Recipe", "RowOutcomes", "Task", "Work", "with_leaves"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Done:
     began: float = 0.0  # when the worker took it up, in seconds since the epoch
     worker: int = -1  # which of the executor's workers that was
     batch: int = 1  # how many tasks were computed together
-    each: Each | None = None  # of a chunk: then outputs are columns, ABSENT where a row failed
+    each: RowOutcomes | None = None  # of a chunk: then outputs are columns, ABSENT where a row failed
 
     @property
     def spent(self) -> float:
@@ -97,7 +97,7 @@ class Done:
 
 
 @dataclass(slots=True)  # see Artifact
-class Each:
+class RowOutcomes:
     """The rows of a chunk, one by one."""
 
     seconds: list[float | None]  # in the node's own code; None for those that failed, or did not get their turn

@@ -16,7 +16,7 @@ from studio.cache.packing import Fetch, pack, unpack
 from studio.cache.store import Store
 from studio.errors import StudioError
 from studio.executors.out_of_memory import give_back, is_shortage
-from studio.executors.task import Done, Each, Ended, Failed, Recipe, Work, with_leaves
+from studio.executors.task import Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
 from studio.node.node import Port, Ports, ports_of
 from studio.values import KINDS, PortType
 from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged
@@ -48,7 +48,7 @@ class Worker:
     def run(self, work: Work, fetch: Fetch) -> Ended:
         """The outcome, and the live values that its artifacts refer to by their index."""
         if work.rows:
-            return self._bundle(work, fetch)
+            return self._chunk(work, fetch)
         try:
             return self._alone(work, fetch)
         except Exception as error:
@@ -64,20 +64,20 @@ class Worker:
         head = "out of memory with a batch of one" if self.batches else "out of memory"
         return replace(failed, message=f"{head}: {failed.message}")
 
-    def _bundle(self, work: Work, fetch: Fetch) -> Ended:
+    def _chunk(self, work: Work, fetch: Fetch) -> Ended:
         """The outcomes of all rows as one; those that are left when they have taken too long do not get their turn."""
-        began, sheaf = time.time(), _Sheaf(work.rows)
+        began, rows_done = time.time(), _ChunkResult(work.rows)
         if self.batches:
-            self._in_batches(work, fetch, sheaf)
+            self._in_batches(work, fetch, rows_done)
         else:
-            self._in_turn(work, fetch, sheaf)
-        return sheaf.done(self._ports.outputs, began), sheaf.live
+            self._in_turn(work, fetch, rows_done)
+        return rows_done.done(self._ports.outputs, began), rows_done.live
 
-    def _in_turn(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
+    def _in_turn(self, work: Work, fetch: Fetch, rows_done: _ChunkResult) -> None:
         """Runs each row for itself; a data set has so many that little may be done for one."""
         clock, run, store = time.perf_counter, self._node.run, work.store
         columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
-        packing = _Packing(store if work.keep else None, sheaf.live)
+        packing = _Packing(store if work.keep else None, rows_done.live)
         ended = clock()
         end = ended + _PATIENCE
         for row in range(work.rows):
@@ -94,13 +94,13 @@ class Worker:
                 failed, ran_out = failure(error), is_shortage(error)
             else:
                 ended = clock()
-                sheaf.add(row, outputs, computed - read, ended - started)
+                rows_done.add(row, outputs, computed - read, ended - started)
                 continue
-            sheaf.each.failed[row] = self._failed(failed, ran_out)
+            rows_done.each.failed[row] = self._failed(failed, ran_out)
             ended = clock()
-        sheaf.unkept = packing.unkept
+        rows_done.unkept = packing.unkept
 
-    def _in_batches(self, work: Work, fetch: Fetch, sheaf: _Sheaf) -> None:
+    def _in_batches(self, work: Work, fetch: Fetch, rows_done: _ChunkResult) -> None:
         """Runs so many rows at a time; what is computed together is alike in size, where there is a choice."""
         works = work.each
         order: Sequence[int] = range(len(works))
@@ -114,12 +114,12 @@ class Worker:
             ended = self.run_many([works[row] for row in rows], fetch, work.together)
             for row, (outcome, live) in zip(rows, ended, strict=True):
                 if isinstance(outcome, Failed):
-                    sheaf.each.failed[row] = outcome
+                    rows_done.each.failed[row] = outcome
                 else:
-                    outputs = _shifted(outcome.outputs, len(sheaf.live)) if live else outcome.outputs
-                    sheaf.live += live
-                    sheaf.unkept = sheaf.unkept or outcome.unkept
-                    sheaf.add(row, outputs, outcome.seconds, outcome.spent, outcome.batch)
+                    outputs = _shifted(outcome.outputs, len(rows_done.live)) if live else outcome.outputs
+                    rows_done.live += live
+                    rows_done.unkept = rows_done.unkept or outcome.unkept
+                    rows_done.add(row, outputs, outcome.seconds, outcome.spent, outcome.batch)
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()
@@ -208,11 +208,11 @@ class Worker:
         return outputs
 
 
-class _Sheaf:
+class _ChunkResult:
     """What became of the rows of a chunk so far."""
 
     def __init__(self, rows: int) -> None:
-        self.each = Each([None] * rows, 0.0, {}, {})
+        self.each = RowOutcomes([None] * rows, 0.0, {}, {})
         self.live: list[object] = []
         self.unkept = ""
         self._rows: list[Mapping[str, Artifact]] = [{}] * rows

@@ -26,7 +26,7 @@ from studio.errors import Cancelled, InputError
 from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task, Work
 from studio.language.plan import Step
-from studio.run.batch_action import ChunkAction
+from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Action, Passage
 from studio.run.inputs import Supply

@@ -34,7 +34,7 @@ from studio.run.scheduler import Consequence, Flow
 from studio.run.subplan import Course
 from studio.values.artifact import ABSENT, Artifact, Damaged
 
-__all__ = ["Attempt", "Passage"]
+__all__ = ["Action", "Passage"]
 
 _WINDOW = 128  # elements of one step that are on their way at a time
 

@@ -14,7 +14,7 @@ from studio.cache.cache import Cache
 from studio.cache.record import Record
 from studio.errors import ModelUnavailable
 from studio.language.plan import Step
-from studio.run.batch_action import ChunkAction
+from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event, Warned
 from studio.run.execution import Action
 from studio.run.keys import Keys

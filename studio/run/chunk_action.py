@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from studio.executors.task import Done, Each, Failed
+from studio.executors.task import Done, Failed, RowOutcomes
 from studio.run.execution import Action
 from studio.values.artifact import ABSENT, Artifact
 
-__all__ = ["Bundle"]
+__all__ = ["ChunkAction"]
 
 
 @dataclass(eq=False, slots=True)
@@ -27,7 +27,7 @@ class ChunkAction(Action):
     made: set[int] = field(default_factory=set)
     failed: dict[int, Failed] = field(default_factory=dict)
     known: list[float] = field(default_factory=list)  # seconds that once took what was not computed now
-    each: Each | None = None  # what is told of those that were computed, in the order in which they were wanted
+    each: RowOutcomes | None = None  # what is told of those that were computed, in the order in which they were wanted
 
     def of(self, row: int) -> dict[str, Artifact]:
         """The inputs of one row."""

@@ -15,14 +15,14 @@ from studio.dataset.step_stats import Stages
 from studio.errors import InputError
 from studio.executors.task import Failed
 from studio.language.plan import Step
-from studio.run.batch_action import ChunkAction
+from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event
 from studio.run.execution import Action, Passage
 from studio.run.inputs import Supply
 from studio.run.subplan import Course
 from studio.values.artifact import Artifact, Column
 
-__all__ = ["Behind", "Convoy", "Load"]
+__all__ = ["Behind", "ChunkExecution", "Load"]
 
 
 @dataclass
