@@ -17,12 +17,12 @@ from studio.executors.task import Failed
 from studio.language.plan import Step
 from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event
-from studio.run.execution import Action, Passage
+from studio.run.execution import Action, Execution
 from studio.run.inputs import Supply
 from studio.run.subplan import Course
 from studio.values.artifact import Artifact, Column
 
-__all__ = ["Behind", "ChunkExecution", "Load"]
+__all__ = ["ChunkExecution", "Load", "Progress"]
 
 
 @dataclass
@@ -45,14 +45,14 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Behind:
+class Progress:
     """How far an item came that stayed behind: what its steps made, and which of them failed once."""
 
     made: dict[str, Mapping[str, Artifact]] = field(default_factory=dict)
     failed: dict[str, Failed] = field(default_factory=dict)
 
 
-class ChunkExecution(Passage):
+class ChunkExecution(Execution):
     """Its rows are its items, by their number among themselves."""
 
     def __init__(
@@ -96,15 +96,15 @@ class ChunkExecution(Passage):
         """What of an output, or of what a source gave, each row has that did not stay behind."""
         return map(artifact.at, self.together)
 
-    def behind(self) -> Iterator[tuple[int, Item, Behind]]:
+    def progress(self) -> Iterator[tuple[int, Item, Progress]]:
         """The items that stayed behind, each with its number."""
-        found = {row: Behind() for row in set(range(len(self.items))).difference(self.together)}
+        found = {row: Progress() for row in set(range(len(self.items))).difference(self.together)}
         for chunk in self._chunks:
-            for row, behind in found.items():
+            for row, progress in found.items():
                 if row in chunk.made:
-                    behind.made[chunk.step.id] = chunk.outputs_of(row)
+                    progress.made[chunk.step.id] = chunk.outputs_of(row)
                 elif row in chunk.failed:
-                    behind.failed[chunk.step.id] = chunk.failed[row]
+                    progress.failed[chunk.step.id] = chunk.failed[row]
         return ((*self.items[row], found[row]) for row in sorted(found))
 
     def release(self) -> None:

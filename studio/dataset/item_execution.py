@@ -1,23 +1,23 @@
-"""Journey: the passage of one item of a data set, with what is to be told of it when it is over."""
+"""ItemExecution: the execution of one item of a data set, with what is to be told of it when it is over."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
-from studio.dataset.chunk_execution import Behind, Load
+from studio.dataset.chunk_execution import Load, Progress
 from studio.dataset.items import Item
 from studio.dataset.step_stats import Stages
 from studio.errors import InputError
 from studio.executors.task import Done, Failed
 from studio.run.events import Event, StepEvent, StepFailed
-from studio.run.execution import Action, Passage
+from studio.run.execution import Action, Execution
 from studio.values.artifact import Artifact
 
-__all__ = ["Journey"]
+__all__ = ["ItemExecution"]
 
 
-class Journey(Passage):
+class ItemExecution(Execution):
     """What is counted of every task is counted as it is: events would cost more than all the rest of a small one."""
 
     item: Item
@@ -28,7 +28,7 @@ class Journey(Passage):
         item: Item,
         number: int,
         stages: Stages,
-        over: deque[Journey],
+        over: deque[ItemExecution],
         load: Load,
         skipped: Iterable[Event],
     ) -> None:
@@ -44,11 +44,11 @@ class Journey(Passage):
         for event in skipped:
             self._hear(event)
 
-    def go_on(self, behind: Behind) -> Iterator[tuple[Action, Failed]]:
+    def go_on(self, progress: Progress) -> Iterator[tuple[Action, Failed]]:
         """Takes up what was made of it already; gives the actions that were made, and failed."""
-        for id, outputs in behind.made.items():
+        for id, outputs in progress.made.items():
             self._skip(self.flow.end(id, outputs))
-        for id, failed in behind.failed.items():
+        for id, failed in progress.failed.items():
             step = self.flow.steps[id]
             self.flow.ready.remove(id)
             inputs = self.flow.supply.inputs_of(step, admit=False)

@@ -17,8 +17,8 @@ from functools import cached_property
 from itertools import islice, repeat
 
 from studio.cache.cache import Cache
-from studio.dataset.chunk_execution import Behind, ChunkExecution, Load
-from studio.dataset.item_execution import Journey
+from studio.dataset.chunk_execution import ChunkExecution, Load, Progress
+from studio.dataset.item_execution import ItemExecution
 from studio.dataset.items import Item
 from studio.dataset.step_stats import Stages
 from studio.errors import InputError
@@ -80,7 +80,7 @@ class Map:
         )
         self._stages = stages
         self._load = Load()
-        self._over: deque[Journey] = deque()  # journeys whose end is to be told
+        self._over: deque[ItemExecution] = deque()  # journeys whose end is to be told
         self._arrived: deque[ChunkExecution] = deque()  # chunks whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
@@ -167,19 +167,19 @@ class Map:
                 self._course, items, engine.due, engine.clean, self._stages, self._load, self._arrived.append
             ).advance()
 
-    def _begin(self, number: int, item: Item, behind: Behind | None = None) -> None:
+    def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
         """Has an item go by itself, perhaps from where others left it behind."""
         if item.supply is None:
             self._tell(number, ItemFinished(item, {}, {"": item.error}))
             return
         skipped: list[Event] = []  # before anything ran
-        journey = self._engine.passage(item.supply, skipped.append, Journey)
-        assert isinstance(journey, Journey)
-        journey.begin(item, number, self._stages, self._over, self._load, skipped)
-        failed = list(journey.go_on(behind)) if behind else []
-        journey.advance()
+        execution = self._engine.execution(item.supply, skipped.append, ItemExecution)
+        assert isinstance(execution, ItemExecution)
+        execution.begin(item, number, self._stages, self._over, self._load, skipped)
+        failed = list(execution.go_on(progress)) if progress else []
+        execution.advance()
         for action, outcome in failed:
-            if journey.goes_on(action):
+            if execution.goes_on(action):
                 self._engine.judge(action, outcome)
 
     def _part(self, chunk_execution: ChunkExecution) -> None:
@@ -196,22 +196,22 @@ class Map:
             there = () if any(value.absent for value in values) else values
             seconds, made = round(chunk_execution.seconds[row], 6), dict(zip(ends, own, strict=True))
             self._tell(number, ItemFinished(item, made, seconds=seconds, gathered=there))
-        for number, item, behind in chunk_execution.behind():
-            self._begin(number, item, behind)
+        for number, item, progress in chunk_execution.progress():
+            self._begin(number, item, progress)
         chunk_execution.release()
 
-    def _finish(self, journey: Journey) -> None:
-        failures, outputs = journey.failures, dict[str, Artifact]()
+    def _finish(self, execution: ItemExecution) -> None:
+        failures, outputs = execution.failures, dict[str, Artifact]()
         try:
-            outputs = journey.flow.outputs()
+            outputs = execution.flow.outputs()
         except InputError as error:
-            failures.setdefault("", f"{journey.item.place}: {error}")
-        gathered = tuple(value for source in self._gathers if (value := journey.flow.value_of(source)) is not None)
+            failures.setdefault("", f"{execution.item.place}: {error}")
+        gathered = tuple(value for source in self._gathers if (value := execution.flow.value_of(source)) is not None)
         if len(gathered) < len(self._gathers):
             gathered = ()
-        journey.release()
-        ending = (failures, round(journey.seconds, 6), journey.trace, gathered)
-        self._tell(journey.number, ItemFinished(journey.item, outputs, *ending))
+        execution.release()
+        ending = (failures, round(execution.seconds, 6), execution.trace, gathered)
+        self._tell(execution.number, ItemFinished(execution.item, outputs, *ending))
 
     def _tell(self, number: int, finished: ItemFinished) -> None:
         """Tells of an item that is over, when its turn has come."""

@@ -218,9 +218,9 @@ def _box(plan: Plan, name: str, x: float, y: float) -> str:
         shown = escape(_short(notes, 34))
         lines.append(f'<text {middle} y="{y + 53}" fill="#845" font-size="10.5">{whole}{shown}</text>')
     rect = f'width="{_WIDTH}" height="{_HEIGHT}" rx="{round_}" fill="{fill}" stroke="#99a"'
-    behind = f'<rect x="{x + 5:.1f}" y="{y + 5}" {rect}/>' if step and step.each else ""  # a pile of them
+    progress = f'<rect x="{x + 5:.1f}" y="{y + 5}" {rect}/>' if step and step.each else ""  # a pile of them
     mark = f' data-step="{escape(step.id)}"' if step else ""
-    return f'<g{mark}>{behind}<rect x="{x:.1f}" y="{y}" {rect}/>{"".join(lines)}</g>'
+    return f'<g{mark}>{progress}<rect x="{x:.1f}" y="{y}" {rect}/>{"".join(lines)}</g>'
 
 
 def _short(text: str, most: int) -> str:

@@ -28,7 +28,7 @@ from studio.executors.task import Done, Failed, Outcome, Recipe, Task, Work
 from studio.language.plan import Step
 from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
-from studio.run.execution import Action, Passage
+from studio.run.execution import Action, Execution
 from studio.run.inputs import Supply
 from studio.run.lookups import Claims
 from studio.run.recipes import recipe_of
@@ -77,7 +77,7 @@ class Engine:
         self._asks = many and cache is not None and cache.tier is not None
         self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
 
-    def passage(self, supply: Supply, tell: Callable[[Event], None], form: type[Passage] = Passage) -> Passage:
+    def execution(self, supply: Supply, tell: Callable[[Event], None], form: type[Execution] = Execution) -> Execution:
         """The way of one more item; its events go to `tell`."""
         return form(self.course, supply, self.due, tell, self.clean)
 
@@ -120,9 +120,9 @@ class Engine:
         while not self._messages.empty():
             self._take(*self._messages.get())
 
-    def forget(self, passage: Passage) -> None:
+    def forget(self, execution: Execution) -> None:
         """Stops what is on its way for one item."""
-        for action in [each for each in self._flying if each.owner is passage]:
+        for action in [each for each in self._flying if each.owner is execution]:
             self._drop(action)
             self._abandon(action)
 

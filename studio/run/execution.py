@@ -1,4 +1,4 @@
-"""Passage and Action: one item's way through a plan, and each task on it. It looks nothing up and runs nothing.
+"""Execution and Action: one item's way through a plan, and each task on it. It looks nothing up and runs nothing.
 
 It turns what is ready into actions, hears how they end, and says so in events. A step is attempted
 once, or once per element where it has `each`: an action is what has a key, a lease, a task and a record.
@@ -34,7 +34,7 @@ from studio.run.scheduler import Consequence, Flow
 from studio.run.subplan import Course
 from studio.values.artifact import ABSENT, Artifact, Damaged
 
-__all__ = ["Action", "Passage"]
+__all__ = ["Action", "Execution"]
 
 _WINDOW = 128  # elements of one step that are on their way at a time
 
@@ -44,7 +44,7 @@ class Action:
     """One task, from the moment its inputs are there."""
 
     step: Step
-    owner: Passage
+    owner: Execution
     element: int | None = None
     inputs: dict[str, Artifact] = field(default_factory=dict)
     basis: Basis | None = None
@@ -65,7 +65,7 @@ class Action:
         return self.step.id if self.element is None else f"{self.step.id}[{self.element}]"
 
 
-class Passage:
+class Execution:
     """One item on its way. What is due next is put into a queue that many may share."""
 
     def __init__(

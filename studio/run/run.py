@@ -35,20 +35,20 @@ class Run:
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
         )
-        self._passage = self._engine.passage(supply, self._news.append)
+        self._passage = self._engine.execution(supply, self._news.append)
 
     def events(self) -> Iterator[Event]:
         """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
         started = time.perf_counter()
-        engine, passage = self._engine, self._passage
+        engine, execution = self._engine, self._passage
         try:
-            yield RunStarted(self._name, tuple(passage.flow.steps))
-            passage.advance()
+            yield RunStarted(self._name, tuple(execution.flow.steps))
+            execution.advance()
             yield from self._told()
-            while passage.open or engine.busy:
+            while execution.open or engine.busy:
                 engine.turn()
                 yield from self._told()
-            yield RunFinished(passage.flow.outputs(), time.perf_counter() - started)
+            yield RunFinished(execution.flow.outputs(), time.perf_counter() - started)
         finally:
             engine.let_go()
 
