@@ -173,7 +173,7 @@ class Map:
             self._tell(number, ItemFinished(item, {}, {"": item.error}))
             return
         skipped: list[Event] = []  # before anything ran
-        execution = self._engine.execution(item.supply, skipped.append, ItemExecution)
+        execution = self._engine.new_execution(item.supply, skipped.append, ItemExecution)
         assert isinstance(execution, ItemExecution)
         execution.begin(item, number, self._stages, self._over, self._load, skipped)
         failed = list(execution.go_on(progress)) if progress else []

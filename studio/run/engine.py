@@ -77,7 +77,7 @@ class Engine:
         self._asks = many and cache is not None and cache.tier is not None
         self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
 
-    def execution(self, supply: Supply, tell: Callable[[Event], None], form: type[Execution] = Execution) -> Execution:
+    def new_execution(self, supply: Supply, tell: Callable[[Event], None], form: type[Execution] = Execution) -> Execution:
         """The way of one more item; its events go to `tell`."""
         return form(self.course, supply, self.due, tell, self.clean)
 

@@ -35,12 +35,12 @@ class Run:
         self._engine = Engine(
             course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
         )
-        self._passage = self._engine.execution(supply, self._news.append)
+        self._execution = self._engine.new_execution(supply, self._news.append)
 
     def events(self) -> Iterator[Event]:
         """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
         started = time.perf_counter()
-        engine, execution = self._engine, self._passage
+        engine, execution = self._engine, self._execution
         try:
             yield RunStarted(self._name, tuple(execution.flow.steps))
             execution.advance()

@@ -32,7 +32,7 @@ def sizes(monkeypatch):
             found.append(len(items))
             super().__init__(course, items, *rest)
 
-    monkeypatch.setattr(studio.dataset.map, "Convoy", Seen)
+    monkeypatch.setattr(studio.dataset.map, "ChunkExecution", Seen)
     return found
 
 
