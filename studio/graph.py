@@ -35,7 +35,7 @@ from studio.run.inputs import Supply
 from studio.run.reasons import Given
 from studio.run.result import Result
 from studio.run.run import Run
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.run.trace import Trace
 from studio.run.why import Verdict, why
 
@@ -123,10 +123,10 @@ class Graph:
         self._must_have("step", chosen["refresh"], self.plan.steps)
         self._must_have("output", chosen["outputs"], self.plan.outputs)
         cache = _cache(chosen["cache"])
-        course = Course(self.plan, chosen["outputs"] or self.plan.outputs)
+        subplan = Subplan(self.plan, chosen["outputs"] or self.plan.outputs)
         run = Run(
-            course,
-            Supply(self.plan, course.edges, inputs, cache),
+            subplan,
+            Supply(self.plan, subplan.edges, inputs, cache),
             cache=cache,
             executor=_executor(chosen["executor"]),
             inline=lambda: shared("local"),

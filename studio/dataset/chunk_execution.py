@@ -19,7 +19,7 @@ from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event
 from studio.run.execution import Action, Execution
 from studio.run.inputs import Supply
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact, Column
 
 __all__ = ["ChunkExecution", "Load", "Progress"]
@@ -57,7 +57,7 @@ class ChunkExecution(Execution):
 
     def __init__(
         self,
-        course: Course,
+        subplan: Subplan,
         items: Sequence[tuple[int, Item]],
         due: deque[Action],
         clean: Callable[[str], str],
@@ -74,11 +74,11 @@ class ChunkExecution(Execution):
         self._flying = 0
         self._stages, self._over = stages, over
         supplies = [item.supply for _, item in items if item.supply is not None]
-        super().__init__(course, Supply.together(supplies), due, _unheard, clean)
+        super().__init__(subplan, Supply.together(supplies), due, _unheard, clean)
 
     def advance(self) -> None:
         super().advance()
-        if not self._flying and not (self.flow.open and self.together):
+        if not self._flying and not (self.scheduler.open and self.together):
             self._load.less(self._held, len(self.items))
             self._over(self)
 
@@ -115,7 +115,7 @@ class ChunkExecution(Execution):
         if not self.together:
             return
         try:
-            inputs = self.flow.supply.inputs_of(step, admit=True)
+            inputs = self.scheduler.supply.inputs_of(step, admit=True)
         except InputError:  # what all are given is not sound: each will say so
             self.together.clear()
             return
@@ -137,7 +137,7 @@ class ChunkExecution(Execution):
         }
         self._count(chunk)
         self._held += self._load.more(outputs.values())
-        self.flow.end(chunk.step.id, outputs)
+        self.scheduler.end(chunk.step.id, outputs)
         self.advance()
 
     def _count(self, chunk: ChunkAction) -> None:

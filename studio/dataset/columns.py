@@ -8,7 +8,7 @@ from typing import Any
 from studio.dataset.sources import Media, Rows
 from studio.errors import UsageError, did_you_mean
 from studio.language.plan import GraphInput, Plan
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values import KINDS
 
 __all__ = ["check_id", "check_over_all", "feeds_of", "media_of"]
@@ -20,11 +20,11 @@ def media_of(plan: Plan, common: Mapping[str, Any]) -> Media | None:
     return None if "file" in kinds else {kind: KINDS[kind].suffixes for kind in kinds if KINDS[kind].suffixes}
 
 
-def feeds_of(course: Course, rows: Rows, common: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
+def feeds_of(subplan: Subplan, rows: Rows, common: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
     """The column that feeds each input; UsageError says what is fed by nothing, or twice."""
-    inputs = {name: course.plan.inputs[name] for name in course.inputs}
+    inputs = {name: subplan.plan.inputs[name] for name in subplan.inputs}
     for name in columns:
-        if name not in course.plan.inputs:
+        if name not in subplan.plan.inputs:
             raise UsageError(f"there is no input '{name}'. {did_you_mean(name, inputs)} Inputs: {', '.join(inputs)}")
         if name in common:
             raise UsageError(f"the input '{name}' is given for all items, and by the column '{columns[name]}'")
@@ -38,17 +38,17 @@ def feeds_of(course: Course, rows: Rows, common: Mapping[str, Any], columns: Map
 
 
 def check_over_all(
-    course: Course,
+    subplan: Subplan,
     common: Mapping[str, Any],
     columns: Mapping[str, str],
     feeds: Mapping[str, str],
     known: Collection[str],
 ) -> None:
     """What a step over all rows reads as one value cannot be another for each row."""
-    for id, step in course.steps.items():
+    for id, step in subplan.steps.items():
         edges = [edge for edge in (*step.wires, *step.instead.values()) if edge.form != "rows"]
-        for name in {source.name for edge in edges for source in course.plan.origins(edge) if not source.port}:
-            given = course.plan.inputs.get(name)
+        for name in {source.name for edge in edges for source in subplan.plan.origins(edge) if not source.port}:
+            given = subplan.plan.inputs.get(name)
             if given is None or name in common:
                 continue
             by_row = columns.get(name, name) in known if known else name in feeds

@@ -47,28 +47,28 @@ class ItemExecution(Execution):
     def go_on(self, progress: Progress) -> Iterator[tuple[Action, Failed]]:
         """Takes up what was made of it already; gives the actions that were made, and failed."""
         for id, outputs in progress.made.items():
-            self._skip(self.flow.end(id, outputs))
+            self._skip(self.scheduler.end(id, outputs))
         for id, failed in progress.failed.items():
-            step = self.flow.steps[id]
-            self.flow.ready.remove(id)
-            inputs = self.flow.supply.inputs_of(step, admit=False)
+            step = self.scheduler.steps[id]
+            self.scheduler.ready.remove(id)
+            inputs = self.scheduler.supply.inputs_of(step, admit=False)
             action = self._actions[id] = Action(step, self, None, inputs, tries=1)
             yield action, failed
 
     def advance(self) -> None:
         super().advance()
-        if not self.flow.open and not self._ended:
+        if not self.scheduler.open and not self._ended:
             self._ended = True
             self._load.less(self._held, 1)
             self._over.append(self)
 
     def admit(self) -> None:
         """Opening files is left to the workers; what they make of one that is broken is told here."""
-        self.flow.supply.place()
+        self.scheduler.supply.place()
 
     def failed(self, action: Action, failed: Failed) -> None:
         try:
-            self.flow.supply.admit()
+            self.scheduler.supply.admit()
         except InputError as error:
             self.refused(error)
         else:

@@ -15,7 +15,7 @@ from studio.dataset.sources import Row, Rows
 from studio.errors import InputError, did_you_mean
 from studio.language.plan import GraphInput
 from studio.run.inputs import Supply
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values import KINDS
 from studio.values.digest import of_bytes, of_data
 from studio.values.words import value_from
@@ -45,7 +45,7 @@ class Items:
     def __init__(
         self,
         rows: Rows,
-        course: Course,
+        subplan: Subplan,
         supply: Supply,
         feeds: Mapping[str, str],
         *,
@@ -59,10 +59,10 @@ class Items:
         apart_from: a folder whose files are no items, though they may lie among them: that of the results.
         """
         self._apart_from = f"{apart_from.absolute()}/" if apart_from and rows.is_media else ""
-        self._rows, self._course, self._supply = rows, course, supply
+        self._rows, self._subplan, self._supply = rows, subplan, supply
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
         self._seen: dict[str, int] = {}  # ids, and how many items would be called so
-        self._inputs = course.plan.inputs
+        self._inputs = subplan.plan.inputs
 
     def __iter__(self) -> Iterator[Item]:
         rows: Iterable[Row] = self._rows

@@ -26,7 +26,7 @@ from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event
 from studio.run.recipes import batch_of
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
 
 __all__ = ["ItemFinished", "Map"]
@@ -58,7 +58,7 @@ class Map:
 
     def __init__(
         self,
-        course: Course,
+        subplan: Subplan,
         items: Iterable[Item],
         stages: Stages,
         *,
@@ -71,12 +71,12 @@ class Map:
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         """At most `window` items are on their way at a time, or held back because one before them is not over."""
-        self._items, self._gathers = iter(items), course.rows
-        self._course = course
+        self._items, self._gathers = iter(items), subplan.rows
+        self._subplan = subplan
         self._window, self._ordered, self._beat = window, ordered, beat
         self._news: deque[Event] = deque()
         self._engine = Engine(
-            course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
+            subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
         self._stages = stages
         self._load = Load()
@@ -128,13 +128,13 @@ class Map:
     @property
     def _room(self) -> int:
         """How many more items may be on their way: few, until it is known how long steps take that many may share."""
-        unknown = self._course.uniform and self._stages.pace == math.inf
+        unknown = self._subplan.uniform and self._stages.pace == math.inf
         return (min(self._window, _SCOUTS) if unknown else self._window) - (self._taken - self._told)
 
     @property
     def _together(self) -> int:
         """How many items go together: more, the quicker all steps are. None where items may go different ways."""
-        if not self._course.uniform:
+        if not self._subplan.uniform:
             return 0
         quick, light = int(_LEG / max(self._stages.pace, 1e-6)), int(_CARGO / max(self._load.each, 1))
         size = min(_CHUNK_ITEMS, self._window // 3, quick, light)
@@ -143,7 +143,7 @@ class Map:
     @cached_property
     def _batch(self) -> int:
         """The largest batch that a step computes."""
-        return max(map(batch_of, self._course.steps.values()), default=1)
+        return max(map(batch_of, self._subplan.steps.values()), default=1)
 
     def _take_in(self) -> None:
         together = self._together
@@ -164,7 +164,7 @@ class Map:
         if items:
             engine = self._engine
             ChunkExecution(
-                self._course, items, engine.due, engine.clean, self._stages, self._load, self._arrived.append
+                self._subplan, items, engine.due, engine.clean, self._stages, self._load, self._arrived.append
             ).advance()
 
     def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
@@ -185,8 +185,8 @@ class Map:
     def _part(self, chunk_execution: ChunkExecution) -> None:
         """Items that went together have arrived, each with what is its own; those left behind go on."""
         together = chunk_execution.together
-        ends = chunk_execution.flow.outputs() if together else {}
-        found = [chunk_execution.flow.value_of(source) for source in self._gathers] if together else []
+        ends = chunk_execution.scheduler.outputs() if together else {}
+        found = [chunk_execution.scheduler.value_of(source) for source in self._gathers] if together else []
         outputs = zip(*map(chunk_execution.rows, ends.values()), strict=True) if ends else repeat((), len(together))
         gathered = (
             zip(*(chunk_execution.rows(value or ABSENT) for value in found), strict=True) if found else repeat(())
@@ -203,10 +203,12 @@ class Map:
     def _finish(self, execution: ItemExecution) -> None:
         failures, outputs = execution.failures, dict[str, Artifact]()
         try:
-            outputs = execution.flow.outputs()
+            outputs = execution.scheduler.outputs()
         except InputError as error:
             failures.setdefault("", f"{execution.item.place}: {error}")
-        gathered = tuple(value for source in self._gathers if (value := execution.flow.value_of(source)) is not None)
+        gathered = tuple(
+            value for source in self._gathers if (value := execution.scheduler.value_of(source)) is not None
+        )
         if len(gathered) < len(self._gathers):
             gathered = ()
         execution.release()

@@ -38,7 +38,7 @@ from studio.run.inputs import Supply
 from studio.run.recipes import identity_of, recipe_of
 from studio.run.result import Result
 from studio.run.run import Run
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact
 
 __all__ = ["DatasetRun", "Example", "ItemResult"]
@@ -122,22 +122,22 @@ class DatasetRun:
     ) -> None:
         """The common inputs are the same for all items."""
         wanted = choices.outputs or plan.outputs
-        course, self._over_all = Course(plan, wanted, "item"), Course(plan, wanted, "dataset")
+        subplan, self._over_all = Subplan(plan, wanted, "item"), Subplan(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
-        feeds = feeds_of(course, rows, common, choices.columns)
+        feeds = feeds_of(subplan, rows, common, choices.columns)
         check_id(rows, choices.id)
         check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
-        supply = Supply(plan, course.edges, common, cache, feeds, files)
-        identity = identity_of(plan, course.steps.values(), files)
+        supply = Supply(plan, subplan.edges, common, cache, feeds, files)
+        identity = identity_of(plan, subplan.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
-        self._course, self._choices, self._ledger, self.cache = course, choices, ledger, cache
+        self._subplan, self._choices, self._ledger, self.cache = subplan, choices, ledger, cache
         own = ledger.folder if ledger else None
         self._new_items = partial(
-            Items, rows, course, supply, feeds, id_column=choices.id, identity=identity, apart_from=own
+            Items, rows, subplan, supply, feeds, id_column=choices.id, identity=identity, apart_from=own
         )
         self._files = files
-        self.stages = Stages(course.steps.values())
+        self.stages = Stages(subplan.steps.values())
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
         self._cancelled = False
@@ -219,7 +219,7 @@ class DatasetRun:
         self.phase = ""
         try:
             counted = self.stages.of_these(self.stages.of.keys() - {id for part in before for id in part})
-            for event in self._events_of(self._course, self._to_do(), counted):
+            for event in self._events_of(self._subplan, self._to_do(), counted):
                 if isinstance(event, ItemFinished):
                     self._end(event)
                 yield event
@@ -249,10 +249,10 @@ class DatasetRun:
             text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
             write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
 
-    def _events_of(self, course: Course, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
+    def _events_of(self, subplan: Subplan, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
         choices = self._choices
         self._map = Map(
-            course,
+            subplan,
             items,
             stages,
             cache=self.cache,
@@ -268,12 +268,12 @@ class DatasetRun:
 
     def _ahead(self, part: list[str], number: int, count: int) -> Iterator[Event]:
         """Takes all items through the steps up to these, whose outputs the cache then knows."""
-        models = [id for id in part if not self._course.steps[id].definition.node.inline]
+        models = [id for id in part if not self._subplan.steps[id].definition.node.inline]
         self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
         yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
         upto = list(self.stages.of)[: list(self.stages.of).index(part[-1]) + 1]
-        course = Course(self._plan, self._choices.outputs or self._plan.outputs, "item", upto)
-        for event in self._events_of(course, self._not_over(), self.stages.of_these(part)):
+        subplan = Subplan(self._plan, self._choices.outputs or self._plan.outputs, "item", upto)
+        for event in self._events_of(subplan, self._not_over(), self.stages.of_these(part)):
             if not isinstance(event, ItemFinished):
                 yield event
 
@@ -283,13 +283,13 @@ class DatasetRun:
         Otherwise models make room for each other every so many items, as many as are on their way at a time.
         Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
         """
-        ids, total = list(self._course.steps), self.total
+        ids, total = list(self._subplan.steps), self.total
         if self.cache is None or self._count is None or (total or 0) <= self._choices.window:
             return [ids]
         parts: list[list[str]] = [[]]
         recipes: list[Recipe] = []
         for id in ids:
-            step = self._course.steps[id]
+            step = self._subplan.steps[id]
             if not step.definition.node.inline and step.cache != "never":
                 executor = self._executors["executor"]()
                 recipes.append(recipe_of(step, step.config(), executor.machine, self._files))

@@ -20,7 +20,7 @@ from studio.page.picture import Label, picture
 from studio.page.views import Shelf, folded
 from studio.run.events import Event
 from studio.run.reasons import Given, Reasons
-from studio.run.timeline import Course, Timeline
+from studio.run.timeline import Subplan, Timeline
 from studio.units import show_bytes
 from studio.values.artifact import ABSENT, Artifact
 
@@ -47,7 +47,7 @@ class _Sheet:
     """All that the page says of one step."""
 
     step: Step
-    course: Course
+    subplan: Subplan
     spent: str
     share: float
     waited: str
@@ -59,7 +59,7 @@ class _Sheet:
     inputs: list[tuple[str, str, str, str]]
     prompts: list[tuple[str, Markup]] = field(default_factory=list)
     outputs: list[_Value] = field(default_factory=list)
-    elements: list[Course] = field(default_factory=list)
+    elements: list[Subplan] = field(default_factory=list)
 
 
 class Page:
@@ -101,7 +101,7 @@ class Page:
     # The run as a whole ------------------------------------------------------
 
     def _head(self, sheets: list[_Sheet]) -> dict[str, Any]:
-        statuses = [sheet.course.status for sheet in sheets]
+        statuses = [sheet.subplan.status for sheet in sheets]
         known = ("done", "cached", "replaced", "failed", "skipped", "open")
         counts = [(status, statuses.count(status)) for status in known if status in statuses]
         outcome = "failed" if "failed" in statuses else "done" if self._timeline.ended else "stopped"
@@ -124,9 +124,9 @@ class Page:
         loading = sum(stretch.seconds for stretch in timeline.stretches() if stretch.part == "load")
         if loading >= 0.05:
             yield f"{seconds_of(loading)} went into setting up workers and loading models."
-        cached = [sheet.course for sheet in sheets if sheet.course.status == "cached"]
+        cached = [sheet.subplan for sheet in sheets if sheet.subplan.status == "cached"]
         if cached:
-            saved = seconds_of(sum(course.seconds for course in cached))
+            saved = seconds_of(sum(subplan.seconds for subplan in cached))
             yield f"{count_of(len(cached), 'step')} of {len(sheets)} came from the cache, which saved {saved}."
         if self._given.cache is None:
             yield "No cache was in use."
@@ -140,9 +140,9 @@ class Page:
         critical = set(self._critical())
         labels = {}
         for id in self._timeline.steps:
-            course = self._timeline.course(id)
-            time = seconds_of(self._timeline.spent(id)) if course.status in ("done", "failed") else course.status
-            labels[id] = Label(course.status, time, id in critical)
+            subplan = self._timeline.subplan(id)
+            time = seconds_of(self._timeline.spent(id)) if subplan.status in ("done", "failed") else subplan.status
+            labels[id] = Label(subplan.status, time, id in critical)
         return picture(self._plan, labels)
 
     def _critical(self) -> list[str]:
@@ -185,7 +185,7 @@ class Page:
     # One step ----------------------------------------------------------------
 
     def _sheet(self, step: Step, gallery: Gallery) -> _Sheet:
-        timeline, course = self._timeline, self._timeline.course(step.id)
+        timeline, subplan = self._timeline, self._timeline.subplan(step.id)
         spent, whole = timeline.spent(step.id), sum(timeline.spent(id) for id in timeline.steps)
         parts = {
             part: sum(s.seconds for s in timeline.stretches(step.id) if s.part == part) for part in ("queue", "load")
@@ -193,12 +193,12 @@ class Page:
         given = self._beside(step)
         return _Sheet(
             step=step,
-            course=course,
+            subplan=subplan,
             spent=seconds_of(spent) if spent else "",
             share=100 * spent / whole if whole else 0.0,
             waited=seconds_of(parts["queue"]) if parts["queue"] > _NOTABLE else "",
             loaded=seconds_of(parts["load"]) if parts["load"] > _NOTABLE else "",
-            why=self._why(step, course),
+            why=self._why(step, subplan),
             marks=self._marks(step.id),
             settings=[(name, _written(value)) for name, value in step.settings.items()],  # variables unread
             defaults=list(_defaults(step)),
@@ -218,11 +218,11 @@ class Page:
         marks = ["slowest"] if id == self._timeline.slowest() and len(self._timeline.steps) > 1 else []
         return [*marks, "critical"] if id in self._critical() else marks
 
-    def _why(self, step: Step, course: Course) -> list[str]:
-        if course.status == "cached":
-            return [f"Known already{self._since(step, course)}: it saved {seconds_of(course.seconds)}."]
-        if course.status in ("skipped", "replaced"):
-            return [course.message]
+    def _why(self, step: Step, subplan: Subplan) -> list[str]:
+        if subplan.status == "cached":
+            return [f"Known already{self._since(step, subplan)}: it saved {seconds_of(subplan.seconds)}."]
+        if subplan.status in ("skipped", "replaced"):
+            return [subplan.message]
         return self._reasons.why.get(step.id, [])
 
     def _wire(self, step: Step, port: str, brief: str) -> tuple[str, str, str, str]:
@@ -235,10 +235,10 @@ class Page:
         anchor = f"value-{first.name}-{first.port}" if first.port else f"input-{first.name}"
         return port, ", ".join(map(str, origins)), anchor, brief
 
-    def _since(self, step: Step, course: Course) -> str:
+    def _since(self, step: Step, subplan: Subplan) -> str:
         """When the result that was used was made."""
         cache = self._given.cache
-        record = cache.read(course.key) if cache and course.key else None
+        record = cache.read(subplan.key) if cache and subplan.key else None
         return f", made on {moment_of(record.made)}" if record else ""
 
 

@@ -32,7 +32,7 @@ from studio.run.execution import Action, Execution
 from studio.run.inputs import Supply
 from studio.run.lookups import Claims
 from studio.run.recipes import recipe_of
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact
 
 __all__ = ["Engine"]
@@ -43,11 +43,11 @@ _POLL = 0.05  # seconds between looks at what another process computes
 
 
 class Engine:
-    """What all items of one run share: one course, one cache, the executors, and whatever is on its way."""
+    """What all items of one run share: one subplan, one cache, the executors, and whatever is on its way."""
 
     def __init__(
         self,
-        course: Course,
+        subplan: Subplan,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
@@ -57,13 +57,13 @@ class Engine:
         many: bool = False,
     ) -> None:
         """Events that concern no single item go to `tell`. `many` items are better sent together than ahead."""
-        self.course, self.cache = course, cache
+        self.subplan, self.cache = subplan, cache
         self.tell = tell
         self._name = secrets.token_hex(8)  # by which executors tell runs apart
         self._executors = {False: executor, True: inline}
         self._many = many
-        self._configs = {id: course.steps[id].config() for id in course.steps if id in course.first}
-        self._claims = Claims(cache, course.plan.name, self._config, refresh, tell)
+        self._configs = {id: subplan.steps[id].config() for id in subplan.steps if id in subplan.first}
+        self._claims = Claims(cache, subplan.plan.name, self._config, refresh, tell)
         self._recipes: dict[str, Recipe] = {}
         self.due: deque[Action] = deque()  # actions whose turn has come
         self._leaving: list[Action] = []  # to be given to an executor
@@ -77,9 +77,11 @@ class Engine:
         self._asks = many and cache is not None and cache.tier is not None
         self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
 
-    def new_execution(self, supply: Supply, tell: Callable[[Event], None], form: type[Execution] = Execution) -> Execution:
+    def new_execution(
+        self, supply: Supply, tell: Callable[[Event], None], form: type[Execution] = Execution
+    ) -> Execution:
         """The way of one more item; its events go to `tell`."""
-        return form(self.course, supply, self.due, tell, self.clean)
+        return form(self.subplan, supply, self.due, tell, self.clean)
 
     @property
     def busy(self) -> bool:
@@ -246,14 +248,14 @@ class Engine:
 
     def _admit(self, action: Action) -> None:
         """Before anything runs: can everything that may have to, and is everything given sound?"""
-        flow = action.owner.flow
-        if not self._admitted >= flow.open:
-            fresh = [id for id in flow.steps if id in flow.open - self._admitted]
+        scheduler = action.owner.scheduler
+        if not self._admitted >= scheduler.open:
+            fresh = [id for id in scheduler.steps if id in scheduler.open - self._admitted]
             for id in fresh:
-                self._executor(flow.steps[id]).require(id, self._recipe(flow.steps[id]))
+                self._executor(scheduler.steps[id]).require(id, self._recipe(scheduler.steps[id]))
             action.owner.admit()
             self._admitted |= set(fresh)
-            if not all(flow.steps[id].definition.node.inline for id in fresh):
+            if not all(scheduler.steps[id].definition.node.inline for id in fresh):
                 self._executors[False]().wake()
         action.owner.admit()
 
@@ -261,24 +263,24 @@ class Engine:
         """While a step runs, workers for what will follow it are set up, where there is room."""
         if action.step.id in self._prepared:
             return
-        flow = action.owner.flow
+        scheduler = action.owner.scheduler
         self._prepared.add(action.step.id)
-        pending = deque(flow.followers[action.step.id])
+        pending = deque(scheduler.followers[action.step.id])
         while pending:
             follower = pending.popleft()
-            if follower not in flow.open or follower in self._prepared or not self._will_run(follower):
+            if follower not in scheduler.open or follower in self._prepared or not self._will_run(follower):
                 continue
             self._prepared.add(follower)
-            step = flow.steps[follower]
+            step = scheduler.steps[follower]
             if not step.definition.node.inline:
                 self._executor(step).prepare(self._recipe(step))
-            pending.extend(flow.followers[follower])
+            pending.extend(scheduler.followers[follower])
 
     def _will_run(self, id: str) -> bool:
         """Whether nothing but a failure or the cache can keep a step from running."""
-        step = self.course.steps[id]
+        step = self.subplan.steps[id]
         sources = [source for edge in step.edges.values() for source in edge.sources]
-        return not step.when and not any(self.course.may_be_absent(source) for source in sources)
+        return not step.when and not any(self.subplan.may_be_absent(source) for source in sources)
 
     def _executor(self, step: Step) -> Executor:
         return self._executors[step.definition.node.inline]()
@@ -484,6 +486,6 @@ class Engine:
     @cached_property
     def _secrets(self) -> set[str]:
         """The values of the environment variables that the steps name."""
-        steps = self.course.plan.steps.values()
+        steps = self.subplan.plan.steps.values()
         named = {name for step in steps for names in step.variables.values() for name in names}
         return {value for name in named if len(value := os.environ.get(name, "")) >= 4}

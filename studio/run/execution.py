@@ -30,8 +30,8 @@ from studio.run.events import (
     StepWaiting,
 )
 from studio.run.inputs import Supply
-from studio.run.scheduler import Consequence, Flow
-from studio.run.subplan import Course
+from studio.run.scheduler import Consequence, Scheduler
+from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact, Damaged
 
 __all__ = ["Action", "Execution"]
@@ -70,17 +70,17 @@ class Execution:
 
     def __init__(
         self,
-        course: Course,
+        subplan: Subplan,
         supply: Supply,
         due: deque[Action],
         tell: Callable[[Event], None],
         clean: Callable[[str], str],
     ) -> None:
         """Events go to `tell`, their texts `clean` of secrets."""
-        self._course = course
+        self._subplan = subplan
         self._due, self._clean = due, clean
         self.tell = tell
-        self.flow = Flow(course, supply, self._promised)
+        self.scheduler = Scheduler(subplan, supply, self._promised)
         self._admitted = False
         self._actions: dict[str, Action] = {}  # of whole steps
         self._elements: dict[str, Elements] = {}
@@ -88,43 +88,43 @@ class Execution:
         self._quick: set[str] = set()  # steps on their way that will soon be done
         self._remade: dict[str, Action] = {}  # what is made again because it was lost
         self._bereft: list[Action] = []  # what waits for that
-        self._skip(self.flow.first_skipped)
+        self._skip(self.scheduler.first_skipped)
 
     @property
     def open(self) -> bool:
         """Whether there is anything left to do."""
-        return bool(self.flow.open)
+        return bool(self.scheduler.open)
 
     def goes_on(self, action: Action) -> bool:
         """Whether anybody still waits for what this gives."""
-        return not action.ended and (self.open if action.remakes else action.step.id in self.flow.open)
+        return not action.ended and (self.open if action.remakes else action.step.id in self.scheduler.open)
 
     def advance(self) -> None:
         """Takes up all that is ready."""
-        ready = self.flow.ready
+        ready = self.scheduler.ready
         while ready:
             self._reach(ready.popleft())
 
     def close(self) -> None:
         """Nothing more is to be done for this item."""
-        self.flow.open.clear()
-        self.flow.ready.clear()
+        self.scheduler.open.clear()
+        self.scheduler.ready.clear()
 
     def release(self) -> None:
         """Lets go of what refers back to it: of the many items of a data set, none waits for the garbage collector."""
         self._actions.clear()
         self._elements.clear()
-        self.flow.release()
+        self.scheduler.release()
         del self.tell
 
     # Beginnings --------------------------------------------------------------
 
     def _reach(self, id: str) -> None:
         """What a step waited for is there."""
-        if id not in self.flow.open:
+        if id not in self.scheduler.open:
             return
-        step = self.flow.steps[id]
-        if self.flow.fell(id):
+        step = self.scheduler.steps[id]
+        if self.scheduler.fell(id):
             self._replace(step)
         elif id in self._actions and self._actions[id].future is not None:
             self._catch_up(self._actions[id])
@@ -136,7 +136,7 @@ class Execution:
         if not step.when:
             return True
         try:
-            obstacle = self.flow.obstacle(step)
+            obstacle = self.scheduler.obstacle(step)
         except InputError as error:
             self.refused(error)
             return False
@@ -145,17 +145,17 @@ class Execution:
             return False
         if obstacle:
             self.tell(StepSkipped(step.id, f"its condition does not hold: {obstacle}"))
-            self._skip(self.flow.skip(step.id))
+            self._skip(self.scheduler.skip(step.id))
         return not obstacle
 
     def _begin(self, step: Step) -> None:
-        inputs = self.flow.supply.inputs_of(step, admit=False)
+        inputs = self.scheduler.supply.inputs_of(step, admit=False)
         if not step.each:
             action = self._actions[step.id] = Action(step, self, None, inputs)
             self._due.append(action)
             return
         try:
-            given = self.flow.elements(step, inputs)
+            given = self.scheduler.elements(step, inputs)
         except ValueError as error:
             self._step_failed(step, Failed(str(error), retryable=False))
             return
@@ -179,12 +179,12 @@ class Execution:
     def admit(self) -> None:
         """Before anything runs: is everything sound that this item was given? InputError says what is not."""
         if not self._admitted:
-            self.flow.supply.admit()
+            self.scheduler.supply.admit()
             self._admitted = True
 
     def admitted_inputs(self, action: Action) -> dict[str, Artifact]:
         """The inputs, as a worker can take them."""
-        inputs = self.flow.supply.inputs_of
+        inputs = self.scheduler.supply.inputs_of
         whole = not (action.losses or action.remakes)
         if whole and all(artifact.movable for artifact in action.inputs.values()):
             return action.inputs
@@ -192,7 +192,7 @@ class Execution:
             return inputs(action.step, admit=True)
         elements = self._elements[action.step.id]
         if not elements.admitted:  # once for all of them
-            elements.admitted = self.flow.elements(action.step, inputs(action.step, admit=True))
+            elements.admitted = self.scheduler.elements(action.step, inputs(action.step, admit=True))
         return elements.admitted[action.element]
 
     def started(self, action: Action) -> None:
@@ -211,22 +211,22 @@ class Execution:
 
     def is_ahead(self, action: Action) -> bool:
         """Whether it was sent on its way before what it needs is done."""
-        return action.element is None and bool(self.flow.waits_for[action.step.id])
+        return action.element is None and bool(self.scheduler.waits_for[action.step.id])
 
     def ahead_of(self, step: Step) -> None:
         """Without keys to wait for, what follows a quick step is sent to its worker while that one still runs."""
         self._quick.add(step.id)
-        for id in self.flow.followers[step.id]:
-            if id in self.flow.open and id not in self._actions and self._can_go_ahead(self.flow.steps[id]):
-                follower = self.flow.steps[id]
-                inputs = self.flow.supply.inputs_of(follower, admit=False)
+        for id in self.scheduler.followers[step.id]:
+            if id in self.scheduler.open and id not in self._actions and self._can_go_ahead(self.scheduler.steps[id]):
+                follower = self.scheduler.steps[id]
+                inputs = self.scheduler.supply.inputs_of(follower, admit=False)
                 action = self._actions[id] = Action(follower, self, None, inputs)
                 self._due.append(action)
 
     def back_in_line(self, action: Action) -> None:
         """One that was sent ahead of something that was tried again."""
         action.future, action.tries = None, action.tries - 1
-        action.inputs = self.flow.supply.inputs_of(action.step, admit=False)
+        action.inputs = self.scheduler.supply.inputs_of(action.step, admit=False)
         self._due.append(action)
 
     def _promised(self, source: Source) -> Artifact:
@@ -237,8 +237,8 @@ class Execution:
 
     def _can_go_ahead(self, step: Step) -> bool:
         """Whether nothing but the values of quick steps is missing, and nothing depends on what these are."""
-        plain = step.id in self._course.certain and not step.definition.node.inline and not self.flow.lost
-        return plain and self.flow.waits_for[step.id] <= self._quick
+        plain = step.id in self._subplan.certain and not step.definition.node.inline and not self.scheduler.lost
+        return plain and self.scheduler.waits_for[step.id] <= self._quick
 
     def _catch_up(self, action: Action) -> None:
         """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
@@ -286,7 +286,7 @@ class Execution:
         """An action has its outputs."""
         action.ended = True
         if action.element is None:
-            self._skip(self.flow.end(action.step.id, outputs))
+            self._skip(self.scheduler.end(action.step.id, outputs))
             return
         elements = self._elements[action.step.id]
         elements.made[action.element] = outputs
@@ -309,31 +309,31 @@ class Execution:
             self.tell(StepCached(step.id, "", outputs, elements.saved))
         else:
             self.tell(StepFinished(step.id, "", outputs, elements.seconds))
-        self._skip(self.flow.end(step.id, outputs))
+        self._skip(self.scheduler.end(step.id, outputs))
 
     def _step_failed(self, step: Step, failed: Failed) -> None:
         """A step has failed: what does its graph say to that?"""
         message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
         if step.on_error == "skip":
             self.tell(StepReplaced(step.id, message, trace, log, {}))
-            self._skip(self.flow.skip(step.id))
+            self._skip(self.scheduler.skip(step.id))
         elif step.on_error == "use":
             self._failures[step.id] = failed
-            self._skip(self.flow.fall(step.id))
+            self._skip(self.scheduler.fall(step.id))
         else:
             self.tell(StepFailed(step.id, message, trace, failed.exit_code, log))
-            self._skip(self.flow.lose(step.id))
+            self._skip(self.scheduler.lose(step.id))
 
     def _replace(self, step: Step) -> None:
         """What was to stand in for the outputs of a failed step has come to an end."""
-        failed, outputs = self._failures[step.id], self.flow.instead(step.id)
+        failed, outputs = self._failures[step.id], self.scheduler.instead(step.id)
         message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
         if outputs is None:
             self.tell(StepFailed(step.id, message, trace, failed.exit_code, log))
-            self._skip(self.flow.lose(step.id))
+            self._skip(self.scheduler.lose(step.id))
         else:
             self.tell(StepReplaced(step.id, message, trace, log, outputs))
-            self._skip(self.flow.end(step.id, outputs))
+            self._skip(self.scheduler.end(step.id, outputs))
 
     def _skip(self, consequences: list[Consequence]) -> None:
         for id, reason in consequences:
@@ -346,10 +346,10 @@ class Execution:
         action.losses += 1
         action.tries -= 1
         self._bereft.append(action)
-        for maker in sorted(self._course.plan.makers(action.step.edges.values()) & self.flow.made.keys()):
-            step = self.flow.steps[maker]
+        for maker in sorted(self._subplan.plan.makers(action.step.edges.values()) & self.scheduler.made.keys()):
+            step = self.scheduler.steps[maker]
             elements = self._elements.get(maker)
-            made = elements.made if elements else {None: self.flow.made[maker]}
+            made = elements.made if elements else {None: self.scheduler.made[maker]}
             for element, outputs in made.items():
                 inputs = elements.given[element] if elements and element is not None else {}
                 again = Action(step, self, element, inputs, remakes=True)
@@ -365,7 +365,7 @@ class Execution:
         id, elements = action.step.id, self._elements.get(action.step.id)
         if elements and action.element is not None:
             elements.made[action.element] = done.outputs
-        self.flow.made[id] = elements.outputs() if elements else done.outputs
+        self.scheduler.made[id] = elements.outputs() if elements else done.outputs
         for follower in self._elements.values():
             follower.admitted = []  # they stand for what was lost
         going: list[Action] = []

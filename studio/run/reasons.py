@@ -14,7 +14,7 @@ from studio.language.plan import Edge, Plan, Source, Step
 from studio.run.events import Event, StepCached, StepFinished, StepReplaced, StepWaiting
 from studio.run.inputs import Supply
 from studio.run.keys import Keys
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
 
 __all__ = ["Given", "Reasons"]
@@ -40,13 +40,13 @@ class Reasons:
         self._plan, self._given = plan, given
         self._keys = Keys(given.cache, plan.name, Step.config) if given.cache else None
         self._past: dict[str, list[Record]] = {}  # by node, as first asked: what a run itself makes explains nothing
-        course = Course(plan, given.outputs or plan.outputs)
-        self.read = sorted(course.inputs)
+        subplan = Subplan(plan, given.outputs or plan.outputs)
+        self.read = sorted(subplan.inputs)
         self.made: dict[str, Mapping[str, Artifact]] = {}  # what each step gave
         self.why: dict[str, list[str]] = {}
         self._elements: dict[str, list[dict[str, Artifact]]] = {}  # of steps that run once per element
         self._ran: Counter[str] = Counter()  # elements, by step
-        self._supply = Supply(plan, course.edges, given.inputs, given.cache)
+        self._supply = Supply(plan, subplan.edges, given.inputs, given.cache)
         self._supply.made = self._made
 
     def hear(self, event: Event) -> None:

@@ -11,17 +11,17 @@ from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
 from studio.run.inputs import Supply
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 
 __all__ = ["Run"]
 
 
 class Run:
-    """One execution of what a course takes of a plan. Iterate `events()` to make it happen."""
+    """One execution of what a subplan takes of a plan. Iterate `events()` to make it happen."""
 
     def __init__(
         self,
-        course: Course,
+        subplan: Subplan,
         supply: Supply,
         *,
         cache: Cache | None,
@@ -29,11 +29,11 @@ class Run:
         inline: Callable[[], Executor],
         refresh: frozenset[str] = frozenset(),
     ) -> None:
-        self._name = course.plan.name
+        self._name = subplan.plan.name
         self.cache = cache
         self._news: deque[Event] = deque()
         self._engine = Engine(
-            course, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
+            subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
         )
         self._execution = self._engine.new_execution(supply, self._news.append)
 
@@ -42,13 +42,13 @@ class Run:
         started = time.perf_counter()
         engine, execution = self._engine, self._execution
         try:
-            yield RunStarted(self._name, tuple(execution.flow.steps))
+            yield RunStarted(self._name, tuple(execution.scheduler.steps))
             execution.advance()
             yield from self._told()
             while execution.open or engine.busy:
                 engine.turn()
                 yield from self._told()
-            yield RunFinished(execution.flow.outputs(), time.perf_counter() - started)
+            yield RunFinished(execution.scheduler.outputs(), time.perf_counter() - started)
         finally:
             engine.let_go()
 

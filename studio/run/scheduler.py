@@ -1,4 +1,4 @@
-"""Course and Flow: how far an item has come on its way through a plan: which steps ended, and how, and which can go.
+"""Subplan and Scheduler: how far an item has come on its way through a plan: which steps ended, and how, and which can go.
 
 It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it is
 lost: it failed, or needs something that did. What an end means for others is worked out here.
@@ -14,23 +14,23 @@ from studio.cache.packing import unpack
 from studio.executors.references import fetched
 from studio.language.plan import Edge, Source, Step
 from studio.run.inputs import Supply
-from studio.run.subplan import Course
+from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
 
-__all__ = ["Consequence", "Flow"]
+__all__ = ["Consequence", "Scheduler"]
 
 Consequence = tuple[str, str]  # a step that is skipped, and why
 _THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
 
 
-class Flow:
-    """One item on its course: the steps that are needed so far, and what has become of them."""
+class Scheduler:
+    """One item on its subplan: the steps that are needed so far, and what has become of them."""
 
-    def __init__(self, course: Course, supply: Supply, promised: Callable[[Source], Artifact] | None = None) -> None:
+    def __init__(self, subplan: Subplan, supply: Supply, promised: Callable[[Source], Artifact] | None = None) -> None:
         """The supply is to hear of what is made here; what is on its way can be `promised`."""
-        self._course, self._plan, self._promised = course, course.plan, promised
+        self._subplan, self._plan, self._promised = subplan, subplan.plan, promised
         self.supply = supply
-        self.followers = course.followers
+        self.followers = subplan.followers
         self.made: dict[str, Mapping[str, Artifact]] = {}
         self.lost: dict[str, str] = {}  # by step, the one whose failure it was
         self.steps: dict[str, Step] = {}  # those needed so far
@@ -39,7 +39,7 @@ class Flow:
         self.waits_for: dict[str, set[str]] = {}
         self._falling: set[str] = set()  # failed steps that wait for what stands in for them
         supply.made = self._made
-        self.first_skipped = self._need(course.first)
+        self.first_skipped = self._need(subplan.first)
 
     def release(self) -> None:
         """Lets go of what refers back to it."""
@@ -111,7 +111,7 @@ class Flow:
 
     def outputs(self) -> dict[str, Artifact]:
         """The outputs of the plan that there are."""
-        ready = {name: edge for name, edge in self._course.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
+        ready = {name: edge for name, edge in self._subplan.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
         self.supply.admit(ready.values())
         return {name: self.supply.artifact(edge) for name, edge in ready.items()}
 
@@ -130,10 +130,10 @@ class Flow:
 
     def _need(self, ids: set[str]) -> list[Consequence]:
         """Takes up steps that were not needed so far."""
-        fresh = [id for id in self._course.steps if id in ids and id not in self.steps]
+        fresh = [id for id in self._subplan.steps if id in ids and id not in self.steps]
         self.open.update(fresh)
         for id in fresh:
-            self.steps[id] = self._course.steps[id]
+            self.steps[id] = self._subplan.steps[id]
             self.waits_for[id] = self._plan.needs[id] & self.open
         skipped: list[Consequence] = []
         for id in fresh:
@@ -165,7 +165,7 @@ class Flow:
 
     def _fate(self, step: Step) -> str:
         """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
-        if not self.lost and step.id in self._course.certain:
+        if not self.lost and step.id in self._subplan.certain:
             return ""
         for edge in step.wires:
             state, cause = self._look(edge)

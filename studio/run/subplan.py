@@ -7,10 +7,10 @@ from functools import cached_property
 
 from studio.language.plan import Edge, Plan, Scope, Source, Step
 
-__all__ = ["Course"]
+__all__ = ["Subplan"]
 
 
-class Course:
+class Subplan:
     """What of a plan some outputs need, worked out once, however many items take it."""
 
     def __init__(

@@ -9,8 +9,8 @@ from studio.cache.cache import Cache
 from studio.language.plan import Plan, Step
 from studio.run.inputs import Supply
 from studio.run.keys import Keys
-from studio.run.scheduler import Flow
-from studio.run.subplan import Course
+from studio.run.scheduler import Scheduler
+from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact
 
 __all__ = ["Verdict", "why"]
@@ -42,18 +42,18 @@ class _Inquiry:
     def __init__(self, plan: Plan, inputs: Mapping[str, object], cache: Cache) -> None:
         self._cache = cache
         self._keys = Keys(cache, plan.name, Step.config)
-        course = Course(plan, plan.outputs)
-        self._flow = Flow(course, Supply(plan, course.edges, inputs, cache))
+        subplan = Subplan(plan, plan.outputs)
+        self._scheduler = Scheduler(subplan, Supply(plan, subplan.edges, inputs, cache))
         self._found: dict[str, Verdict] = {}
 
     def verdicts(self) -> list[Verdict]:
-        self._skipped(self._flow.first_skipped)
-        while self._flow.ready:
-            self._look_at(self._flow.steps[self._flow.ready.popleft()])
-        for id in self._flow.open - self._found.keys():
-            unknown = min(self._flow.waits_for[id])
+        self._skipped(self._scheduler.first_skipped)
+        while self._scheduler.ready:
+            self._look_at(self._scheduler.steps[self._scheduler.ready.popleft()])
+        for id in self._scheduler.open - self._found.keys():
+            unknown = min(self._scheduler.waits_for[id])
             self._found[id] = Verdict(id, cached=False, reasons=(f"waits for '{unknown}', which runs first",))
-        return [self._found[id] for id in self._flow.steps]
+        return [self._found[id] for id in self._scheduler.steps]
 
     def _skipped(self, consequences: list[tuple[str, str]]) -> None:
         for id, reason in consequences:
@@ -61,26 +61,26 @@ class _Inquiry:
 
     def _look_at(self, step: Step) -> None:
         try:
-            obstacle = self._flow.obstacle(step)
+            obstacle = self._scheduler.obstacle(step)
         except ValueError as error:
             self._found[step.id] = Verdict(step.id, cached=False, reasons=(str(error),))
             return
         if obstacle:
             reason = f"its condition does not hold: {obstacle}"
-            self._skipped([(step.id, reason), *self._flow.skip(step.id)])
+            self._skipped([(step.id, reason), *self._scheduler.skip(step.id)])
             return
         verdict, outputs = self._whole(step) if step.each else self._one(step, self._inputs(step))
         self._found[step.id] = verdict
         if outputs is not None:
-            self._skipped(self._flow.end(step.id, outputs))
+            self._skipped(self._scheduler.end(step.id, outputs))
 
     def _inputs(self, step: Step) -> dict[str, Artifact]:
-        return self._flow.supply.inputs_of(step, admit=False)
+        return self._scheduler.supply.inputs_of(step, admit=False)
 
     def _whole(self, step: Step) -> tuple[Verdict, Mapping[str, Artifact] | None]:
         """The verdict on a step that runs once per element."""
         try:
-            each = [self._one(step, inputs) for inputs in self._flow.elements(step, self._inputs(step))]
+            each = [self._one(step, inputs) for inputs in self._scheduler.elements(step, self._inputs(step))]
         except ValueError as error:
             return Verdict(step.id, cached=False, reasons=(str(error),)), None
         missing = [(index, verdict) for index, (verdict, _) in enumerate(each) if not verdict.cached]

@@ -28,9 +28,9 @@ def sizes(monkeypatch):
     found = []
 
     class Seen(studio.dataset.map.ChunkExecution):
-        def __init__(self, course, items, *rest):
+        def __init__(self, subplan, items, *rest):
             found.append(len(items))
-            super().__init__(course, items, *rest)
+            super().__init__(subplan, items, *rest)
 
     monkeypatch.setattr(studio.dataset.map, "ChunkExecution", Seen)
     return found
