@@ -31,7 +31,7 @@ from studio.node.registry import Registry
 from studio.page import DatasetPage, Page
 from studio.paths import find_graph, graph_names
 from studio.run.events import Event
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.reasons import Given
 from studio.run.result import Result
 from studio.run.run import Run
@@ -126,7 +126,7 @@ class Graph:
         subplan = Subplan(self.plan, chosen["outputs"] or self.plan.outputs)
         run = Run(
             subplan,
-            Supply(self.plan, subplan.edges, inputs, cache),
+            Inputs(self.plan, subplan.edges, inputs, cache),
             cache=cache,
             executor=_executor(chosen["executor"]),
             inline=lambda: shared("local"),

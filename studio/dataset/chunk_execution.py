@@ -18,7 +18,7 @@ from studio.language.plan import Step
 from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event
 from studio.run.execution import Action, Execution
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact, Column
 
@@ -73,8 +73,8 @@ class ChunkExecution(Execution):
         self._chunks: list[ChunkAction] = []  # that have ended
         self._flying = 0
         self._stages, self._over = stages, over
-        supplies = [item.supply for _, item in items if item.supply is not None]
-        super().__init__(subplan, Supply.together(supplies), due, _unheard, clean)
+        supplies = [item.inputs for _, item in items if item.inputs is not None]
+        super().__init__(subplan, Inputs.together(supplies), due, _unheard, clean)
 
     def advance(self) -> None:
         super().advance()
@@ -115,7 +115,7 @@ class ChunkExecution(Execution):
         if not self.together:
             return
         try:
-            inputs = self.scheduler.supply.inputs_of(step, admit=True)
+            inputs = self.scheduler.inputs.inputs_of(step, admit=True)
         except InputError:  # what all are given is not sound: each will say so
             self.together.clear()
             return

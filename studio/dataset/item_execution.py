@@ -51,7 +51,7 @@ class ItemExecution(Execution):
         for id, failed in progress.failed.items():
             step = self.scheduler.steps[id]
             self.scheduler.ready.remove(id)
-            inputs = self.scheduler.supply.inputs_of(step, admit=False)
+            inputs = self.scheduler.inputs.inputs_of(step, admit=False)
             action = self._actions[id] = Action(step, self, None, inputs, tries=1)
             yield action, failed
 
@@ -64,11 +64,11 @@ class ItemExecution(Execution):
 
     def admit(self) -> None:
         """Opening files is left to the workers; what they make of one that is broken is told here."""
-        self.scheduler.supply.place()
+        self.scheduler.inputs.place()
 
     def failed(self, action: Action, failed: Failed) -> None:
         try:
-            self.scheduler.supply.admit()
+            self.scheduler.inputs.admit()
         except InputError as error:
             self.refused(error)
         else:

@@ -14,7 +14,7 @@ from typing import Any
 from studio.dataset.sources import Row, Rows
 from studio.errors import InputError, did_you_mean
 from studio.language.plan import GraphInput
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
 from studio.values import KINDS
 from studio.values.digest import of_bytes, of_data
@@ -34,7 +34,7 @@ class Item:
     position: int  # in this pass over the data, from 0
     place: str  # for people: "clips.jsonl:37"
     digest: str = ""  # of all that decides its outputs
-    supply: Supply | None = None  # None if the row does not fit; then the error says why
+    inputs: Inputs | None = None  # None if the row does not fit; then the error says why
     error: str = ""
     over: bool = False  # it was over before this run, and is wanted again only for what is made of all items
 
@@ -46,20 +46,20 @@ class Items:
         self,
         rows: Rows,
         subplan: Subplan,
-        supply: Supply,
+        inputs: Inputs,
         feeds: Mapping[str, str],
         *,
         id_column: str = "",
         identity: str = "",
         apart_from: Path | None = None,
     ) -> None:
-        """The supply holds what all items share; the others of its inputs are fed by columns.
+        """The inputs holds what all items share; the others of its inputs are fed by columns.
 
         feeds: the column for each input. identity: of the plan, part of every item's digest.
         apart_from: a folder whose files are no items, though they may lie among them: that of the results.
         """
         self._apart_from = f"{apart_from.absolute()}/" if apart_from and rows.is_media else ""
-        self._rows, self._subplan, self._supply = rows, subplan, supply
+        self._rows, self._subplan, self._inputs = rows, subplan, inputs
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
         self._seen: dict[str, int] = {}  # ids, and how many items would be called so
         self._inputs = subplan.plan.inputs
@@ -76,12 +76,12 @@ class Items:
             return self._unfit(row, position, row.error, [row.place])
         try:
             values = {name: self._value(row, name, column) for name, column in self._feeds.items()}
-            supply = self._supply.of_item({name: value for name, value in values.items() if value is not None})
-            digest = supply.digest(self._identity)
+            inputs = self._inputs.of_item({name: value for name, value in values.items() if value is not None})
+            digest = inputs.digest(self._identity)
         except InputError as error:
             return self._unfit(row, position, str(error), _plain(row.values))
-        id = self._id(row, lambda: supply.own_digest or of_data(_plain(values)))
-        return Item(id, position, row.place, digest, supply)
+        id = self._id(row, lambda: inputs.own_digest or of_data(_plain(values)))
+        return Item(id, position, row.place, digest, inputs)
 
     def _unfit(self, row: Row, position: int, error: str, content: list[Any]) -> Item:
         told = f"{row.place}: {error}"

@@ -169,11 +169,11 @@ class Map:
 
     def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
         """Has an item go by itself, perhaps from where others left it behind."""
-        if item.supply is None:
+        if item.inputs is None:
             self._tell(number, ItemFinished(item, {}, {"": item.error}))
             return
         skipped: list[Event] = []  # before anything ran
-        execution = self._engine.new_execution(item.supply, skipped.append, ItemExecution)
+        execution = self._engine.new_execution(item.inputs, skipped.append, ItemExecution)
         assert isinstance(execution, ItemExecution)
         execution.begin(item, number, self._stages, self._over, self._load, skipped)
         failed = list(execution.go_on(progress)) if progress else []
@@ -244,8 +244,8 @@ def _collecting_less() -> Iterator[None]:
 def _is_placed(item: Item) -> bool:
     """Whether what an item was given is where workers find it."""
     try:
-        if item.supply is not None:
-            item.supply.place()
+        if item.inputs is not None:
+            item.inputs.place()
     except InputError:
         return False
-    return item.supply is not None
+    return item.inputs is not None

@@ -34,7 +34,7 @@ from studio.executors.task import Recipe
 from studio.files import write_atomically
 from studio.language.plan import Plan
 from studio.run.events import Event, Warned
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.recipes import identity_of, recipe_of
 from studio.run.result import Result
 from studio.run.run import Run
@@ -102,7 +102,7 @@ class _Seen:
 
     @staticmethod
     def of(item: Item) -> _Seen:
-        return _Seen(item.id, item.position, item.supply.own if item.supply else {})
+        return _Seen(item.id, item.position, item.inputs.own if item.inputs else {})
 
 
 class DatasetRun:
@@ -127,14 +127,14 @@ class DatasetRun:
         feeds = feeds_of(subplan, rows, common, choices.columns)
         check_id(rows, choices.id)
         check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
-        supply = Supply(plan, subplan.edges, common, cache, feeds, files)
+        inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
         identity = identity_of(plan, subplan.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
         self._subplan, self._choices, self._ledger, self.cache = subplan, choices, ledger, cache
         own = ledger.folder if ledger else None
         self._new_items = partial(
-            Items, rows, subplan, supply, feeds, id_column=choices.id, identity=identity, apart_from=own
+            Items, rows, subplan, inputs, feeds, id_column=choices.id, identity=identity, apart_from=own
         )
         self._files = files
         self.stages = Stages(subplan.steps.values())
@@ -238,8 +238,8 @@ class DatasetRun:
             source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
             for index, source in enumerate(self._over_all.rows)
         }
-        supply = Supply(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
-        run = Run(self._over_all, supply, cache=self.cache, refresh=self._choices.refresh, **self._executors)
+        inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
+        run = Run(self._over_all, inputs, cache=self.cache, refresh=self._choices.refresh, **self._executors)
         for event in run.events():
             self.result.hear(event)
             yield event
@@ -308,7 +308,7 @@ class DatasetRun:
     def _not_over(self) -> Iterator[Item]:
         """The items that are not over, before the last part of the steps."""
         for item in islice(self._new_items(), self._choices.limit):
-            if item.supply is not None and not self._is_over(item):
+            if item.inputs is not None and not self._is_over(item):
                 yield item
 
     def _is_over(self, item: Item) -> str:

@@ -29,7 +29,7 @@ from studio.language.plan import Step
 from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Action, Execution
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.lookups import Claims
 from studio.run.recipes import recipe_of
 from studio.run.subplan import Subplan
@@ -78,10 +78,10 @@ class Engine:
         self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
 
     def new_execution(
-        self, supply: Supply, tell: Callable[[Event], None], form: type[Execution] = Execution
+        self, inputs: Inputs, tell: Callable[[Event], None], form: type[Execution] = Execution
     ) -> Execution:
         """The way of one more item; its events go to `tell`."""
-        return form(self.subplan, supply, self.due, tell, self.clean)
+        return form(self.subplan, inputs, self.due, tell, self.clean)
 
     @property
     def busy(self) -> bool:

@@ -29,7 +29,7 @@ from studio.run.events import (
     StepStarted,
     StepWaiting,
 )
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.scheduler import Consequence, Scheduler
 from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact, Damaged
@@ -71,7 +71,7 @@ class Execution:
     def __init__(
         self,
         subplan: Subplan,
-        supply: Supply,
+        inputs: Inputs,
         due: deque[Action],
         tell: Callable[[Event], None],
         clean: Callable[[str], str],
@@ -80,7 +80,7 @@ class Execution:
         self._subplan = subplan
         self._due, self._clean = due, clean
         self.tell = tell
-        self.scheduler = Scheduler(subplan, supply, self._promised)
+        self.scheduler = Scheduler(subplan, inputs, self._promised)
         self._admitted = False
         self._actions: dict[str, Action] = {}  # of whole steps
         self._elements: dict[str, Elements] = {}
@@ -149,7 +149,7 @@ class Execution:
         return not obstacle
 
     def _begin(self, step: Step) -> None:
-        inputs = self.scheduler.supply.inputs_of(step, admit=False)
+        inputs = self.scheduler.inputs.inputs_of(step, admit=False)
         if not step.each:
             action = self._actions[step.id] = Action(step, self, None, inputs)
             self._due.append(action)
@@ -179,12 +179,12 @@ class Execution:
     def admit(self) -> None:
         """Before anything runs: is everything sound that this item was given? InputError says what is not."""
         if not self._admitted:
-            self.scheduler.supply.admit()
+            self.scheduler.inputs.admit()
             self._admitted = True
 
     def admitted_inputs(self, action: Action) -> dict[str, Artifact]:
         """The inputs, as a worker can take them."""
-        inputs = self.scheduler.supply.inputs_of
+        inputs = self.scheduler.inputs.inputs_of
         whole = not (action.losses or action.remakes)
         if whole and all(artifact.movable for artifact in action.inputs.values()):
             return action.inputs
@@ -219,14 +219,14 @@ class Execution:
         for id in self.scheduler.followers[step.id]:
             if id in self.scheduler.open and id not in self._actions and self._can_go_ahead(self.scheduler.steps[id]):
                 follower = self.scheduler.steps[id]
-                inputs = self.scheduler.supply.inputs_of(follower, admit=False)
+                inputs = self.scheduler.inputs.inputs_of(follower, admit=False)
                 action = self._actions[id] = Action(follower, self, None, inputs)
                 self._due.append(action)
 
     def back_in_line(self, action: Action) -> None:
         """One that was sent ahead of something that was tried again."""
         action.future, action.tries = None, action.tries - 1
-        action.inputs = self.scheduler.supply.inputs_of(action.step, admit=False)
+        action.inputs = self.scheduler.inputs.inputs_of(action.step, admit=False)
         self._due.append(action)
 
     def _promised(self, source: Source) -> Artifact:

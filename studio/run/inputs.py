@@ -1,4 +1,4 @@
-"""Supply: what the steps of a run are given, as artifacts. A file is known by its digest before it is read.
+"""Inputs: what the steps of a run are given, as artifacts. A file is known by its digest before it is read.
 
 Looking a key up needs no more than that digest; only a step that really runs needs the file opened,
 checked and copied into the store. So a cached run decodes nothing.
@@ -19,12 +19,12 @@ from studio.values import KINDS
 from studio.values.artifact import ABSENT, Artifact
 from studio.values.digest import of_bytes
 
-__all__ = ["Supply"]
+__all__ = ["Inputs"]
 
 _NO_ROWS = Artifact.of_items("data", ())  # an empty list; one of kind `absent` would be no list at all
 
 
-class Supply:
+class Inputs:
     """Where the inputs of a plan's steps come from: what a run is given, constants, and what steps have made."""
 
     def __init__(
@@ -58,25 +58,25 @@ class Supply:
         self._constants: dict[str, dict[str, GivenValue]] = {}  # by step and port
         self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
 
-    def of_item(self, values: Mapping[str, object]) -> Supply:
-        """The supply of one item, with these values; it shares with others what is the same for all."""
+    def of_item(self, values: Mapping[str, object]) -> Inputs:
+        """The inputs of one item, with these values; it shares with others what is the same for all."""
         if values.keys() != self._own_names:  # a data set has very many
             _check_names(self._plan, values, self._own_names)
         return self._with({name: self._own(name, values.get(name)) for name in self._later})
 
     @staticmethod
-    def together(supplies: Sequence[Supply]) -> Supply:
+    def together(supplies: Sequence[Inputs]) -> Inputs:
         """That of several items, each of which can be placed: what is their own stands in columns."""
         first = supplies[0]
         return first._with(
             {name: GivenColumn([each._given[name].artifact for each in supplies]) for name in first._later}
         )
 
-    def _with(self, own: Mapping[str, GivenValue | GivenPlain | GivenColumn]) -> Supply:
-        """The same supply, where items have these of their own."""
-        supply = object.__new__(Supply)
-        supply.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
-        return supply
+    def _with(self, own: Mapping[str, GivenValue | GivenPlain | GivenColumn]) -> Inputs:
+        """The same inputs, where items have these of their own."""
+        inputs = object.__new__(Inputs)
+        inputs.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
+        return inputs
 
     def _own(self, name: str, value: object) -> GivenValue | GivenPlain:
         type_ = self._plan.inputs[name].type

@@ -10,7 +10,7 @@ from studio.cache.cache import Cache
 from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
 
 __all__ = ["Run"]
@@ -22,7 +22,7 @@ class Run:
     def __init__(
         self,
         subplan: Subplan,
-        supply: Supply,
+        inputs: Inputs,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
@@ -35,7 +35,7 @@ class Run:
         self._engine = Engine(
             subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
         )
-        self._execution = self._engine.new_execution(supply, self._news.append)
+        self._execution = self._engine.new_execution(inputs, self._news.append)
 
     def events(self) -> Iterator[Event]:
         """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""

@@ -13,7 +13,7 @@ from typing import Any
 from studio.cache.packing import unpack
 from studio.executors.references import fetched
 from studio.language.plan import Edge, Source, Step
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
 
@@ -26,10 +26,10 @@ _THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
 class Scheduler:
     """One item on its subplan: the steps that are needed so far, and what has become of them."""
 
-    def __init__(self, subplan: Subplan, supply: Supply, promised: Callable[[Source], Artifact] | None = None) -> None:
-        """The supply is to hear of what is made here; what is on its way can be `promised`."""
+    def __init__(self, subplan: Subplan, inputs: Inputs, promised: Callable[[Source], Artifact] | None = None) -> None:
+        """The inputs is to hear of what is made here; what is on its way can be `promised`."""
         self._subplan, self._plan, self._promised = subplan, subplan.plan, promised
-        self.supply = supply
+        self.inputs = inputs
         self.followers = subplan.followers
         self.made: dict[str, Mapping[str, Artifact]] = {}
         self.lost: dict[str, str] = {}  # by step, the one whose failure it was
@@ -38,13 +38,13 @@ class Scheduler:
         self.ready: deque[str] = deque()  # steps whose inputs are there
         self.waits_for: dict[str, set[str]] = {}
         self._falling: set[str] = set()  # failed steps that wait for what stands in for them
-        supply.made = self._made
+        inputs.made = self._made
         self.first_skipped = self._need(subplan.first)
 
     def release(self) -> None:
         """Lets go of what refers back to it."""
         self._promised = None
-        del self.supply.made
+        del self.inputs.made
 
     # Ends --------------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class Scheduler:
         if any(self._look(edge)[0] == _LOST for edge in edges.values()):
             return None
         outputs = self._plan.steps[id].outputs
-        return {name: self.supply.artifact(edges[name]) if name in edges else ABSENT for name in outputs}
+        return {name: self.inputs.artifact(edges[name]) if name in edges else ABSENT for name in outputs}
 
     def fell(self, id: str) -> bool:
         """Whether a step has failed and something was to stand in for it."""
@@ -107,13 +107,13 @@ class Scheduler:
 
     def value_of(self, source: Source) -> Artifact | None:
         """What a source gave; None where that is absent, lost, or not here yet."""
-        return self.supply.of(source) if self._look_at(source)[0] == _THERE else None
+        return self.inputs.of(source) if self._look_at(source)[0] == _THERE else None
 
     def outputs(self) -> dict[str, Artifact]:
         """The outputs of the plan that there are."""
         ready = {name: edge for name, edge in self._subplan.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
-        self.supply.admit(ready.values())
-        return {name: self.supply.artifact(edge) for name, edge in ready.items()}
+        self.inputs.admit(ready.values())
+        return {name: self.inputs.artifact(edge) for name, edge in ready.items()}
 
     # What follows ------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Scheduler:
 
     def _look(self, edge: Edge) -> tuple[str, str]:
         """Whether what comes along an edge is there, pending, absent or lost (and by whose failure)."""
-        if edge.form == "rows" and self.supply.rows is not None:
+        if edge.form == "rows" and self.inputs.rows is not None:
             return _THERE, ""
         states = [self._look_at(source) for source in edge.sources]
         if edge.form == "rows" and states[0][0] == _ABSENT:
@@ -201,7 +201,7 @@ class Scheduler:
         relay = None if source.port else self._plan.relays.get(source.name)
         if relay is not None and relay.edge is not None:
             return self._look(relay.edge)
-        return (_ABSENT if self.supply.of(source).absent else _THERE), ""
+        return (_ABSENT if self.inputs.of(source).absent else _THERE), ""
 
     def _made(self, source: Source) -> Artifact:
         if source.name in self.made:
@@ -213,5 +213,5 @@ class Scheduler:
         return self._promised(source)
 
     def _value(self, edge: Edge) -> Any:
-        self.supply.admit([edge])
-        return unpack(self.supply.artifact(edge), fetched, self.supply.store)
+        self.inputs.admit([edge])
+        return unpack(self.inputs.artifact(edge), fetched, self.inputs.store)

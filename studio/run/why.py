@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from studio.cache.cache import Cache
 from studio.language.plan import Plan, Step
-from studio.run.inputs import Supply
+from studio.run.inputs import Inputs
 from studio.run.keys import Keys
 from studio.run.scheduler import Scheduler
 from studio.run.subplan import Subplan
@@ -43,7 +43,7 @@ class _Inquiry:
         self._cache = cache
         self._keys = Keys(cache, plan.name, Step.config)
         subplan = Subplan(plan, plan.outputs)
-        self._scheduler = Scheduler(subplan, Supply(plan, subplan.edges, inputs, cache))
+        self._scheduler = Scheduler(subplan, Inputs(plan, subplan.edges, inputs, cache))
         self._found: dict[str, Verdict] = {}
 
     def verdicts(self) -> list[Verdict]:
@@ -75,7 +75,7 @@ class _Inquiry:
             self._skipped(self._scheduler.end(step.id, outputs))
 
     def _inputs(self, step: Step) -> dict[str, Artifact]:
-        return self._scheduler.supply.inputs_of(step, admit=False)
+        return self._scheduler.inputs.inputs_of(step, admit=False)
 
     def _whole(self, step: Step) -> tuple[Verdict, Mapping[str, Artifact] | None]:
         """The verdict on a step that runs once per element."""
