@@ -30,7 +30,7 @@ from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Action, Execution
 from studio.run.inputs import Inputs
-from studio.run.lookups import Claims
+from studio.run.lookups import Lookups
 from studio.run.recipes import recipe_of
 from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact
@@ -63,7 +63,7 @@ class Engine:
         self._executors = {False: executor, True: inline}
         self._many = many
         self._configs = {id: subplan.steps[id].config() for id in subplan.steps if id in subplan.first}
-        self._claims = Claims(cache, subplan.plan.name, self._config, refresh, tell)
+        self._lookups = Lookups(cache, subplan.plan.name, self._config, refresh, tell)
         self._recipes: dict[str, Recipe] = {}
         self.due: deque[Action] = deque()  # actions whose turn has come
         self._leaving: list[Action] = []  # to be given to an executor
@@ -92,7 +92,7 @@ class Engine:
         """Does what is to be done next; waits for a message if there is nothing."""
         if self.due:
             if self._asks and not (self.due[0].key or self.due[0].uncached):
-                self._claims.ask(self.due)
+                self._lookups.ask(self.due)
             self._consider(self.due.popleft())
         elif self._leaving:
             self._send()
@@ -113,7 +113,7 @@ class Engine:
             self._recorder.close()
         for action in (*self._flying, *self._leaving, *self.due, *self._awaited):
             self._drop(action)
-        self._claims.close()
+        self._lookups.close()
 
     def settle(self) -> None:
         """Waits until all that was computed is on record."""
@@ -140,15 +140,15 @@ class Engine:
         if action.future is not None:
             self._catch_up(action)
             return
-        self._claims.name(action)
+        self._lookups.name(action)
         if not action.key:
             self._leaving.append(action)
-        elif not self._claims.joins(action) and (self._claims.is_new(action.step) or not self._known(action)):
+        elif not self._lookups.joins(action) and (self._lookups.is_new(action.step) or not self._known(action)):
             self._claim(action)
 
     def _claim(self, action: Action) -> None:
         """Computes it, unless another run is just doing that; or has done it, while that was asked."""
-        if not self._claims.take(action):
+        if not self._lookups.take(action):
             self._awaited.add(action)
             reason = "the same is being computed already"
             self._hear(action, StepWaiting(action.step.id, reason, element=action.element))
@@ -158,15 +158,15 @@ class Engine:
     def _claimed(self, action: Action) -> None:
         """The lease is ours: it is computed, unless it was made while that was sought."""
         if not self._known(action):
-            self._claims.begin(action)
+            self._lookups.begin(action)
             self._leaving.append(action)
 
     def _known(self, action: Action) -> bool:
         """Whether the cache knows the outputs; then the action is done."""
-        record = self._claims.record(action.step, action.key)
+        record = self._lookups.record(action.step, action.key)
         if record is None:
             return False
-        self._claims.give(action)
+        self._lookups.give(action)
         action.owner.found(action, record.outputs, record.seconds)
         action.owner.advance()
         return True
@@ -175,14 +175,14 @@ class Engine:
         """Has the other run come to an end with what this one waits for?"""
         if not action.owner.goes_on(action) or self._known(action):
             self._awaited.discard(action)
-        elif self._claims.take(action):
+        elif self._lookups.take(action):
             self._awaited.discard(action)
             self._claimed(action)
 
     def _consider_chunk(self, chunk: ChunkAction) -> None:
         """Which results are known? Those that another makes already are waited for by each item apart."""
-        self._claims.name_chunk(chunk)
-        self._claims.sort(chunk)
+        self._lookups.name_chunk(chunk)
+        self._lookups.sort(chunk)
         if chunk.wanted:
             self._leaving.append(chunk)
         else:
@@ -404,23 +404,23 @@ class Engine:
         if done.unkept and self._keeping:
             self._stop_keeping(done.unkept)
         if action.basis is None and action.uncached:
-            self._claims.name(action)  # the weights have come meanwhile
-        refreshes, leased, action.leased = self._claims.refreshes(action.step), action.leased, False
+            self._lookups.name(action)  # the weights have come meanwhile
+        refreshes, leased, action.leased = self._lookups.refreshes(action.step), action.leased, False
         if action.key:
             basis = None if done.unkept else action.basis
             made = Made(action.key, basis, action.inputs, done.outputs, done.seconds, refreshes, leased)
             self._unrecorded.append(made)
-            self._claims.hand_over(action.key)
+            self._lookups.hand_over(action.key)
         action.owner.done(action, done)
         action.owner.advance()
-        self._wake_twins(action.key, done.outputs, done.seconds)
+        self._wake_duplicates(action.key, done.outputs, done.seconds)
 
-    def _wake_twins(self, key: str, outputs: Mapping[str, Artifact], seconds: float) -> None:
+    def _wake_duplicates(self, key: str, outputs: Mapping[str, Artifact], seconds: float) -> None:
         """Those that wanted the same have it."""
-        for twin in self._claims.end(key):
-            if twin.owner.goes_on(twin):
-                twin.owner.found(twin, outputs, seconds)
-                twin.owner.advance()
+        for duplicate in self._lookups.end(key):
+            if duplicate.owner.goes_on(duplicate):
+                duplicate.owner.found(duplicate, outputs, seconds)
+                duplicate.owner.advance()
 
     def _chunk_ended(self, chunk: ChunkAction, outcome: Outcome) -> None:
         """What became of the rows of a chunk; where it failed as a whole, each is to try for itself."""
@@ -436,15 +436,15 @@ class Engine:
 
     def _keep_chunk(self, chunk: ChunkAction, basis: Basis | None) -> None:
         """Has the rows that were computed put on record."""
-        refreshes = self._claims.refreshes(chunk.step)
+        refreshes = self._lookups.refreshes(chunk.step)
         for row, seconds in chunk.seconds():
             key = chunk.keys.get(row)
             if key is not None:
                 outputs, leased = chunk.outputs_of(row), key in chunk.leases
                 self._unrecorded.append(Made(key, basis, chunk.of(row), outputs, seconds, refreshes, leased))
                 chunk.leases.discard(key)
-                self._claims.hand_over(key)
-                self._wake_twins(key, outputs, seconds)
+                self._lookups.hand_over(key)
+                self._wake_duplicates(key, outputs, seconds)
 
     def _failed(self, action: Action, failed: Failed) -> None:
         self._abandon(action)
@@ -459,11 +459,11 @@ class Engine:
     def _drop(self, action: Action) -> None:
         if action.future is not None and not action.future.done():
             self._executor(action.step).cancel(action.future)
-        self._claims.give(action)
+        self._lookups.give(action)
 
     def _abandon(self, action: Action) -> None:
         """It will give nothing. Of those that wanted the same, one is next."""
-        self.due.extend(self._claims.abandon(action))
+        self.due.extend(self._lookups.abandon(action))
 
     def _cannot_keep(self, why: str) -> None:
         """Says so, from any thread."""

@@ -1,4 +1,4 @@
-"""Claims: what is known already, what is being made here or by another run, and what is ours to make.
+"""Lookups: what is known already, what is being made here or by another run, and what is ours to make.
 
 It gives actions their keys, looks these up and holds their leases, for the one thread of an engine. It runs nothing.
 """
@@ -20,10 +20,10 @@ from studio.run.execution import Action
 from studio.run.keys import Keys
 from studio.values.digest import Uncacheable
 
-__all__ = ["Claims"]
+__all__ = ["Lookups"]
 
 
-class Claims:
+class Lookups:
     """Those of one run; without a cache nothing has a key, and all is to be made."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Claims:
         self._cache = cache
         self._keys = Keys(cache, graph, config) if cache else None
         self._refresh, self._tell = refresh, tell
-        self._twins: dict[str, list[Action]] = {}  # by key, those that wait for the one of them that is on its way
+        self._duplicates: dict[str, list[Action]] = {}  # by key, those that wait for the one of them that is on its way
         self._fresh: set[str] = set()  # steps whose last look-up found nothing
         self._held: set[str] = set()  # keys whose leases this run holds: `close` gives back what is left of them
         self._damaged = 0
@@ -104,8 +104,8 @@ class Claims:
 
     def joins(self, action: Action) -> bool:
         """Whether the same is on its way already: then the action waits for that."""
-        if action.key in self._twins:
-            self._twins[action.key].append(action)
+        if action.key in self._duplicates:
+            self._duplicates[action.key].append(action)
             return True
         return False
 
@@ -138,11 +138,11 @@ class Claims:
 
     def begin(self, action: Action) -> None:
         """It is going to be made."""
-        self._twins[action.key] = []
+        self._duplicates[action.key] = []
 
     def end(self, key: str) -> list[Action]:
         """It is made, or will not be: those that waited for it."""
-        return self._twins.pop(key, [])
+        return self._duplicates.pop(key, [])
 
     def abandon(self, action: Action) -> list[Action]:
         """It will give nothing: those that waited for it."""
@@ -170,13 +170,13 @@ class Claims:
         named = [row for row in chunk.rows if row in chunk.keys]
         unknown = named if self.is_new(chunk.step) else self._unknown(chunk, named)
         ours = set(self._unknown(chunk, [row for row in unknown if self._take_row(chunk, chunk.keys[row])]))
-        self._twins.update((chunk.keys[row], []) for row in ours)
+        self._duplicates.update((chunk.keys[row], []) for row in ours)
         chunk.want(row for row in chunk.rows if row in ours or row not in chunk.keys)
 
     def _take_row(self, chunk: ChunkAction, key: str) -> bool:
         if key in chunk.leases:  # it is that of a row before
             return True
-        if key in self._twins or not self._takes(key):
+        if key in self._duplicates or not self._takes(key):
             return False
         chunk.leases.add(key)
         return True
