@@ -15,7 +15,7 @@ def heard(*events) -> Timeline:
 
 
 def parts(timeline, step="s"):
-    return [(each.part, each.start, each.end) for each in timeline.stretches(step)]
+    return [(each.part, each.start, each.end) for each in timeline.spans(step)]
 
 
 def finished(at, step="s", **more):
@@ -35,8 +35,8 @@ def test_a_step_that_loads():
     assert parts(timeline) == [
         ("queue", 10, 12), ("load", 12, 15), ("transfer", 15.5, 16.5), ("compute", 16.5, 20.5), ("encode", 20.5, 22.5),
     ]  # fmt: skip
-    assert {each.worker for each in timeline.stretches()} == {3}
-    assert timeline.course("s").status == "done"
+    assert {each.worker for each in timeline.spans()} == {3}
+    assert timeline.history("s").status == "done"
     assert timeline.spent("s") == 10
 
 
@@ -60,8 +60,8 @@ def test_a_restart_is_two_spells():
         studio.StepWaiting("s", at=10), studio.StepStarted("s", at=11), studio.StepRestarted("s", "died", at=14),
         studio.StepStarted("s", at=15), finished(20, began=15.0, spans=SPANS),
     )  # fmt: skip
-    assert [(spell.start, spell.end) for spell in timeline.spells()] == [(11, 14), (15, 20)]
-    assert timeline.course("s").restarts == ["died"]
+    assert [(work_span.start, work_span.end) for work_span in timeline.work_spans()] == [(11, 14), (15, 20)]
+    assert timeline.history("s").restarts == ["died"]
 
 
 def test_elements_count_and_the_whole_does_not_count_again():
@@ -72,8 +72,8 @@ def test_elements_count_and_the_whole_does_not_count_again():
         finished(22, spans=SPANS),
     )
     assert timeline.spent("s") == 14
-    assert [course.element for course in timeline.elements("s")] == [0, 1]
-    assert len(in_lanes(timeline.spells())) == 2  # they overlap
+    assert [history.element for history in timeline.elements("s")] == [0, 1]
+    assert len(in_lanes(timeline.work_spans())) == 2  # they overlap
 
 
 def test_the_critical_path_is_what_the_end_waited_for():
@@ -93,12 +93,12 @@ def test_of_a_cached_run_nothing_is_slowest():
     run_log(graph)
     timeline = heard(*run_log(graph).events)
     assert timeline.slowest() == ""
-    assert timeline.course("a").status == "cached"
+    assert timeline.history("a").status == "cached"
 
 
 def test_failures_and_what_they_leave_out():
     log = run_log("nodes: {a: {use: Boom, with: {text: x}}, b: {use: Upper, in: {text: a}}}\noutputs: {x: b}")
     timeline = heard(*log.events)
-    assert "boom" in timeline.course("a").message
-    assert (timeline.course("a").status, timeline.course("b").status) == ("failed", "skipped")
+    assert "boom" in timeline.history("a").message
+    assert (timeline.history("a").status, timeline.history("b").status) == ("failed", "skipped")
     assert timeline.critical({"a": [], "b": ["a"]}) == ["a"]

@@ -53,7 +53,7 @@ class Items:
         identity: str = "",
         apart_from: Path | None = None,
     ) -> None:
-        """The inputs holds what all items share; the others of its inputs are fed by columns.
+        """`inputs` holds what all items share; the others are fed by columns.
 
         feeds: the column for each input. identity: of the plan, part of every item's digest.
         apart_from: a folder whose files are no items, though they may lie among them: that of the results.
@@ -62,7 +62,7 @@ class Items:
         self._rows, self._subplan, self._inputs = rows, subplan, inputs
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
         self._seen: dict[str, int] = {}  # ids, and how many items would be called so
-        self._inputs = subplan.plan.inputs
+        self._graph_inputs = subplan.plan.inputs
 
     def __iter__(self) -> Iterator[Item]:
         rows: Iterable[Row] = self._rows
@@ -100,7 +100,7 @@ class Items:
         return name
 
     def _value(self, row: Row, name: str, column: str) -> object:
-        given = self._inputs[name]
+        given = self._graph_inputs[name]
         raw = row.values.get(column)
         if raw is None:
             if given.required:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from studio.page.phrases import seconds_of
-from studio.run.timeline import Spell, Stretch, Timeline, in_lanes
+from studio.run.timeline import Span, Timeline, WorkSpan, in_lanes
 
 __all__ = ["Bar", "Row", "by_step", "by_worker", "ticks"]
 
@@ -43,14 +43,14 @@ def by_step(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
 
 def by_worker(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
     """A row a worker, with the steps it ran."""
-    found: dict[tuple[bool, int], list[Spell]] = {}
+    found: dict[tuple[bool, int], list[WorkSpan]] = {}
     here = set(inline)
-    for spell in timeline.spells():
-        elsewhere = spell.step not in here
-        found.setdefault((elsewhere, spell.worker if elsewhere else -1), []).append(spell)
+    for work_span in timeline.work_spans():
+        elsewhere = work_span.step not in here
+        found.setdefault((elsewhere, work_span.worker if elsewhere else -1), []).append(work_span)
     return [
-        Row(_worker(number, inline=not elsewhere), tuple(_whole(timeline, lane) for lane in in_lanes(spells)))
-        for (elsewhere, number), spells in sorted(found.items(), key=lambda each: each[0])
+        Row(_worker(number, inline=not elsewhere), tuple(_whole(timeline, lane) for lane in in_lanes(work_spans)))
+        for (elsewhere, number), work_spans in sorted(found.items(), key=lambda each: each[0])
     ]
 
 
@@ -67,33 +67,37 @@ def ticks(seconds: float) -> list[tuple[float, str]]:
 
 
 def _step(timeline: Timeline, step: str, inline: bool) -> Row:
-    course = timeline.course(step)
-    waits = [stretch for stretch in timeline.stretches(step) if stretch.part == "queue"]
-    lanes = in_lanes(timeline.spells(step))
-    drawn = [tuple(_bar(timeline, part) for spell in lane for part in spell.parts)[:_MOST_BARS] for lane in lanes]
+    history = timeline.history(step)
+    waits = [span for span in timeline.spans(step) if span.part == "queue"]
+    lanes = in_lanes(timeline.work_spans(step))
+    drawn = [
+        tuple(_bar(timeline, part) for work_span in lane for part in work_span.parts)[:_MOST_BARS] for lane in lanes
+    ]
     first = tuple(_bar(timeline, wait) for wait in waits[:_MOST_BARS])
     rows = (first + (drawn[0] if drawn else ()), *drawn[1:_MOST_LANES])
-    workers = {_worker(spell.worker, inline=inline) for lane in lanes for spell in lane}
-    mark = None if drawn or not course.ended else _place(timeline, course.ended)
+    workers = {_worker(work_span.worker, inline=inline) for lane in lanes for work_span in lane}
+    mark = None if drawn or not history.ended else _place(timeline, history.ended)
     return Row(step, tuple(row for row in rows if row), ", ".join(sorted(workers)), mark)
 
 
-def _whole(timeline: Timeline, lane: list[Spell]) -> tuple[Bar, ...]:
+def _whole(timeline: Timeline, lane: list[WorkSpan]) -> tuple[Bar, ...]:
     bars = []
-    for spell in lane[:_MOST_BARS]:
-        name = spell.step if spell.element is None else f"{spell.step}[{spell.element}]"
-        left, width = _place(timeline, spell.start), _share(timeline, spell.end - spell.start)
+    for work_span in lane[:_MOST_BARS]:
+        name = work_span.step if work_span.element is None else f"{work_span.step}[{work_span.element}]"
+        left, width = _place(timeline, work_span.start), _share(timeline, work_span.end - work_span.start)
         bars.append(
-            Bar(left, width, "task", f"{name}: {seconds_of(spell.end - spell.start)}", name if width > 8 else "")
+            Bar(
+                left, width, "task", f"{name}: {seconds_of(work_span.end - work_span.start)}", name if width > 8 else ""
+            )
         )
     return tuple(bars)
 
 
-def _bar(timeline: Timeline, stretch: Stretch) -> Bar:
-    name = stretch.step if stretch.element is None else f"{stretch.step}[{stretch.element}]"
-    start = stretch.start - timeline.began
-    title = f"{name} · {stretch.part}: {seconds_of(stretch.seconds)}, from {seconds_of(start)}"
-    return Bar(_place(timeline, stretch.start), _share(timeline, stretch.seconds), stretch.part, title)
+def _bar(timeline: Timeline, span: Span) -> Bar:
+    name = span.step if span.element is None else f"{span.step}[{span.element}]"
+    start = span.start - timeline.began
+    title = f"{name} · {span.part}: {seconds_of(span.seconds)}, from {seconds_of(start)}"
+    return Bar(_place(timeline, span.start), _share(timeline, span.seconds), span.part, title)
 
 
 def _place(timeline: Timeline, at: float) -> float:

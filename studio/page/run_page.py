@@ -20,7 +20,7 @@ from studio.page.picture import Label, picture
 from studio.page.views import Shelf, folded
 from studio.run.events import Event
 from studio.run.reasons import Given, Reasons
-from studio.run.timeline import Subplan, Timeline
+from studio.run.timeline import StepHistory, Timeline
 from studio.units import show_bytes
 from studio.values.artifact import ABSENT, Artifact
 
@@ -47,7 +47,7 @@ class _Sheet:
     """All that the page says of one step."""
 
     step: Step
-    subplan: Subplan
+    history: StepHistory
     spent: str
     share: float
     waited: str
@@ -59,7 +59,7 @@ class _Sheet:
     inputs: list[tuple[str, str, str, str]]
     prompts: list[tuple[str, Markup]] = field(default_factory=list)
     outputs: list[_Value] = field(default_factory=list)
-    elements: list[Subplan] = field(default_factory=list)
+    elements: list[StepHistory] = field(default_factory=list)
 
 
 class Page:
@@ -101,7 +101,7 @@ class Page:
     # The run as a whole ------------------------------------------------------
 
     def _head(self, sheets: list[_Sheet]) -> dict[str, Any]:
-        statuses = [sheet.subplan.status for sheet in sheets]
+        statuses = [sheet.history.status for sheet in sheets]
         known = ("done", "cached", "replaced", "failed", "skipped", "open")
         counts = [(status, statuses.count(status)) for status in known if status in statuses]
         outcome = "failed" if "failed" in statuses else "done" if self._timeline.ended else "stopped"
@@ -121,12 +121,12 @@ class Page:
         if slowest and len(sheets) > 1:
             share = 100 * timeline.spent(slowest) / sum(timeline.spent(id) for id in timeline.steps)
             yield f"The slowest step was {slowest}: {seconds_of(timeline.spent(slowest))}, {share:.0f} % of all work."
-        loading = sum(stretch.seconds for stretch in timeline.stretches() if stretch.part == "load")
+        loading = sum(span.seconds for span in timeline.spans() if span.part == "load")
         if loading >= 0.05:
             yield f"{seconds_of(loading)} went into setting up workers and loading models."
-        cached = [sheet.subplan for sheet in sheets if sheet.subplan.status == "cached"]
+        cached = [sheet.history for sheet in sheets if sheet.history.status == "cached"]
         if cached:
-            saved = seconds_of(sum(subplan.seconds for subplan in cached))
+            saved = seconds_of(sum(history.seconds for history in cached))
             yield f"{count_of(len(cached), 'step')} of {len(sheets)} came from the cache, which saved {saved}."
         if self._given.cache is None:
             yield "No cache was in use."
@@ -140,9 +140,9 @@ class Page:
         critical = set(self._critical())
         labels = {}
         for id in self._timeline.steps:
-            subplan = self._timeline.subplan(id)
-            time = seconds_of(self._timeline.spent(id)) if subplan.status in ("done", "failed") else subplan.status
-            labels[id] = Label(subplan.status, time, id in critical)
+            history = self._timeline.history(id)
+            time = seconds_of(self._timeline.spent(id)) if history.status in ("done", "failed") else history.status
+            labels[id] = Label(history.status, time, id in critical)
         return picture(self._plan, labels)
 
     def _critical(self) -> list[str]:
@@ -185,20 +185,18 @@ class Page:
     # One step ----------------------------------------------------------------
 
     def _sheet(self, step: Step, gallery: Gallery) -> _Sheet:
-        timeline, subplan = self._timeline, self._timeline.subplan(step.id)
+        timeline, history = self._timeline, self._timeline.history(step.id)
         spent, whole = timeline.spent(step.id), sum(timeline.spent(id) for id in timeline.steps)
-        parts = {
-            part: sum(s.seconds for s in timeline.stretches(step.id) if s.part == part) for part in ("queue", "load")
-        }
+        parts = {part: sum(s.seconds for s in timeline.spans(step.id) if s.part == part) for part in ("queue", "load")}
         given = self._beside(step)
         return _Sheet(
             step=step,
-            subplan=subplan,
+            history=history,
             spent=seconds_of(spent) if spent else "",
             share=100 * spent / whole if whole else 0.0,
             waited=seconds_of(parts["queue"]) if parts["queue"] > _NOTABLE else "",
             loaded=seconds_of(parts["load"]) if parts["load"] > _NOTABLE else "",
-            why=self._why(step, subplan),
+            why=self._why(step, history),
             marks=self._marks(step.id),
             settings=[(name, _written(value)) for name, value in step.settings.items()],  # variables unread
             defaults=list(_defaults(step)),
@@ -218,11 +216,11 @@ class Page:
         marks = ["slowest"] if id == self._timeline.slowest() and len(self._timeline.steps) > 1 else []
         return [*marks, "critical"] if id in self._critical() else marks
 
-    def _why(self, step: Step, subplan: Subplan) -> list[str]:
-        if subplan.status == "cached":
-            return [f"Known already{self._since(step, subplan)}: it saved {seconds_of(subplan.seconds)}."]
-        if subplan.status in ("skipped", "replaced"):
-            return [subplan.message]
+    def _why(self, step: Step, history: StepHistory) -> list[str]:
+        if history.status == "cached":
+            return [f"Known already{self._since(step, history)}: it saved {seconds_of(history.seconds)}."]
+        if history.status in ("skipped", "replaced"):
+            return [history.message]
         return self._reasons.why.get(step.id, [])
 
     def _wire(self, step: Step, port: str, brief: str) -> tuple[str, str, str, str]:
@@ -235,10 +233,10 @@ class Page:
         anchor = f"value-{first.name}-{first.port}" if first.port else f"input-{first.name}"
         return port, ", ".join(map(str, origins)), anchor, brief
 
-    def _since(self, step: Step, subplan: Subplan) -> str:
+    def _since(self, step: Step, history: StepHistory) -> str:
         """When the result that was used was made."""
         cache = self._given.cache
-        record = cache.read(subplan.key) if cache and subplan.key else None
+        record = cache.read(history.key) if cache and history.key else None
         return f", made on {moment_of(record.made)}" if record else ""
 
 

@@ -46,8 +46,8 @@ class Reasons:
         self.why: dict[str, list[str]] = {}
         self._elements: dict[str, list[dict[str, Artifact]]] = {}  # of steps that run once per element
         self._ran: Counter[str] = Counter()  # elements, by step
-        self._inputs = Inputs(plan, subplan.edges, given.inputs, given.cache)
-        self._inputs.made = self._made
+        self._shared = Inputs(plan, subplan.edges, given.inputs, given.cache)
+        self._shared.made = self._made
 
     def hear(self, event: Event) -> None:
         """Takes in one event."""
@@ -70,7 +70,7 @@ class Reasons:
         return self.made.get(source.name, {}).get(source.port, ABSENT)
 
     def _inputs(self, id: str) -> dict[str, Artifact]:
-        return self._inputs.inputs_of(self._plan.steps[id], admit=False)
+        return self._shared.inputs_of(self._plan.steps[id], admit=False)
 
     def _element(self, id: str, element: int) -> None:
         """One element of a step runs: the first few say why."""
@@ -86,15 +86,15 @@ class Reasons:
 
     def input(self, edge: Edge) -> Artifact:
         """What an input of the run is, opened and checked."""
-        self._inputs.admit([edge])
-        return self._inputs.artifact(edge)
+        self._shared.admit([edge])
+        return self._shared.artifact(edge)
 
     def inputs_of(self, step: Step) -> dict[str, Artifact]:
         """What a step was given, by port; empty where what it needs was not made."""
         if not self._plan.makers(step.edges.values()) <= self.made.keys():
             return {}
-        self._inputs.admit(step.edges.values())
-        return self._inputs.inputs_of(step, admit=True)
+        self._shared.admit(step.edges.values())
+        return self._shared.inputs_of(step, admit=True)
 
     def _reasons(self, step: Step, inputs: Mapping[str, Artifact]) -> list[str]:
         """Why a task that is given these inputs was not known."""

@@ -1,4 +1,4 @@
-"""Subplan and Scheduler: how far an item has come on its way through a plan: which steps ended, and how, and which can go.
+"""Scheduler: how far an item has come on its way through a plan: which steps ended, how, and which can go.
 
 It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it is
 lost: it failed, or needs something that did. What an end means for others is worked out here.
@@ -27,7 +27,7 @@ class Scheduler:
     """One item on its subplan: the steps that are needed so far, and what has become of them."""
 
     def __init__(self, subplan: Subplan, inputs: Inputs, promised: Callable[[Source], Artifact] | None = None) -> None:
-        """The inputs is to hear of what is made here; what is on its way can be `promised`."""
+        """`inputs` is told what is made here; what is on its way can be `promised`."""
         self._subplan, self._plan, self._promised = subplan, subplan.plan, promised
         self.inputs = inputs
         self.followers = subplan.followers

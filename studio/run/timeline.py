@@ -27,7 +27,7 @@ from studio.run.events import (
     Warned,
 )
 
-__all__ = ["PARTS", "Course", "Spell", "Stretch", "Timeline", "in_lanes"]
+__all__ = ["PARTS", "Span", "StepHistory", "Timeline", "WorkSpan", "in_lanes"]
 
 PARTS = ("queue", "load", "transfer", "compute", "encode")  # what a task's time goes to, in order
 _NOTABLE = 0.001  # seconds
@@ -35,7 +35,7 @@ _SPANS = (("read", "transfer"), ("compute", "compute"), ("encode", "encode"))  #
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Span:
     """Some time of one step (or of one of its elements) that went to one of PARTS."""
 
     step: str
@@ -51,10 +51,10 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Spell:
-    """The uninterrupted work of one worker on a step or an element: stretches, from loading to encoding."""
+class WorkSpan:
+    """The uninterrupted work of one worker on a step or an element: spans, from loading to encoding."""
 
-    parts: tuple[Stretch, ...]
+    parts: tuple[Span, ...]
 
     @property
     def step(self) -> str:
@@ -78,7 +78,7 @@ class Spell:
 
 
 @dataclass
-class Course:
+class StepHistory:
     """What happened to one step, or to one of its elements."""
 
     step: str
@@ -93,15 +93,15 @@ class Course:
     trace: str = ""
     log: str = ""
     restarts: list[str] = field(default_factory=list)
-    stretches: list[Stretch] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
     _open: tuple[str, float] | None = None  # the part that lasts at the moment, and since when
 
     @property
-    def spells(self) -> Iterator[Spell]:
+    def work_spans(self) -> Iterator[WorkSpan]:
         """Its work, apart wherever it waited in between."""
-        for waits, parts in groupby(self.stretches, lambda stretch: stretch.part == "queue"):
+        for waits, parts in groupby(self.spans, lambda span: span.part == "queue"):
             if not waits:
-                yield Spell(tuple(parts))
+                yield WorkSpan(tuple(parts))
 
     def turn(self, part: str, at: float) -> None:
         """From now on its time goes to another part."""
@@ -120,12 +120,12 @@ class Course:
         started = self._open[1] if self._open else event.at
         first = max(self.began, min(event.began or started, event.at))
         self._open = None
-        self.stretches = [_until(stretch, first) for stretch in self.stretches if stretch.start < first]
-        if not self.stretches and self.began < first:
-            self.stretches.append(Stretch(self.step, self.element, "queue", self.began, first))
+        self.spans = [_until(span, first) for span in self.spans if span.start < first]
+        if not self.spans and self.began < first:
+            self.spans.append(Span(self.step, self.element, "queue", self.began, first))
         self._measured(first, event)
         self.worker = event.worker
-        self.stretches = [_by(stretch, event.worker) for stretch in self.stretches]
+        self.spans = [_by(span, event.worker) for span in self.spans]
         self.end("done", event.at)
 
     def _measured(self, at: float, event: StepFinished) -> None:
@@ -133,12 +133,12 @@ class Course:
         for name, part in _SPANS:
             end = min(at + spans.get(name, 0.0), max(event.at, at))
             if end > at:
-                self.stretches.append(Stretch(self.step, self.element, part, at, end))
+                self.spans.append(Span(self.step, self.element, part, at, end))
             at = end
 
     def _close(self, at: float) -> None:
         if self._open and at > self._open[1]:
-            self.stretches.append(Stretch(self.step, self.element, self._open[0], self._open[1], at))
+            self.spans.append(Span(self.step, self.element, self._open[0], self._open[1], at))
         self._open = None
 
 
@@ -151,7 +151,7 @@ class Timeline:
         self.ended = 0.0  # 0 while the run lasts
         self.steps: tuple[str, ...] = ()
         self.warnings: list[Warned] = []
-        self._courses: dict[tuple[str, int | None], Course] = {}
+        self._histories: dict[tuple[str, int | None], StepHistory] = {}
 
     def hear(self, event: Event) -> None:
         """Takes in one event."""
@@ -165,39 +165,39 @@ class Timeline:
             case StepEvent():
                 if event.step not in self.steps:
                     self.steps += (event.step,)  # what stands in for a failed step is needed only now
-                self._step(self.course(event.step, event.element), event)
+                self._step(self.history(event.step, event.element), event)
 
-    def course(self, step: str, element: int | None = None) -> Course:
+    def history(self, step: str, element: int | None = None) -> StepHistory:
         """What happened to a step, or to one of its elements."""
-        return self._courses.setdefault((step, element), Course(step, element))
+        return self._histories.setdefault((step, element), StepHistory(step, element))
 
-    def elements(self, step: str) -> list[Course]:
+    def elements(self, step: str) -> list[StepHistory]:
         """What happened to the elements of a step, in their order."""
-        found = [(element, course) for (id, element), course in self._courses.items() if id == step]
-        return [course for _, course in sorted((e, c) for e, c in found if e is not None)]
+        found = [(element, history) for (id, element), history in self._histories.items() if id == step]
+        return [history for _, history in sorted((e, c) for e, c in found if e is not None)]
 
-    def stretches(self, step: str | None = None) -> list[Stretch]:
+    def spans(self, step: str | None = None) -> list[Span]:
         """Where the time went (of one step), in order; of a step with elements, where theirs did."""
-        found = [stretch for course in self._leaves(step) for stretch in course.stretches]
+        found = [span for history in self._leaves(step) for span in history.spans]
         return sorted(found, key=_when)
 
-    def spells(self, step: str | None = None) -> list[Spell]:
+    def work_spans(self, step: str | None = None) -> list[WorkSpan]:
         """What workers did (for one step), in order."""
-        return sorted((spell for course in self._leaves(step) for spell in course.spells), key=_when)
+        return sorted((work_span for history in self._leaves(step) for work_span in history.work_spans), key=_when)
 
-    def _leaves(self, step: str | None) -> list[Course]:
+    def _leaves(self, step: str | None) -> list[StepHistory]:
         """The elements of steps that have some, and the steps that have none."""
-        parted = {id for id, element in self._courses if element is not None}
+        parted = {id for id, element in self._histories if element is not None}
         return [
-            course
-            for (id, element), course in self._courses.items()
+            history
+            for (id, element), history in self._histories.items()
             if step in (None, id) and (element is not None or id not in parted)
         ]
 
     @property
     def end(self) -> float:
         """When the run ended, or the last that is known of it."""
-        return self.ended or max([self.began, *(course.ended for course in self._courses.values())])
+        return self.ended or max([self.began, *(history.ended for history in self._histories.values())])
 
     @property
     def seconds(self) -> float:
@@ -206,7 +206,7 @@ class Timeline:
 
     def spent(self, step: str) -> float:
         """Seconds of workers that a step took, waiting left out."""
-        return sum(stretch.seconds for stretch in self.stretches(step) if stretch.part != "queue")
+        return sum(span.seconds for span in self.spans(step) if span.part != "queue")
 
     def slowest(self) -> str:
         """The step that took most of the workers' time; nothing if none took any to speak of."""
@@ -216,7 +216,7 @@ class Timeline:
 
     def critical(self, needs: Mapping[str, Iterable[str]]) -> list[str]:
         """The chain of steps that the end of the run waited for, given what each step needs."""
-        ended = {id: self.course(id).ended for id in needs if self.course(id).status in ("done", "cached", "failed")}
+        ended = {id: self.history(id).ended for id in needs if self.history(id).status in ("done", "cached", "failed")}
         chain: list[str] = []
         pending = list(ended)
         while pending:
@@ -224,53 +224,53 @@ class Timeline:
             pending = [need for need in needs[chain[-1]] if need in ended]
         return chain[::-1]
 
-    def _step(self, course: Course, event: StepEvent) -> None:
+    def _step(self, history: StepHistory, event: StepEvent) -> None:
         match event:
             case StepWaiting():
-                course.turn("queue", event.at)
+                history.turn("queue", event.at)
             case StepLoading():
-                course.turn("load", event.at)
+                history.turn("load", event.at)
             case StepStarted():
-                course.turn("compute", event.at)
+                history.turn("compute", event.at)
             case StepRestarted(reason=reason):
-                course.restarts.append(reason)
-                course.turn("queue", event.at)
+                history.restarts.append(reason)
+                history.turn("queue", event.at)
             case StepCached(key=key, seconds=seconds):
-                course.key, course.seconds = key, seconds
-                course.end("cached", event.at)
+                history.key, history.seconds = key, seconds
+                history.end("cached", event.at)
             case StepFinished(key=key, seconds=seconds, log=log):
-                course.key, course.seconds, course.log = key, seconds, log
-                course.finish(event)
+                history.key, history.seconds, history.log = key, seconds, log
+                history.finish(event)
             case StepFailed(message=message, trace=trace, log=log):
-                course.message, course.trace, course.log = message, trace, log
-                course.end("failed", event.at)
+                history.message, history.trace, history.log = message, trace, log
+                history.end("failed", event.at)
             case StepReplaced(message=message, trace=trace, log=log, outputs=instead):
-                course.message, course.trace, course.log = message, trace, log
-                course.end("replaced" if instead else "skipped", event.at)
+                history.message, history.trace, history.log = message, trace, log
+                history.end("replaced" if instead else "skipped", event.at)
             case StepSkipped(reason=reason):
-                course.message = reason
-                course.end("skipped", event.at)
+                history.message = reason
+                history.end("skipped", event.at)
 
 
-def in_lanes(spells: Iterable[Spell]) -> list[list[Spell]]:
+def in_lanes(work_spans: Iterable[WorkSpan]) -> list[list[WorkSpan]]:
     """Spells side by side: as few lanes as will do for none to overlap another in its own."""
-    lanes: list[list[Spell]] = []
-    for spell in sorted(spells, key=_when):
-        free = next((lane for lane in lanes if lane[-1].end <= spell.start), None)
+    lanes: list[list[WorkSpan]] = []
+    for work_span in sorted(work_spans, key=_when):
+        free = next((lane for lane in lanes if lane[-1].end <= work_span.start), None)
         if free is None:
-            lanes.append([spell])
+            lanes.append([work_span])
         else:
-            free.append(spell)
+            free.append(work_span)
     return lanes
 
 
-def _when(what: Stretch | Spell) -> tuple[float, float]:
+def _when(what: Span | WorkSpan) -> tuple[float, float]:
     return (what.start, what.end)
 
 
-def _until(stretch: Stretch, at: float) -> Stretch:
-    return Stretch(stretch.step, stretch.element, stretch.part, stretch.start, min(stretch.end, at))
+def _until(span: Span, at: float) -> Span:
+    return Span(span.step, span.element, span.part, span.start, min(span.end, at))
 
 
-def _by(stretch: Stretch, worker: int) -> Stretch:
-    return Stretch(stretch.step, stretch.element, stretch.part, stretch.start, stretch.end, worker)
+def _by(span: Span, worker: int) -> Span:
+    return Span(span.step, span.element, span.part, span.start, span.end, worker)

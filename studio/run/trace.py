@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.run.events import Event
-from studio.run.timeline import Course, Spell, Stretch, Timeline, in_lanes
+from studio.run.timeline import Span, StepHistory, Timeline, WorkSpan, in_lanes
 
 __all__ = ["Trace"]
 
@@ -57,27 +57,29 @@ class Trace:
 
     def _waits(self) -> Iterator[dict[str, Any]]:
         """Waiting, as asynchronous slices: they may overlap anything."""
-        for number, stretch in enumerate(self._timeline.stretches()):
-            if stretch.part == "queue":
-                common = {"cat": "queue", "id": number, "name": f"{_title(stretch)} waits", "pid": 1, "tid": _STEPS}
-                yield {**common, "ph": "b", "ts": self._time(stretch.start), "args": _about(stretch)}
-                yield {**common, "ph": "e", "ts": self._time(stretch.end)}
+        for number, span in enumerate(self._timeline.spans()):
+            if span.part == "queue":
+                common = {"cat": "queue", "id": number, "name": f"{_title(span)} waits", "pid": 1, "tid": _STEPS}
+                yield {**common, "ph": "b", "ts": self._time(span.start), "args": _about(span)}
+                yield {**common, "ph": "e", "ts": self._time(span.end)}
 
     def _work(self) -> Iterator[dict[str, Any]]:
         """What workers did: a slice a task, and inside it one for each part of it."""
         rows = self._rows()
         for name, lanes in self._lanes().items():
             for row, lane in zip(rows[name], lanes, strict=True):
-                for spell in lane:
-                    yield self._slice(spell, _title(spell), "task", row)
-                    for part in spell.parts:
+                for work_span in lane:
+                    yield self._slice(work_span, _title(work_span), "task", row)
+                    for part in work_span.parts:
                         yield self._slice(part, part.part, part.part, row)
 
     def _marks(self) -> Iterator[dict[str, Any]]:
         for step in self._timeline.steps:
-            for course in (self._timeline.course(step), *self._timeline.elements(step)):
-                if course.status in ("cached", "replaced", "failed", "skipped"):
-                    yield self._mark(f"{_title(course)} {course.status}", course.status, course.ended, _told(course))
+            for history in (self._timeline.history(step), *self._timeline.elements(step)):
+                if history.status in ("cached", "replaced", "failed", "skipped"):
+                    yield self._mark(
+                        f"{_title(history)} {history.status}", history.status, history.ended, _told(history)
+                    )
         for warned in self._timeline.warnings:
             yield self._mark("warning", "warning", warned.at, {"message": warned.message})
 
@@ -85,20 +87,20 @@ class Trace:
         common = {"ph": "i", "s": "t", "pid": 1, "tid": _STEPS}
         return {**common, "name": name, "cat": category, "ts": self._time(at), "args": about}
 
-    def _slice(self, stretch: Stretch | Spell, name: str, category: str, row: int) -> dict[str, Any]:
-        start, end = self._time(stretch.start), self._time(stretch.end)
+    def _slice(self, span: Span | WorkSpan, name: str, category: str, row: int) -> dict[str, Any]:
+        start, end = self._time(span.start), self._time(span.end)
         where = {"pid": 1, "tid": row, "ts": start, "dur": round(end - start, 1)}
-        return {"ph": "X", "name": name, "cat": category, **where, "args": _about(stretch)}
+        return {"ph": "X", "name": name, "cat": category, **where, "args": _about(span)}
 
-    def _lanes(self) -> dict[str, list[list[Spell]]]:
+    def _lanes(self) -> dict[str, list[list[WorkSpan]]]:
         """The work of each worker by its name, in lanes that hold one task at a time."""
-        found: dict[tuple[bool, int], list[Spell]] = {}
-        for spell in self._timeline.spells():
-            found.setdefault((spell.step not in self._inline, spell.worker), []).append(spell)
-        named: dict[str, list[list[Spell]]] = {}
-        for (elsewhere, worker), spells in sorted(found.items(), key=lambda each: each[0]):
+        found: dict[tuple[bool, int], list[WorkSpan]] = {}
+        for work_span in self._timeline.work_spans():
+            found.setdefault((work_span.step not in self._inline, work_span.worker), []).append(work_span)
+        named: dict[str, list[list[WorkSpan]]] = {}
+        for (elsewhere, worker), work_spans in sorted(found.items(), key=lambda each: each[0]):
             name = _HERE if not elsewhere else "unknown worker" if worker < 0 else f"worker {worker}"
-            named.setdefault(name, []).extend(in_lanes(spells))
+            named.setdefault(name, []).extend(in_lanes(work_spans))
         return named
 
     def _rows(self) -> dict[str, range]:
@@ -115,17 +117,17 @@ def _named(what: str, row: int, name: str) -> dict[str, Any]:
     return {"ph": "M", "name": what, "pid": 1, "tid": row, "args": {"name": name}}
 
 
-def _title(of: Stretch | Spell | Course) -> str:
+def _title(of: Span | WorkSpan | StepHistory) -> str:
     return of.step if of.element is None else f"{of.step}[{of.element}]"
 
 
-def _about(stretch: Stretch | Spell) -> dict[str, Any]:
-    about: dict[str, Any] = {"step": stretch.step}
-    return about if stretch.element is None else {**about, "element": stretch.element}
+def _about(span: Span | WorkSpan) -> dict[str, Any]:
+    about: dict[str, Any] = {"step": span.step}
+    return about if span.element is None else {**about, "element": span.element}
 
 
-def _told(course: Course) -> dict[str, Any]:
-    told = {"step": course.step, "key": course.key, "message": course.message}
-    if course.status == "cached":
-        return {**told, "seconds_saved": course.seconds}
+def _told(history: StepHistory) -> dict[str, Any]:
+    told = {"step": history.step, "key": history.key, "message": history.message}
+    if history.status == "cached":
+        return {**told, "seconds_saved": history.seconds}
     return told
