@@ -46,9 +46,11 @@ def worker(**config) -> Worker:
 
 def run(worker: Worker, texts: str, batch: int = 8):
     works = [Work({"text": pack("text", text)[0]}) for text in texts.split()]
-    outcomes = [outcome for outcome, _ in worker.run_many(works, lambda live: live, batch)]
+    outcomes = [outcome for outcome, _ in worker.run_many(works, lambda handle: handle, batch)]
     return [
-        (unpack(done.outputs["text"], lambda live: live, None), done.batch) if isinstance(done, Done) else done.message
+        (unpack(done.outputs["text"], lambda handle: handle, None), done.batch)
+        if isinstance(done, Done)
+        else done.message
         for done in outcomes
     ]
 
@@ -79,7 +81,7 @@ def test_a_task_that_does_not_fit_alone_fails_alone():
 
 def test_where_nothing_is_computed_together_there_is_no_word_of_batches():
     alone = Worker(Recipe("k", "k", Alone, Alone.Config(), studio.Resources()), "cpu", 1)
-    ((failed, _),) = alone.run_many([Work({"text": pack("text", "a")[0]})], lambda live: live, 1)
+    ((failed, _),) = alone.run_many([Work({"text": pack("text", "a")[0]})], lambda handle: handle, 1)
     assert failed.message.startswith("out of memory: MemoryError: std::bad_alloc")
 
 

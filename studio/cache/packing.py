@@ -35,8 +35,8 @@ def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
     if artifact.items is not None:
         return [unpack(item, fetch, store) for item in artifact.items]
     kind = KINDS[artifact.kind]
-    if artifact.live is not None:
-        return fetch(artifact.live)
+    if artifact.handle is not None:
+        return fetch(artifact.handle)
     if store is None:
         raise Damaged(f"a {artifact.kind} is neither in memory nor in a store")
     return kind.decode(store.read(artifact))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from studio.executors.machine import this_machine
 from studio.executors.pool.executor import PooledExecutor, Started
-from studio.executors.references import Held, fetched, with_live
+from studio.executors.references import InProcess, fetched, with_handles
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import Worker, failure
 from studio.node.resources import Machine
@@ -67,11 +67,11 @@ def _threads_for(recipe: Recipe, machine: Machine) -> int:
 def _ran(worker: Worker, tasks: list[Task]) -> list[Outcome]:
     batch = min(task.recipe.batch for task in tasks)
     ended = worker.run_many([task.work for task in tasks], fetched, batch)
-    return [_held(outcome, live) for outcome, live in ended]
+    return [_held(outcome, handle) for outcome, handle in ended]
 
 
-def _held(outcome: Outcome, live: list[object]) -> Outcome:
-    return with_live(outcome, lambda index: Held(live[index]))
+def _held(outcome: Outcome, handle: list[object]) -> Outcome:
+    return with_handles(outcome, lambda index: InProcess(handle[index]))
 
 
 class _Threads:

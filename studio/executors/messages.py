@@ -20,9 +20,9 @@ Wire = list[Any]
 Exchange = Callable[[Any], Any]
 
 
-def work_to(work: Work, live: Exchange) -> Wire:
+def work_to(work: Work, handle: Exchange) -> Wire:
     """Work, with `live` applied to whatever stands for a live value."""
-    inputs = {name: _artifact_to(artifact, live) for name, artifact in work.inputs.items()}
+    inputs = {name: _artifact_to(artifact, handle) for name, artifact in work.inputs.items()}
     return [inputs, str(work.store.folder) if work.store else None, work.keep, work.rows, work.together]
 
 
@@ -43,24 +43,24 @@ def outcome_to(outcome: Outcome) -> Wire:
     return [True, outputs, *took, outcome.log, outcome.unkept, outcome.began, outcome.batch, each]
 
 
-def outcome_from(wire: Wire, live: Exchange, worker: int = -1) -> Outcome:
+def outcome_from(wire: Wire, handle: Exchange, worker: int = -1) -> Outcome:
     """The outcome back, with `live` applied to the index of each live value, and the worker that it comes from."""
     if not wire[0]:
         return Failed(*wire[1:])
     outputs, seconds, spans, log, unkept, began, batch, each = wire[1:]
-    made = {name: artifact_from(sent, live) for name, sent in outputs.items()}
+    made = {name: artifact_from(sent, handle) for name, sent in outputs.items()}
     return Done(made, seconds, spans, log, unkept, began, worker, batch, each and _each_from(each))
 
 
-def artifact_from(wire: Wire, live: Exchange) -> Artifact:
+def artifact_from(wire: Wire, handle: Exchange) -> Artifact:
     """One artifact back."""
     if wire[0] is None:
-        return column_from(wire, lambda item: artifact_from(item, live))
+        return column_from(wire, lambda item: artifact_from(item, handle))
     kind, digest, size, inline, items, stored, told = wire
     if items is None and told is None:
         return Artifact(*wire)
-    inner = None if items is None else tuple(artifact_from(item, live) for item in items)
-    return Artifact(kind, digest, size, inline, inner, stored, None if told is None else live(told))
+    inner = None if items is None else tuple(artifact_from(item, handle) for item in items)
+    return Artifact(kind, digest, size, inline, inner, stored, None if told is None else handle(told))
 
 
 def _each_to(each: RowOutcomes) -> Wire:
@@ -73,12 +73,12 @@ def _each_from(wire: Wire) -> RowOutcomes:
     return RowOutcomes(seconds, spent, dict(batches), {row: Failed(*told[1:]) for row, *told in failed})
 
 
-def _column_to(column: Column, live: Exchange) -> Wire:
+def _column_to(column: Column, handle: Exchange) -> Wire:
     """What many hold: mostly all of it is small, and then all bytes and all digests go as one list each."""
     items = column.items or ()
     encoded = [item.inline for item in items]
     if None in encoded or any(item.stored for item in items):
-        return [None, column.kind, None, [_artifact_to(item, live) for item in items]]
+        return [None, column.kind, None, [_artifact_to(item, handle) for item in items]]
     return [None, column.kind, encoded, [None if item.kind == ABSENT.kind else item.digest for item in items]]
 
 
@@ -92,9 +92,9 @@ def column_from(wire: Wire, artifact: Callable[[Wire], Artifact]) -> Column:
     return Column(kind, items=items)
 
 
-def _artifact_to(artifact: Artifact, live: Exchange) -> Wire:
+def _artifact_to(artifact: Artifact, handle: Exchange) -> Wire:
     if isinstance(artifact, Column):
-        return _column_to(artifact, live)
-    items = None if artifact.items is None else [_artifact_to(item, live) for item in artifact.items]
-    told = None if artifact.live is None else live(artifact.live)
+        return _column_to(artifact, handle)
+    items = None if artifact.items is None else [_artifact_to(item, handle) for item in artifact.items]
+    told = None if artifact.handle is None else handle(artifact.handle)
     return [artifact.kind, artifact.digest, artifact.size, artifact.inline, items, artifact.stored, told]

@@ -10,24 +10,24 @@ from typing import Any, Protocol
 from studio.executors.task import Done, Failed, Outcome, Task
 from studio.values.artifact import Artifact
 
-__all__ = ["Held", "Live", "Promised", "fetched", "kept_promise", "makers_of", "with_live"]
+__all__ = ["Handle", "InProcess", "Promised", "fetched", "kept_promise", "makers_of", "with_live"]
 
 
-class Live(Protocol):
+class Handle(Protocol):
     """A heavy value that is still in some process: `get` brings it here."""
 
     def get(self) -> object:
         """The value."""
 
 
-def fetched(live: Any) -> object:
+def fetched(handle: Any) -> object:
     """The value that a Live stands for."""
-    held: Live = live
+    held: Handle = handle
     return held.get()
 
 
 @dataclass(frozen=True)
-class Held:
+class InProcess:
     """A live value that is in this very process."""
 
     value: object
@@ -47,31 +47,33 @@ class Promised:
 def makers_of(task: Task) -> list[Future[Outcome]]:
     """The futures of the tasks whose outputs this one has been promised; a chunk has been promised nothing."""
     given = () if task.work.rows else task.work.inputs.values()
-    sources = [artifact for artifact in given if artifact.live is not None or artifact.items]
+    sources = [artifact for artifact in given if artifact.handle is not None or artifact.items]
     if not sources:
         return []
     leaves = [leaf for artifact in sources for leaf in artifact.leaves]
-    return list({id(leaf.live.future): leaf.live.future for leaf in leaves if isinstance(leaf.live, Promised)}.values())
+    return list(
+        {id(leaf.handle.future): leaf.handle.future for leaf in leaves if isinstance(leaf.handle, Promised)}.values()
+    )
 
 
 def kept_promise(artifact: Artifact) -> Artifact:
     """The artifact that was promised, now that it is made; any other as it is."""
-    if not isinstance(artifact.live, Promised):
+    if not isinstance(artifact.handle, Promised):
         return artifact
-    made = artifact.live.future.result()
+    made = artifact.handle.future.result()
     assert isinstance(made, Done)
-    return made.outputs[artifact.live.port]
+    return made.outputs[artifact.handle.port]
 
 
-def with_live(outcome: Outcome, live: Callable[[Any], object]) -> Outcome:
+def with_handles(outcome: Outcome, handle: Callable[[Any], object]) -> Outcome:
     """The outcome, with every live value of its artifacts exchanged."""
     if isinstance(outcome, Failed):
         return outcome
-    return replace(outcome, outputs={name: exchanged(artifact, live) for name, artifact in outcome.outputs.items()})
+    return replace(outcome, outputs={name: exchanged(artifact, handle) for name, artifact in outcome.outputs.items()})
 
 
-def exchanged(artifact: Artifact, live: Callable[[Any], object]) -> Artifact:
+def exchanged(artifact: Artifact, handle: Callable[[Any], object]) -> Artifact:
     """The artifact, with what stands for its live value (or those of its items) exchanged."""
     if artifact.items is not None:
-        return replace(artifact, items=tuple(exchanged(item, live) for item in artifact.items))
-    return artifact if artifact.live is None else replace(artifact, live=live(artifact.live))
+        return replace(artifact, items=tuple(exchanged(item, handle) for item in artifact.items))
+    return artifact if artifact.handle is None else replace(artifact, handle=handle(artifact.handle))

@@ -71,13 +71,13 @@ class Worker:
             self._in_batches(work, fetch, rows_done)
         else:
             self._in_turn(work, fetch, rows_done)
-        return rows_done.done(self._ports.outputs, began), rows_done.live
+        return rows_done.done(self._ports.outputs, began), rows_done.handle
 
     def _in_turn(self, work: Work, fetch: Fetch, rows_done: _ChunkResult) -> None:
         """Runs each row for itself; a data set has so many that little may be done for one."""
         clock, run, store = time.perf_counter, self._node.run, work.store
         columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
-        packing = _Packing(store if work.keep else None, rows_done.live)
+        packing = _Packing(store if work.keep else None, rows_done.handle)
         ended = clock()
         end = ended + _PATIENCE
         for row in range(work.rows):
@@ -112,12 +112,12 @@ class Worker:
                 return
             rows = order[place : place + work.together]
             ended = self.run_many([works[row] for row in rows], fetch, work.together)
-            for row, (outcome, live) in zip(rows, ended, strict=True):
+            for row, (outcome, handle) in zip(rows, ended, strict=True):
                 if isinstance(outcome, Failed):
                     rows_done.each.failed[row] = outcome
                 else:
-                    outputs = _shifted(outcome.outputs, len(rows_done.live)) if live else outcome.outputs
-                    rows_done.live += live
+                    outputs = _shifted(outcome.outputs, len(rows_done.handle)) if handle else outcome.outputs
+                    rows_done.handle += handle
                     rows_done.unkept = rows_done.unkept or outcome.unkept
                     rows_done.add(row, outputs, outcome.seconds, outcome.spent, outcome.batch)
 
@@ -130,7 +130,7 @@ class Worker:
         packing = _Packing(work.store if work.keep else None)
         outputs = self._packed(results, packing)
         spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
-        return Done(outputs, computed - read, spans, unkept=packing.unkept, began=began), packing.live
+        return Done(outputs, computed - read, spans, unkept=packing.unkept, began=began), packing.handle
 
     def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
         """The outcome of each: so many together where the node knows how, else one after the other."""
@@ -188,7 +188,7 @@ class Worker:
             return failure(error), []
         spans = {**share, "encode": time.perf_counter() - encoding}
         done = Done(outputs, share["compute"], spans, unkept=packing.unkept, began=began, batch=batch)
-        return done, packing.live
+        return done, packing.handle
 
     def _named(self, result: object) -> dict[str, object]:
         names = self._names
@@ -213,7 +213,7 @@ class _ChunkResult:
 
     def __init__(self, rows: int) -> None:
         self.each = RowOutcomes([None] * rows, 0.0, {}, {})
-        self.live: list[object] = []
+        self.handle: list[object] = []
         self.unkept = ""
         self._rows: list[Mapping[str, Artifact]] = [{}] * rows
 
@@ -237,11 +237,11 @@ class _ChunkResult:
 class _Packing:
     """Outputs on their way: encoded and kept where there is a store, live where they are heavy."""
 
-    def __init__(self, store: Store | None, live: list[object] | None = None) -> None:
+    def __init__(self, store: Store | None, handle: list[object] | None = None) -> None:
         """What is live goes behind that of others, if there are any."""
         self._store = store
         self.unkept = ""
-        self.live: list[object] = [] if live is None else live
+        self.handle: list[object] = [] if handle is None else handle
 
     def of(self, type_: PortType, value: object) -> Artifact:
         if value is None and type_.optional:
@@ -253,19 +253,19 @@ class _Packing:
         return Artifact.of_items(type_.kind, tuple(self.of(type_.item(), item) for item in value))
 
     def _one(self, kind: str, value: object) -> Artifact:
-        artifact, live = pack(kind, value)
+        artifact, handle = pack(kind, value)
         if self._store is not None and not self.unkept:
-            artifact = self._kept(artifact, live)
-        if live is None:
+            artifact = self._kept(artifact, handle)
+        if handle is None:
             return artifact
-        self.live.append(live)
-        return replace(artifact, live=len(self.live) - 1)
+        self.handle.append(handle)
+        return replace(artifact, handle=len(self.handle) - 1)
 
-    def _kept(self, artifact: Artifact, live: object) -> Artifact:
+    def _kept(self, artifact: Artifact, handle: object) -> Artifact:
         assert self._store is not None
         if artifact.inline is not None and artifact.size <= MOST_IN_RECORD:
             return artifact
-        encoded = artifact.inline or KINDS[artifact.kind].encode(live)
+        encoded = artifact.inline or KINDS[artifact.kind].encode(handle)
         try:
             stored = self._store.put(artifact.kind, encoded, artifact.digest)
         except OSError as error:
@@ -278,7 +278,7 @@ def _shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
     """The same, where other live values come before their own."""
 
     def shifted(artifact: Artifact) -> Artifact:
-        return artifact if artifact.live is None else replace(artifact, live=by + artifact.live)  # type: ignore[operator]
+        return artifact if artifact.handle is None else replace(artifact, handle=by + artifact.handle)  # type: ignore[operator]
 
     return {name: with_leaves(artifact, shifted) for name, artifact in outputs.items()}
 

@@ -233,7 +233,7 @@ class Execution:
         """The promise of what a step is on its way to make."""
         maker = self._actions[source.name]
         assert maker.future is not None  # only steps that are on their way are promised
-        return Artifact(maker.step.outputs[source.port].kind, live=Promised(maker.future, source.port))
+        return Artifact(maker.step.outputs[source.port].kind, handle=Promised(maker.future, source.port))
 
     def _can_go_ahead(self, step: Step) -> bool:
         """Whether nothing but the values of quick steps is missing, and nothing depends on what these are."""
@@ -353,7 +353,7 @@ class Execution:
             for element, outputs in made.items():
                 inputs = elements.given[element] if elements and element is not None else {}
                 again = Action(step, self, element, inputs, remakes=True)
-                if _is_fleeting(outputs) and again.id not in self._remade:
+                if _in_memory_only(outputs) and again.id not in self._remade:
                     self._remade[again.id] = again
                     reason = "what it had made was lost; making it again"
                     self.tell(StepRestarted(maker, reason, element=element))
@@ -388,7 +388,7 @@ class Execution:
         return [other for other in bereft if not other.remakes]
 
 
-def _is_fleeting(outputs: Mapping[str, Artifact]) -> bool:
+def _in_memory_only(outputs: Mapping[str, Artifact]) -> bool:
     """Whether some of it lies in the memory of a process alone."""
     leaves = [leaf for artifact in outputs.values() for leaf in artifact.leaves]
-    return any(leaf.live is not None and not leaf.stored and leaf.inline is None for leaf in leaves)
+    return any(leaf.handle is not None and not leaf.stored and leaf.inline is None for leaf in leaves)

@@ -12,7 +12,7 @@ from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.cache.packing import pack
 from studio.errors import InputError
-from studio.executors.references import Held
+from studio.executors.references import InProcess
 from studio.values import KINDS, PortType
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.digest import of_bytes, of_file
@@ -80,7 +80,7 @@ class GivenValue:
         self._shape = raw
         self._first = [self._checked(self._known, item) for item in self._raws]  # as they are known unopened
         self._artifacts = self._first
-        self._live = self._placed = False
+        self._handle = self._placed = False
         self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
 
     @property
@@ -96,22 +96,22 @@ class GivenValue:
 
     def admit(self) -> None:
         """Opens and checks what is given, and puts it where workers find it; InputError says what is wrong."""
-        if not self._live:
+        if not self._handle:
             pairs = zip(self._raws, self._first, strict=True)
             self._artifacts = [self._checked(self._opened, raw, artifact) for raw, artifact in pairs]
-            self._live = True
+            self._handle = True
             self.artifact = self._whole()
 
     def place(self) -> None:
         """Puts files where workers find them, unopened; InputError if that cannot be done."""
-        if not (self._placed or self._live):
+        if not (self._placed or self._handle):
             pairs = zip(self._raws, self._first, strict=True)
             self._artifacts = [self._checked(self._stored, raw, artifact) for raw, artifact in pairs]
             self._placed = True
             self.artifact = self._whole()
 
     def _stored(self, raw: object, known: Artifact) -> Artifact:
-        if self._cache is None or not self._is_path(raw) or known.inline is not None or known.live is not None:
+        if self._cache is None or not self._is_path(raw) or known.inline is not None or known.handle is not None:
             return self._opened(raw, known)
         try:
             return self._cache.store.put(self._kind, self._path(raw), known.digest)
@@ -159,18 +159,18 @@ class GivenValue:
 
     def _opened(self, raw: object, known: Artifact | None) -> Artifact:
         """The value read and checked; with a cache its digest, without one itself."""
-        if known is not None and (known.inline is not None or known.live is not None or known.stored):
+        if known is not None and (known.inline is not None or known.handle is not None or known.stored):
             return known
-        artifact, live = pack(self._kind, self._path(raw) if self._is_path(raw) else raw)
-        if live is None:
+        artifact, handle = pack(self._kind, self._path(raw) if self._is_path(raw) else raw)
+        if handle is None:
             return artifact
         if self._cache is not None:
-            artifact = self._kept(live, known)
-        return replace(artifact, live=Held(live))
+            artifact = self._kept(handle, known)
+        return replace(artifact, handle=InProcess(handle))
 
-    def _kept(self, live: object, known: Artifact | None) -> Artifact:
+    def _kept(self, handle: object, known: Artifact | None) -> Artifact:
         assert self._cache is not None
-        encoded = KINDS[self._kind].encode(live)
+        encoded = KINDS[self._kind].encode(handle)
         digest = of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded)
         if known is not None and digest != known.digest:
             raise ValueError("the file changed while it was read")

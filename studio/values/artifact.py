@@ -32,7 +32,7 @@ class Artifact:
     inline: bytes | None = None
     items: tuple[Artifact, ...] | None = None
     stored: bool = False
-    live: object = field(default=None, compare=False, repr=False)
+    handle: object = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of_plain(cls, kind: str, encoded: bytes) -> Artifact:
@@ -56,7 +56,7 @@ class Artifact:
         """Whether a worker can take it as it is."""
         if self.items is not None:
             return all(item.movable for item in self.items)
-        return self.inline is not None or self.live is not None or self.stored
+        return self.inline is not None or self.handle is not None or self.stored
 
     @property
     def leaves(self) -> tuple[Artifact, ...]:
@@ -76,12 +76,12 @@ class Artifact:
         """Bytes of its live values."""
         if self.absent or KINDS[self.kind].plain:
             return 0
-        return sum(leaf.size for leaf in self.leaves if leaf.live is not None)
+        return sum(leaf.size for leaf in self.leaves if leaf.handle is not None)
 
     def at_rest(self) -> Artifact:
         """The same without its live value."""
         items = None if self.items is None else tuple(item.at_rest() for item in self.items)
-        return replace(self, live=None, items=items)
+        return replace(self, handle=None, items=items)
 
 
 class Column(Artifact):

@@ -451,12 +451,12 @@ def test_a_lost_input_is_told(puppets):
 def test_a_lost_input_that_is_stored_is_read_again(puppets, tmp_path):
     from studio.cache.store import Store
 
-    held = Artifact("audio", "d" * 64, 9, stored=True, live=object())
+    held = Artifact("audio", "d" * 64, 9, stored=True, handle=object())
     future = puppets.submit(Task("s", recipe(), Work({"audio": held}, Store(tmp_path))))
     puppets.calls.pop(0)[1].set_exception(InputLost("gone"))
     assert puppets.given() == [["s"]]
     ((job,),) = [call.jobs for call in puppets._running]
-    assert job.task.work.inputs["audio"].live is None
+    assert job.task.work.inputs["audio"].handle is None
     puppets.finish()
     assert isinstance(future.result(0), Done)
 

@@ -141,7 +141,7 @@ class Calls:
 
 def _at_rest(task: Task) -> Task | None:
     """The task with its live inputs read from the store; None if one of them is not there."""
-    leaves = [leaf for artifact in task.work.inputs.values() for leaf in artifact.leaves if leaf.live is not None]
+    leaves = [leaf for artifact in task.work.inputs.values() for leaf in artifact.leaves if leaf.handle is not None]
     if not leaves or task.work.store is None or not all(leaf.stored for leaf in leaves):
         return None
     return replace(task, work=task.work.with_inputs(lambda artifact: artifact.at_rest()))

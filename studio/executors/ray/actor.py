@@ -56,7 +56,7 @@ class Host:
     def run(self, batch: int, sent: list[Wire], *arguments: Any) -> Any:
         """Runs tasks, so many together; returns what became of all of them, and the live values of each."""
         ended = self._ended(batch, sent, arguments)
-        return [outcome_to(outcome) for outcome, _ in ended], *(live for _, live in ended)
+        return [outcome_to(outcome) for outcome, _ in ended], *(handle for _, handle in ended)
 
     def run_plain(self, batch: int, sent: list[Wire], *arguments: Any) -> list[Wire]:
         """Runs tasks of a node whose outputs are all plain: there is nothing to go beside the outcomes."""
@@ -69,8 +69,8 @@ class Host:
         works = [work_from(wire, lambda each: _arrived(each, arguments), self._store) for wire in sent]
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             ended = self._worker.run_many(works, lambda place: arguments[place[0]][place[1]], batch)  # type: ignore[index]
-        (first, live), *others = ended
-        return [(self._with_log(first, out.getvalue()), live), *others]  # whose it is, nobody can tell
+        (first, handle), *others = ended
+        return [(self._with_log(first, out.getvalue()), handle), *others]  # whose it is, nobody can tell
 
     def _one(self, sent: Wire, arguments: tuple[Any, ...]) -> Ended:
         """Runs one task; what it prints goes with its outcome."""
@@ -80,8 +80,8 @@ class Host:
         except _NotMade:
             return Failed("what it needs was not made", upstream=True), []
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
-            outcome, live = self._worker.run(work, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
-        return self._with_log(outcome, out.getvalue()), live
+            outcome, handle = self._worker.run(work, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
+        return self._with_log(outcome, out.getvalue()), handle
 
     def _with_log(self, outcome: Outcome, log: str) -> Outcome:
         said, self._said = self._said + log, ""

@@ -35,7 +35,7 @@ from studio.executors.ray.cluster import (
     processes_of,
 )
 from studio.executors.ray.listener import Listener
-from studio.executors.references import Held, Promised
+from studio.executors.references import InProcess, Promised
 from studio.executors.shipping import Parcel, send_by_value
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure
@@ -204,7 +204,9 @@ class RayExecutor(PooledExecutor):
     def _returned(self, worker: int, refs: list[Any], sent: list[Wire]) -> list[Outcome]:
         if self._calls.get(worker) is refs:
             del self._calls[worker]  # a reference kept is a value kept
-        return [outcome_from(wire, partial(_Remote, ref), worker) for wire, ref in zip(sent, refs[1:], strict=True)]
+        return [
+            outcome_from(wire, partial(InObjectStore, ref), worker) for wire, ref in zip(sent, refs[1:], strict=True)
+        ]
 
     def _stop(self, worker: int) -> None:
         actor = self._actors.pop(worker, None)
@@ -239,7 +241,7 @@ def _calls_with_values(actor: Any) -> _Send:
 
 
 @dataclass(frozen=True)
-class _Remote:
+class InObjectStore:
     """A live value in Ray's object store: one of the list that a reference stands for."""
 
     ref: Any
@@ -263,15 +265,15 @@ class _Beside:
         self._places: dict[int, int] = {}
         self.arguments: list[Any] = []
 
-    def place(self, live: object) -> list[Any]:
+    def place(self, handle: object) -> list[Any]:
         """Where the live value will be among the arguments."""
-        if isinstance(live, _Remote):
-            return [self._argument(live.ref), live.index]
-        if isinstance(live, Promised):
-            refs, index = self._calls[id(live.future)]
-            return [self._argument(refs[0]), self._argument(refs[1 + index]), live.port, index]
-        assert isinstance(live, Held)
-        self.arguments.append([live.value])
+        if isinstance(handle, InObjectStore):
+            return [self._argument(handle.ref), handle.index]
+        if isinstance(handle, Promised):
+            refs, index = self._calls[id(handle.future)]
+            return [self._argument(refs[0]), self._argument(refs[1 + index]), handle.port, index]
+        assert isinstance(handle, InProcess)
+        self.arguments.append([handle.value])
         return [len(self.arguments) - 1, 0]
 
     def _argument(self, value: Any) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 from studio.errors import EnvironmentMissing
 from studio.executors.base import Executor, Notify, NotifyMany
 from studio.executors.messages import Wire, outcome_from, work_to
-from studio.executors.references import Held, Promised
+from studio.executors.references import InProcess, Promised
 from studio.executors.service.address import Standing
 from studio.executors.service.channel import ChannelClosed
 from studio.executors.shipping import parcel_of
@@ -155,16 +155,16 @@ class WarmExecutor(Executor):
 
     def _telling(self, artifact: Artifact) -> Artifact:
         """An input with what tells the desk where its live value is."""
-        live = artifact.live
-        if live is None:
+        handle = artifact.handle
+        if handle is None:
             return artifact
-        if isinstance(live, Promised):
-            return replace(artifact, live=["due", self._numbers[live.future].number, live.port])
-        if isinstance(live, _There):
-            return replace(artifact, live=["made", live.token.number, live.place])
-        assert isinstance(live, Held)
-        encoded = KINDS[artifact.kind].encode(live.value)
-        return replace(artifact, live=["held", artifact.kind, _read(encoded)])
+        if isinstance(handle, Promised):
+            return replace(artifact, handle=["due", self._numbers[handle.future].number, handle.port])
+        if isinstance(handle, InService):
+            return replace(artifact, handle=["made", handle.token.number, handle.place])
+        assert isinstance(handle, InProcess)
+        encoded = KINDS[artifact.kind].encode(handle.value)
+        return replace(artifact, handle=["held", artifact.kind, _read(encoded)])
 
     def _send(self, message: list[Any]) -> None:
         forgotten = []
@@ -196,7 +196,7 @@ class WarmExecutor(Executor):
         asked = self._asked.get(number)
         if asked is None or wire is None:
             return
-        outcome = outcome_from(wire, lambda place: _There(self, asked.token, place, ""), worker)
+        outcome = outcome_from(wire, lambda place: InService(self, asked.token, place, ""), worker)
         if isinstance(outcome, Done):
             self._pace[asked.recipe.key] = outcome.seconds
         self._end(number, outcome)
@@ -223,7 +223,7 @@ class WarmExecutor(Executor):
 
 
 @dataclass(frozen=True)
-class _There:
+class InService:
     """A live value that the desk holds for us."""
 
     executor: WarmExecutor
@@ -245,14 +245,14 @@ def _with_kinds(outcome: Outcome) -> Outcome:
 def _told_kind(artifact: Artifact) -> Artifact:
     if artifact.items is not None:
         return replace(artifact, items=tuple(map(_told_kind, artifact.items)))
-    if not isinstance(artifact.live, _There):
+    if not isinstance(artifact.handle, InService):
         return artifact
-    return replace(artifact, live=replace(artifact.live, kind=artifact.kind))
+    return replace(artifact, handle=replace(artifact.handle, kind=artifact.kind))
 
 
 def _read(encoded: bytes | Path) -> bytes:
     return encoded.read_bytes() if isinstance(encoded, Path) else encoded
 
 
-def _as_it_is(live: Any) -> Any:
-    return live
+def _as_it_is(handle: Any) -> Any:
+    return handle

@@ -29,7 +29,7 @@ from studio.cache.store import Store
 from studio.executors.messages import Wire, artifact_from, outcome_to, work_from
 from studio.executors.pool.executor import PooledExecutor
 from studio.executors.ray.cluster import new_session
-from studio.executors.references import Held, Promised, fetched, with_live
+from studio.executors.references import InProcess, Promised, fetched, with_handles
 from studio.executors.service.address import Standing
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.executors.shipping import Parcel, parcel_from
@@ -167,7 +167,7 @@ class _Guest:
             future.add_done_callback(partial(self._tell_end, id))
 
     def _task(self, key: str, step: str, work: Wire, timeout: float | None, run: str) -> Task:
-        given = work_from(work, lambda sent: artifact_from(sent, self._live), self._store)
+        given = work_from(work, lambda sent: artifact_from(sent, self._handle), self._store)
         return Task(step, self._parcels[key], given, timeout, f"{self._name} {run}")
 
     def _tell_end(self, id: int, future: Future[Outcome]) -> None:
@@ -176,16 +176,16 @@ class _Guest:
     def _store(self, folder: Path) -> Store:
         return self._stores.setdefault(folder, Store(folder))
 
-    def _live(self, told: Wire) -> object:
+    def _handle(self, told: Wire) -> object:
         """What stands for a live value: one that came along, that a task made, or that it will make."""
         what, *where = told
         if what == "held":
             kind, encoded = where
-            return Held(KINDS[kind].decode(encoded))
+            return InProcess(KINDS[kind].decode(encoded))
         task, place = where
         if what == "due":
             return Promised(self._tasks[task], place)
-        return _lives(self._tasks[task].result())[place][1]
+        return _handles(self._tasks[task].result())[place][1]
 
     def _cancel(self, id: int) -> None:
         if (future := self._tasks.pop(id, None)) is not None:
@@ -198,11 +198,11 @@ class _Guest:
 
     def _fetch(self, request: int, task: int, place: int) -> None:
         """Brings a value, in a thread of its own: it may be large, or in another process that is busy."""
-        kind, live = _lives(self._tasks[task].result())[place]
+        kind, handle = _handles(self._tasks[task].result())[place]
 
         def fetch() -> None:
             try:
-                encoded = KINDS[kind].encode(fetched(live))
+                encoded = KINDS[kind].encode(fetched(handle))
                 data = encoded.read_bytes() if isinstance(encoded, Path) else encoded
                 self._say(["value", request, data, ""])
             except Exception as error:
@@ -220,12 +220,12 @@ class _Guest:
         self._desk.ended.set()
 
 
-def _lives(outcome: Outcome) -> list[tuple[str, object]]:
+def _handles(outcome: Outcome) -> list[tuple[str, object]]:
     """The kinds and live values of an outcome, in the order in which they are numbered."""
     if isinstance(outcome, Failed):
         return []
     leaves = [leaf for artifact in outcome.outputs.values() for leaf in artifact.leaves]
-    return [(leaf.kind, leaf.live) for leaf in leaves if leaf.live is not None]
+    return [(leaf.kind, leaf.handle) for leaf in leaves if leaf.handle is not None]
 
 
 def _ended(id: int, future: Future[Outcome]) -> list[Any]:
@@ -233,7 +233,7 @@ def _ended(id: int, future: Future[Outcome]) -> list[Any]:
     if future.cancelled():
         return ["ended", id, None, -1]
     outcome, numbers = future.result(), itertools.count()
-    numbered = with_live(outcome, lambda _: next(numbers))
+    numbered = with_handles(outcome, lambda _: next(numbers))
     return ["ended", id, outcome_to(numbered), outcome.worker if isinstance(outcome, Done) else -1]
 
 
