@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from studio.executors.handles import InProcess, fetched, with_handles
 from studio.executors.machine import this_machine
 from studio.executors.pool.executor import PooledExecutor, Started
-from studio.executors.references import InProcess, fetched, with_handles
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import Worker, failure
 from studio.node.resources import Machine

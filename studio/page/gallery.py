@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from studio.cache.packing import unpack
 from studio.cache.store import Store
-from studio.executors.references import fetched
+from studio.executors.handles import fetched
 from studio.page.views import ABSENT as NOTHING
 from studio.page.views import VIEWS, Scene, Shelf, listing
 from studio.values import Image

@@ -14,7 +14,7 @@ from typing import Any
 
 from studio.cache.record import Basis
 from studio.errors import InputError
-from studio.executors.references import Promised
+from studio.executors.handles import Promised
 from studio.executors.task import Done, Failed, Outcome
 from studio.language.plan import Source, Step
 from studio.run.elements import Elements

@@ -12,7 +12,7 @@ from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.cache.packing import pack
 from studio.errors import InputError
-from studio.executors.references import InProcess
+from studio.executors.handles import InProcess
 from studio.values import KINDS, PortType
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.digest import of_bytes, of_file

@@ -12,7 +12,7 @@ from typing import Any
 from studio.cache.packing import unpack
 from studio.cache.store import Store
 from studio.errors import StepError
-from studio.executors.references import fetched
+from studio.executors.handles import fetched
 from studio.run.events import (
     Event,
     RunFinished,

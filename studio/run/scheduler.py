@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from studio.cache.packing import unpack
-from studio.executors.references import fetched
+from studio.executors.handles import fetched
 from studio.language.plan import Edge, Source, Step
 from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan

@@ -12,7 +12,7 @@ import pytest
 import studio
 from studio.cache.packing import pack, unpack
 from studio.executors import NAMES, executor_class
-from studio.executors.references import fetched
+from studio.executors.handles import fetched
 from studio.executors.task import Done, Failed, Recipe, Task, Work
 from tests.executors.test_contract import MACHINE, MARKS
 

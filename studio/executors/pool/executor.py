@@ -19,13 +19,13 @@ from typing import Any
 
 from studio.errors import ResourcesMissing
 from studio.executors.base import Executor
+from studio.executors.handles import kept_promise, makers_of
 from studio.executors.pool.calls import Call, Calls, InputLost, WorkerDied, WorkerUnreachable
 from studio.executors.pool.footprints import Footprints
 from studio.executors.pool.policy import Turns
 from studio.executors.pool.queue import Job, Notify, NotifyMany, Queue
 from studio.executors.pool.residency import Placement, Pool, Resident, State
 from studio.executors.pool.starting import Arrival, Arrivals, Started
-from studio.executors.references import kept_promise, makers_of
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.node.resources import Machine
 from studio.units import show_bytes

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from studio.executors.handles import InProcess, Promised
 from studio.executors.machine import this_machine
 from studio.executors.messages import Wire, outcome_from, work_to
 from studio.executors.pool.executor import PooledExecutor, Started
@@ -35,7 +36,6 @@ from studio.executors.ray.cluster import (
     processes_of,
 )
 from studio.executors.ray.listener import Listener
-from studio.executors.references import InProcess, Promised
 from studio.executors.shipping import Parcel, send_by_value
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure

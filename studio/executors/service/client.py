@@ -20,8 +20,8 @@ from typing import Any
 
 from studio.errors import EnvironmentMissing
 from studio.executors.base import Executor, Notify, NotifyMany
+from studio.executors.handles import InProcess, Promised
 from studio.executors.messages import Wire, outcome_from, work_to
-from studio.executors.references import InProcess, Promised
 from studio.executors.service.address import Standing
 from studio.executors.service.channel import ChannelClosed
 from studio.executors.shipping import parcel_of
