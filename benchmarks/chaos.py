@@ -124,7 +124,7 @@ def one(chance: random.Random, executor: RayExecutor, folder: Path, number: int)
 
 
 def kill_some_worker(chance: random.Random, executor: RayExecutor, faults: Counter) -> None:
-    processes = [executor.process(worker) for worker in list(executor.pool.residents)]
+    processes = [executor.process(worker) for worker in list(executor.residency.residents)]
     if processes := [process for process in processes if process]:
         faults["killed from outside"] += 1
         with contextlib.suppress(ProcessLookupError):

@@ -125,8 +125,10 @@ def graphs(draw):
                 "silent_on": draw(st.sampled_from(["", "", "", "b"])),
                 "seconds": draw(st.sampled_from([0, 0, 0.003])),
             }
-            pool = lists if kind == "each" else texts
-            node["on_error"] = draw(st.sampled_from(["fail", "fail", "skip", *({"use": wire} for wire in pool[-3:])]))
+            residency = lists if kind == "each" else texts
+            node["on_error"] = draw(
+                st.sampled_from(["fail", "fail", "skip", *({"use": wire} for wire in residency[-3:])])
+            )
             node |= {"each": "text"} if kind == "each" else {}
         if draw(st.integers(0, 3)) == 0:
             words, test = draw(st.sampled_from(CONDITIONS))

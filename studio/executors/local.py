@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from studio.executors.handles import InProcess, fetched, with_handles
 from studio.executors.machine import this_machine
-from studio.executors.pool.executor import PooledExecutor, Started
+from studio.executors.residency.executor import PooledExecutor, Started
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import Worker, failure
 from studio.node.resources import Machine
@@ -45,7 +45,7 @@ class LocalExecutor(PooledExecutor):
         self._workers.pop(worker, None)  # a thread cannot be stopped: what it still does is forgotten
 
     def _made(self, worker: int, recipe: Recipe) -> Started | Failed:
-        resident = self.pool.residents.get(worker)
+        resident = self.residency.residents.get(worker)
         devices = resident.devices if resident else ()
         try:
             with self._setting_up:  # libraries that import lazily do not bear two threads at it

@@ -170,7 +170,7 @@ def test_a_poison_item_of_a_batch_fails_alone(ray_executor):
 def test_a_worker_killed_from_outside_loses_nobody(ray_executor):
     kind = recipe(Together, "outside", batch=8)
     told(submit(ray_executor, kind, "warm"))
-    (resident,) = ray_executor.pool.of(kind.key)
+    (resident,) = ray_executor.residency.of(kind.key)
     process = ray_executor.process(resident.id)
     first = submit(ray_executor, kind, "slow", "slow", "a", "b")
     threading.Timer(0.4, os.kill, (process, signal.SIGKILL)).start()

@@ -223,7 +223,7 @@ def test_nothing_is_left_of_all_this(ray_executor):
     close_all()  # other tests had one of their own
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        known = {ray_executor.process(worker) for worker in ray_executor.pool.residents}
+        known = {ray_executor.process(worker) for worker in ray_executor.residency.residents}
         parents = {psutil.Process(process).ppid() for process in known}
         children = psutil.Process().children(recursive=True)
         hosts = {p.pid for p in children if p.ppid() in parents and "_Host" in " ".join(p.cmdline() or [])}

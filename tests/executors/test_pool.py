@@ -6,62 +6,62 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.executors.pool.residency import Placement, Pool, State
+from studio.executors.residency.residency import Placement, Residency, State
 from studio.node.resources import Machine, Resources
 
 TWO = Machine(cpus=2, gpus=2, memory=100)
 
 
-def pool(machine=TWO) -> Pool:
-    return Pool(machine)
+def residency(machine=TWO) -> Residency:
+    return Residency(machine)
 
 
-def used(pool: Pool, key: str, need: Resources) -> Placement:
+def used(residency: Residency, key: str, need: Resources) -> Placement:
     """Placed, started and finished."""
-    place = pool.place(key, need)
+    place = residency.place(key, need)
     assert place is not None
     if place.start:
-        pool.started(place.worker)
-    pool.finished(place.worker)
+        residency.started(place.worker)
+    residency.finished(place.worker)
     return place
 
 
 def test_an_idle_worker_is_used_again():
-    it = pool()
+    it = residency()
     first = used(it, "a", Resources(gpus=1))
     assert first.start
     assert it.place("a", Resources(gpus=1)) == Placement(first.worker)
 
 
 def test_a_busy_worker_makes_its_kind_wait():
-    it = pool()
+    it = residency()
     assert it.place("a", Resources())
     assert it.place("a", Resources()) is None
     assert it.place("a", Resources(), at_most=2)
 
 
 def test_whole_gpus_go_to_whole_ones():
-    it = pool()
+    it = residency()
     devices = [it.residents[it.place(key, Resources(gpus=1)).worker].devices for key in "ab"]
     assert sorted(devices) == [(0,), (1,)]
     assert it.place("c", Resources(gpus=1)) is None
 
 
 def test_fractions_pack_on_one_gpu():
-    it = pool()
+    it = residency()
     devices = [it.residents[it.place(key, Resources(gpus=0.25)).worker].devices for key in "abcd"]
     assert set(devices) == {(0,)}
     assert it.residents[it.place("e", Resources(gpus=1)).worker].devices == (1,)
 
 
 def test_many_tenths_fill_a_gpu_exactly():
-    it = pool(Machine(cpus=1, gpus=1, memory=100))
+    it = residency(Machine(cpus=1, gpus=1, memory=100))
     assert all(it.place(str(n), Resources(gpus=0.1)) for n in range(10))
     assert it.place("x", Resources(gpus=0.1)) is None
 
 
 def test_the_least_recently_used_leaves():
-    it = pool()
+    it = residency()
     a, b = used(it, "a", Resources(gpus=1)), used(it, "b", Resources(gpus=1))
     used(it, "a", Resources(gpus=1))
     assert it.place("c", Resources(gpus=1)).leave == (b.worker,)
@@ -70,14 +70,14 @@ def test_the_least_recently_used_leaves():
 
 def test_only_those_in_the_way_leave():
     """The oldest idle worker holds no GPU: it stays when one is needed."""
-    it = pool()
+    it = residency()
     old, gpu = used(it, "cpu", Resources(memory=10)), used(it, "gpu", Resources(gpus=2))
     assert it.place("new", Resources(gpus=1)).leave == (gpu.worker,)
     assert old.worker in it.residents
 
 
 def test_memory_is_held_while_resident_and_cpus_while_running():
-    it = pool()
+    it = residency()
     used(it, "a", Resources(cpus=2, memory=60))
     place = it.place("b", Resources(cpus=2, memory=30))  # CPUs are free again, memory is not in the way
     assert place.leave == ()
@@ -87,7 +87,7 @@ def test_memory_is_held_while_resident_and_cpus_while_running():
 
 
 def test_a_measured_footprint_counts_from_then_on():
-    it = pool()
+    it = residency()
     first = it.place("a", Resources(memory=10))
     it.started(first.worker, memory=80)
     it.finished(first.worker)
@@ -96,7 +96,7 @@ def test_a_measured_footprint_counts_from_then_on():
 
 def test_a_worker_alone_always_fits_its_measure():
     """A worker may weigh more than the machine has: it still runs, by itself."""
-    it = pool()
+    it = residency()
     first = it.place("a", Resources())
     it.started(first.worker, memory=500)
     it.finished(first.worker)
@@ -113,7 +113,7 @@ def needs(draw):
     )
 
 
-def check(it: Pool, busy: set[int]) -> None:
+def check(it: Residency, busy: set[int]) -> None:
     """What must hold at any moment."""
     free = [1.0] * it.machine.gpus
     for resident in it.residents.values():
@@ -134,7 +134,7 @@ def check(it: Pool, busy: set[int]) -> None:
     st.randoms(use_true_random=False),
 )
 def test_any_work_that_fits_comes_to_its_end(kinds, order, random):
-    it, waiting, busy = pool(), deque(order), set()
+    it, waiting, busy = residency(), deque(order), set()
     for _ in itertools.count():
         for index in list(waiting):
             kind = index % len(kinds)
@@ -161,7 +161,7 @@ def test_any_work_that_fits_comes_to_its_end(kinds, order, random):
 
 
 def test_ten_workers_take_turns_on_two_gpus():
-    it, waiting, ended, most = pool(), deque(range(10)), [], 0
+    it, waiting, ended, most = residency(), deque(range(10)), [], 0
     while waiting or it.residents:
         placed = [(n, place) for n in list(waiting) if (place := it.place(str(n), Resources(gpus=1)))]
         most = max(most, len(placed))

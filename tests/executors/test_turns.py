@@ -9,11 +9,11 @@ from concurrent.futures import wait as wait_for
 import pytest
 
 from studio.errors import ResourcesMissing
-from studio.executors.pool.residency import executor as pooled
-from studio.executors.pool.residency import policy as turns
-from studio.executors.pool.residency.executor import InputLost, PooledExecutor, Started, WorkerDied
-from studio.executors.pool.residency.footprints import Footprint
-from studio.executors.pool.residency.queue import Job
+from studio.executors.residency.residency import executor as pooled
+from studio.executors.residency.residency import policy as turns
+from studio.executors.residency.residency.executor import InputLost, PooledExecutor, Started, WorkerDied
+from studio.executors.residency.residency.footprints import Footprint
+from studio.executors.residency.residency.queue import Job
 from studio.executors.task import Done, Failed, Recipe, Task, Work
 from studio.node.resources import Machine, Resources
 from studio.values.artifact import Artifact
@@ -214,7 +214,7 @@ def test_a_call_that_took_long_is_believed_at_once(puppets):
 
 def test_quick_tasks_leave_some_to_every_worker_that_there_may_be(puppets):
     kind = recipe(replicas=4)
-    puppets.pool.footprints.learn("m", Footprint(seconds=0.001))
+    puppets.residency.footprints.learn("m", Footprint(seconds=0.001))
     many(puppets, kind, 1)
     puppets.finish(seconds=0.001)
     many(puppets, kind, 2)
@@ -506,7 +506,7 @@ def test_cancelling_what_waits_for_a_worker_that_loads_ends_it():
     assert puppets.stopped == []  # b still wants it
     puppets.cancel(futures["b"])
     assert puppets.stopped == [0]
-    assert not puppets.pool.residents
+    assert not puppets.residency.residents
 
 
 # Who is resident -------------------------------------------------------------
@@ -686,13 +686,13 @@ def test_idle_workers_are_let_go_and_others_stay(puppets):
     time.sleep(0.02)
     assert puppets.let_go(60) == []
     assert puppets.let_go(0.01) == [0]
-    assert [resident.key for resident in puppets.pool.residents.values()] == ["busy"]
+    assert [resident.key for resident in puppets.residency.residents.values()] == ["busy"]
 
 
 def test_the_least_are_set_up_as_soon_as_one_is_needed(puppets):
     puppets.prompt = False
     kind = recipe(least=2, replicas=3)
-    puppets.pool.footprints.learn("m", Footprint(seconds=1000))
+    puppets.residency.footprints.learn("m", Footprint(seconds=1000))
     submit(puppets, kind, "a")
     assert puppets.loads == ["m", "m"]  # for one task, which is hardly worth it
     puppets.cancel(submit(puppets, recipe("other"), "x")["x"])
@@ -735,7 +735,7 @@ def test_footprints_are_remembered(tmp_path):
     first.starting[0].set_result(Started(1, (0,), 5 << 30, 20 << 30))
     first.close()
     second = Puppets(machine, footprints=file)
-    assert second.pool.footprints.of("m").gpu_memory == 20 << 30
+    assert second.residency.footprints.of("m").gpu_memory == 20 << 30
     second.require("s", kind)
     small = Puppets(machine.model_copy(update={"gpu_memory": 16 << 30}), footprints=file)
     with pytest.raises(ResourcesMissing) as caught:
@@ -751,7 +751,7 @@ def test_two_that_together_overfill_a_gpu_take_turns(tmp_path):
     a, b = (recipe(name, resources=Resources(gpus=0.4)) for name in "ab")
     submit(puppets, a, "a")
     puppets.starting[0].set_result(Started(1, (0,), 0, 20 << 30))
-    puppets.pool.footprints.learn("b", Footprint(gpu_memory=20 << 30))
+    puppets.residency.footprints.learn("b", Footprint(gpu_memory=20 << 30))
     submit(puppets, b, "b")
     assert puppets.loads == ["m", "m"] or puppets.loads == ["a"]
     puppets.finish()
@@ -761,7 +761,7 @@ def test_two_that_together_overfill_a_gpu_take_turns(tmp_path):
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"a": {"memory": "x"}}'])
 def test_a_damaged_file_of_footprints_is_none(tmp_path, damage):
-    from studio.executors.pool.residency.footprints import Footprint, Footprints
+    from studio.executors.residency.residency.footprints import Footprint, Footprints
 
     file = tmp_path / "f.json"
     file.write_text(damage)

@@ -20,12 +20,12 @@ from typing import Any
 from studio.errors import ResourcesMissing
 from studio.executors.base import Executor
 from studio.executors.handles import kept_promise, makers_of
-from studio.executors.pool.calls import Call, Calls, InputLost, WorkerDied, WorkerUnreachable
-from studio.executors.pool.footprints import Footprints
-from studio.executors.pool.policy import Turns
-from studio.executors.pool.queue import Job, Notify, NotifyMany, Queue
-from studio.executors.pool.residency import Placement, Pool, Resident, State
-from studio.executors.pool.starting import Arrival, Arrivals, Started
+from studio.executors.residency.calls import Call, Calls, InputLost, WorkerDied, WorkerUnreachable
+from studio.executors.residency.footprints import Footprints
+from studio.executors.residency.policy import Turns
+from studio.executors.residency.queue import Job, Notify, NotifyMany, Queue
+from studio.executors.residency.residency import Placement, Residency, Resident, State
+from studio.executors.residency.starting import Arrival, Arrivals, Started
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.node.resources import Machine
 from studio.units import show_bytes
@@ -48,11 +48,11 @@ class PooledExecutor(Executor):
     mercy = 0.0  # seconds that a cancelled task has to end by itself, before its worker is ended for it
 
     def __init__(self, machine: Machine, footprints: Path | None = None) -> None:
-        self.pool = Pool(machine, footprints=Footprints(footprints))
+        self.residency = Residency(machine, footprints=Footprints(footprints))
         self._queue = Queue()
         self._running = Calls(self._queue)
         self._loading = Arrivals()
-        self._turns = Turns(self.pool, self._queue, self._running, self._look_again_in)
+        self._turns = Turns(self.residency, self._queue, self._running, self._look_again_in)
         self._processes: dict[int, int] = {}
         self._recipes: dict[int, Recipe] = {}
         self.troubles: dict[str, str] = {}  # by node: why its last worker could not be set up
@@ -89,7 +89,7 @@ class PooledExecutor(Executor):
     @property
     def machine(self) -> Machine:
         """What there is to share out."""
-        return self.pool.machine
+        return self.residency.machine
 
     def require(self, step: str, recipe: Recipe) -> None:
         """ResourcesMissing if a worker of this recipe could never run here."""
@@ -98,7 +98,7 @@ class PooledExecutor(Executor):
             raise ResourcesMissing(f"step '{step}' ({recipe.name}) {why}")
 
     def fit_together(self, recipes: Iterable[Recipe]) -> bool:
-        empty = Pool(self.machine, footprints=self.pool.footprints)
+        empty = Residency(self.machine, footprints=self.residency.footprints)
         each = {recipe.key: recipe for recipe in recipes}
         return all(empty.start(key, recipe.resources) for key, recipe in each.items())
 
@@ -121,12 +121,12 @@ class PooledExecutor(Executor):
         assert self.machine
         with self._mutex:
             never = self._closed or self._never(recipe)
-            while not never and len(self.pool.of(recipe.key)) < recipe.least:
-                place = self.pool.start(recipe.key, recipe.resources, lambda _: False)
+            while not never and len(self.residency.of(recipe.key)) < recipe.least:
+                place = self.residency.start(recipe.key, recipe.resources, lambda _: False)
                 if place is None:
                     break
                 self._load(place, recipe, wanted=True)
-            return bool(self.pool.of(recipe.key))
+            return bool(self.residency.of(recipe.key))
 
     @property
     def waiting(self) -> int:
@@ -138,7 +138,7 @@ class PooledExecutor(Executor):
         """The workers there are, for people and programs."""
         with self._mutex:
             now = time.monotonic()
-            return [self._described(resident, now) for resident in self.pool.residents.values()]
+            return [self._described(resident, now) for resident in self.residency.residents.values()]
 
     def _described(self, resident: Resident, now: float) -> dict[str, Any]:
         recipe = self._recipes[resident.id]
@@ -195,7 +195,9 @@ class PooledExecutor(Executor):
         """Ends the workers that have been idle for so many seconds; those that tasks wait for stay."""
         with self._mutex:
             now = time.monotonic()
-            resting = [r for r in self.pool.residents.values() if r.state is State.IDLE and r.key not in self._queue]
+            resting = [
+                r for r in self.residency.residents.values() if r.state is State.IDLE and r.key not in self._queue
+            ]
             gone = [r.id for r in resting if now - self._turns.rested.get(r.id, now) >= idle]
             for worker in gone:
                 self._drop(worker)
@@ -208,7 +210,7 @@ class PooledExecutor(Executor):
             jobs = [*self._queue.drain(), *self._running.drain()]
             if self._alarm:
                 self._alarm.cancel()
-            for worker in list(self.pool.residents):
+            for worker in list(self.residency.residents):
                 self._drop(worker)
         for job in jobs:
             job.end(Failed("the executor was closed", retryable=False))
@@ -217,10 +219,10 @@ class PooledExecutor(Executor):
 
     def _never(self, recipe: Recipe) -> str:
         """Why a worker of this recipe could never run here; nothing if it could."""
-        machine = self.pool.machine
+        machine = self.residency.machine
         if not machine.fits(recipe.resources):
             return f"asks for {recipe.resources}, but there are only {machine}"
-        held, room = self.pool.footprints.of(recipe.key).gpu_memory, machine.gpu_memory
+        held, room = self.residency.footprints.of(recipe.key).gpu_memory, machine.gpu_memory
         if recipe.resources.gpus and 0 < room < held:
             return f"took {show_bytes(held)} of a GPU when it was last loaded, but a GPU here has {show_bytes(room)}"
         return ""
@@ -255,7 +257,7 @@ class PooledExecutor(Executor):
             job.since = now
             self._turns.saw(job.task.run, now)
             key = job.task.recipe.key
-            if key not in self._queue and self.pool.of(key, State.STARTING):
+            if key not in self._queue and self.residency.of(key, State.STARTING):
                 job.notify("loading", "")  # the first in line; those behind it wait for their turn
             self._queue.add(job)
 
@@ -266,12 +268,12 @@ class PooledExecutor(Executor):
             at = self._running.places(makers)
             if len(at) < len(makers) or job.task.timeout or self._queue or self._closed:
                 return False
-            worker = self.pool.take(recipe.key, recipe.resources)
+            worker = self.residency.take(recipe.key, recipe.resources)
             if worker is None:
                 return False
             sent = self._call_ahead(worker, job.task, at)
             if sent is None:
-                self.pool.finished(worker)
+                self.residency.finished(worker)
                 return False
             call = self._running.begin(worker, [job], ahead=True)
         sent.add_done_callback(lambda future: self._on_finished(call, future))
@@ -322,12 +324,12 @@ class PooledExecutor(Executor):
         if self._queue:
             self._refuse()
             for place, line in self._turns.extended(now):
-                asked = 1 < len(self.pool.of(line.recipe.key)) <= line.recipe.least
+                asked = 1 < len(self.residency.of(line.recipe.key)) <= line.recipe.least
                 self._load(place, line.recipe, wanted=asked)
 
     def _refuse(self) -> None:
         """Ends the tasks whose workers could never run here."""
-        for recipe in [line.recipe for line in self._queue.lines() if not self.pool.of(line.recipe.key)]:
+        for recipe in [line.recipe for line in self._queue.lines() if not self.residency.of(line.recipe.key)]:
             if why := self._never(recipe):
                 for job in self._queue.drain(recipe.key):
                     exit_code = ResourcesMissing.exit_code
@@ -390,7 +392,7 @@ class PooledExecutor(Executor):
 
     def _given_up(self, recipe: Recipe) -> list[Job]:
         """A worker cannot be set up: all that wait for one of its kind; nobody, where there are others for them."""
-        if others := len(self.pool.of(recipe.key)):
+        if others := len(self.residency.of(recipe.key)):
             self._turns.most[recipe.key] = others
             return []
         return self._queue.drain(recipe.key)
@@ -399,8 +401,8 @@ class PooledExecutor(Executor):
         now = time.monotonic()
         self._loading.born(arrival.recipe)
         self.troubles.pop(arrival.recipe.name, None)
-        self.pool.started(worker, ready.devices, ready.memory, ready.gpu_memory, now - arrival.began)
-        self.pool.finished(worker)
+        self.residency.started(worker, ready.devices, ready.memory, ready.gpu_memory, now - arrival.began)
+        self.residency.finished(worker)
         self._turns.rested[worker] = now
         self._processes[worker] = ready.process
 
@@ -416,9 +418,9 @@ class PooledExecutor(Executor):
         self._pump()
 
     def _drop(self, worker: int) -> None:
-        if worker not in self.pool.residents:
+        if worker not in self.residency.residents:
             return
-        self.pool.left(worker)
+        self.residency.left(worker)
         self._running.end(worker)
         self._loading.end(worker)
         self._forget(worker)
@@ -451,7 +453,7 @@ class PooledExecutor(Executor):
                 self._drop(call.worker)
                 ended = self._running.died(call, error)
             else:
-                self.pool.finished(call.worker)
+                self.residency.finished(call.worker)
                 self._turns.rested[call.worker] = time.monotonic()
                 outcomes = called.result() if error is None else []
                 self._turns.pace.learn(call.jobs[0].task.recipe.key, outcomes)

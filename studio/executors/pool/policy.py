@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from studio.executors.pool.calls import Calls
-from studio.executors.pool.footprints import Footprint
-from studio.executors.pool.pace import Pace
-from studio.executors.pool.queue import Job, Line, Queue
-from studio.executors.pool.residency import Placement, Pool, Resident, State
+from studio.executors.residency.calls import Calls
+from studio.executors.residency.footprints import Footprint
+from studio.executors.residency.pace import Pace
+from studio.executors.residency.queue import Job, Line, Queue
+from studio.executors.residency.residency import Placement, Residency, Resident, State
 from studio.executors.task import Recipe
 from studio.node.resources import Resources
 
@@ -29,8 +29,8 @@ _LOADS_WORTH = 10  # so many times its own loading time a worker waits before th
 class Turns:
     """Whose turn it is. It is told the time, and calls `look_again` with the seconds after which that may change."""
 
-    def __init__(self, pool: Pool, queue: Queue, calls: Calls, look_again: Callable[[float], None]) -> None:
-        self._pool, self._queue, self._calls = pool, queue, calls
+    def __init__(self, residency: Residency, queue: Queue, calls: Calls, look_again: Callable[[float], None]) -> None:
+        self._residency, self._queue, self._calls = residency, queue, calls
         self._look_again = look_again
         self.pace = Pace()
         self.rested: dict[int, float] = {}  # since when a worker is idle
@@ -54,7 +54,7 @@ class Turns:
         """A place for each further worker that is worth it, and the line that it is for."""
         refused = set[tuple[Resources, Footprint]]()
         for line in self._ordered(lambda line: self._urgency(line, now)):
-            what = (line.recipe.resources, self._pool.footprints.of(line.recipe.key))
+            what = (line.recipe.resources, self._residency.footprints.of(line.recipe.key))
             if what not in refused:
                 yield from self._places(line, now)
                 if self._held_up(line, now):
@@ -67,8 +67,12 @@ class Turns:
     def _shares(self, line: Line, now: float) -> Iterator[tuple[int, list[Job]]]:
         """The idle workers of a line, each with a fair share of its tasks."""
         recipe = line.recipe
-        while line and self._may_run(recipe) and (worker := self._pool.take(recipe.key, recipe.resources)) is not None:
-            idle = len(self._pool.of(recipe.key, State.IDLE)) if len(line) > 1 else 0
+        while (
+            line
+            and self._may_run(recipe)
+            and (worker := self._residency.take(recipe.key, recipe.resources)) is not None
+        ):
+            idle = len(self._residency.of(recipe.key, State.IDLE)) if len(line) > 1 else 0
             line.served = now
             if self._claimant == recipe.key:
                 self._unclaim()
@@ -78,7 +82,7 @@ class Turns:
         """Whether there are CPUs for a task, besides those that are kept for who has waited too long."""
         claimant = self._queue.line(self._claimant) if self._claimant != recipe.key else None
         kept = claimant.recipe.resources.cpus if claimant and recipe.resources.cpus else 0.0
-        return self._pool.has_cpus(recipe.resources, kept)
+        return self._residency.has_cpus(recipe.resources, kept)
 
     def _quick(self, line: Line) -> int:
         """How many tasks are worth a call by their pace; every worker that there may be would get as many."""
@@ -87,7 +91,7 @@ class Turns:
     def _places(self, line: Line, now: float) -> Iterator[tuple[Placement, Line]]:
         recipe = line.recipe
         while self._worth_another(line) and self._may_run(recipe):
-            place = self._pool.start(recipe.key, recipe.resources, lambda resident: self._may_leave(resident, now))
+            place = self._residency.start(recipe.key, recipe.resources, lambda resident: self._may_leave(resident, now))
             if place is None:
                 return
             if self._claimant == recipe.key:
@@ -100,7 +104,7 @@ class Turns:
         return (not late, 0.0 if late else -len(line), line.since)
 
     def _late(self, line: Line, now: float) -> bool:
-        loading = self._pool.footprints.of(line.recipe.key).seconds
+        loading = self._residency.footprints.of(line.recipe.key).seconds
         return now - max(line.since, line.served) > max(_PATIENCE, _LOADS_WORTH * loading)
 
     def _worth_another(self, line: Line) -> bool:
@@ -111,34 +115,34 @@ class Turns:
         recipe = line.recipe
         if self._queue.line(recipe.key) is not line:  # its last worker could not be set up, and nobody waits any more
             return False
-        there = len(self._pool.of(recipe.key))
+        there = len(self._residency.of(recipe.key))
         if there and there >= self.most.get(recipe.key, recipe.replicas):
             return False
         if there < recipe.least:
             return True
-        loading = len(self._pool.of(recipe.key, State.STARTING))
+        loading = len(self._residency.of(recipe.key, State.STARTING))
         if len(line) <= loading:
             return False
         lasts = len(line) * line.chunk * self.pace.of(recipe.key) / there
-        return lasts > self._pool.footprints.of(recipe.key).seconds
+        return lasts > self._residency.footprints.of(recipe.key).seconds
 
     def _held_up(self, line: Line, now: float) -> bool:
         """Whether a line waits for what others have; if it has for too long, nobody in its way gets more."""
         key = line.recipe.key
-        no_cpu = bool(self._pool.of(key, State.IDLE))
+        no_cpu = bool(self._residency.of(key, State.IDLE))
         if not no_cpu and not self._worth_another(line):
             return False
         late = self._late(line, now) or (no_cpu and now - line.since > _PATIENCE)  # to get a CPU costs no loading
         if late and not self._claimant:
             self._claimant = key
-            if not self._pool.of(key):
-                self._pool.claim(key, line.recipe.resources)
+            if not self._residency.of(key):
+                self._residency.claim(key, line.recipe.resources)
                 self.stale = True
         return True
 
     def _unclaim(self) -> None:
         self._claimant = ""
-        self._pool.unclaim()
+        self._residency.unclaim()
         self.stale = True
 
     def _may_leave(self, resident: Resident, now: float) -> bool:
@@ -150,11 +154,11 @@ class Turns:
         """
         if resident.key in self._queue:
             return False
-        if not any(other.running for other in self._pool.residents.values()) and len(self._recent(now)) < 2:
+        if not any(other.running for other in self._residency.residents.values()) and len(self._recent(now)) < 2:
             return True
         if resident.tasks < 2 and len(self._runs()) < 2:
             return True
-        keep = max(_KEEP, self._pool.footprints.of(resident.key).seconds)
+        keep = max(_KEEP, self._residency.footprints.of(resident.key).seconds)
         left = self.rested.get(resident.id, 0.0) + keep - now
         if left > 0:
             self._look_again(left)

@@ -1,4 +1,4 @@
-"""Pool: which workers are resident, and which must leave so that another may come.
+"""Residency: which workers are resident, and which must leave so that another may come.
 
 Pure bookkeeping: no Ray, no thread, no GPU, no clock. It is told what happens and says what to do.
 
@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from studio.executors.pool.footprints import Footprint, Footprints
+from studio.executors.residency.footprints import Footprint, Footprints
 from studio.node.resources import Machine, Resources
 
-__all__ = ["Placement", "Pool", "Resident", "State"]
+__all__ = ["Placement", "Residency", "Resident", "State"]
 
 _GRAIN = 1e-6  # fractions of a GPU are floats
 
@@ -64,7 +64,7 @@ def _anybody(_: Resident) -> bool:
 
 
 @dataclass
-class Pool:
+class Residency:
     """The residents of one machine."""
 
     machine: Machine

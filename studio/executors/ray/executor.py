@@ -24,7 +24,6 @@ from typing import Any
 from studio.executors.handles import InProcess, Promised
 from studio.executors.machine import this_machine
 from studio.executors.messages import Wire, outcome_from, work_to
-from studio.executors.pool.executor import PooledExecutor, Started
 from studio.executors.ray.actor import Host
 from studio.executors.ray.cluster import (
     PATIENCE,
@@ -36,6 +35,7 @@ from studio.executors.ray.cluster import (
     processes_of,
 )
 from studio.executors.ray.listener import Listener
+from studio.executors.residency.executor import PooledExecutor, Started
 from studio.executors.shipping import Parcel, send_by_value
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure
@@ -77,7 +77,7 @@ class RayExecutor(PooledExecutor):
     def machine(self) -> Machine:
         if self._joins:
             self._woken().result()
-        return self.pool.machine
+        return self.residency.machine
 
     def close(self) -> None:
         super().close()
@@ -112,10 +112,10 @@ class RayExecutor(PooledExecutor):
         """Begins Ray and ends it, in one thread: Ray's processes die with the thread that made them."""
         try:
             if self._joins:
-                self.pool.machine = join()
+                self.residency.machine = join()
             else:
                 self._session = new_session()
-                begin_private(self.pool.machine, self._session)
+                begin_private(self.residency.machine, self._session)
         except BaseException as error:
             ready.set_exception(error)
             return
@@ -135,7 +135,7 @@ class RayExecutor(PooledExecutor):
                 hint = "--executor local does without it"
                 started.set_result(Failed(f"Ray did not start: {why} ({hint})", exit_code=5, retryable=False))
                 return
-            if worker not in self.pool.residents:
+            if worker not in self.residency.residents:
                 return  # stopped before Ray was there
             try:
                 self._begin_actor(worker, recipe, started)
@@ -161,7 +161,7 @@ class RayExecutor(PooledExecutor):
             if not recipe.portable:
                 send_by_value(recipe.node)
         self._sends[worker] = _calls_with_values(actor) if heavy else _calls_plain(actor)
-        threads = max(1, int(recipe.resources.cpus or self.pool.machine.cpus))
+        threads = max(1, int(recipe.resources.cpus or self.residency.machine.cpus))
         self._listener.settle(actor.start.remote(recipe, threads, ports), started, lambda ready: ready)
 
     def _where(self, worker: int, recipe: Recipe) -> Any:
