@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from studio.executors.handles import InProcess, fetched, with_handles
 from studio.executors.machine import this_machine
-from studio.executors.residency.executor import PooledExecutor, Started
+from studio.executors.pool.executor import PooledExecutor, Started
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import Worker, failure
 from studio.node.resources import Machine

@@ -6,7 +6,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.executors.residency.residency import Placement, Residency, State
+from studio.executors.pool.residency import Placement, Residency, State
 from studio.node.resources import Machine, Resources
 
 TWO = Machine(cpus=2, gpus=2, memory=100)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from studio.executors.residency.queue import Job, Queue
+from studio.executors.pool.queue import Job, Queue
 from studio.executors.task import Failed, Outcome, Task
 
 __all__ = ["Call", "Calls", "InputLost", "WorkerDied", "WorkerUnreachable", "most_deaths"]

@@ -20,12 +20,12 @@ from typing import Any
 from studio.errors import ResourcesMissing
 from studio.executors.base import Executor
 from studio.executors.handles import kept_promise, makers_of
-from studio.executors.residency.calls import Call, Calls, InputLost, WorkerDied, WorkerUnreachable
-from studio.executors.residency.footprints import Footprints
-from studio.executors.residency.policy import Turns
-from studio.executors.residency.queue import Job, Notify, NotifyMany, Queue
-from studio.executors.residency.residency import Placement, Residency, Resident, State
-from studio.executors.residency.starting import Arrival, Arrivals, Started
+from studio.executors.pool.calls import Call, Calls, InputLost, WorkerDied, WorkerUnreachable
+from studio.executors.pool.footprints import Footprints
+from studio.executors.pool.policy import Policy
+from studio.executors.pool.queue import Job, Notify, NotifyMany, Queue
+from studio.executors.pool.residency import Placement, Residency, Resident, State
+from studio.executors.pool.starting import Arrival, Arrivals, Started
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.node.resources import Machine
 from studio.units import show_bytes
@@ -52,7 +52,7 @@ class PooledExecutor(Executor):
         self._queue = Queue()
         self._running = Calls(self._queue)
         self._loading = Arrivals()
-        self._turns = Turns(self.residency, self._queue, self._running, self._look_again_in)
+        self._policy = Policy(self.residency, self._queue, self._running, self._look_again_in)
         self._processes: dict[int, int] = {}
         self._recipes: dict[int, Recipe] = {}
         self.troubles: dict[str, str] = {}  # by node: why its last worker could not be set up
@@ -152,7 +152,7 @@ class PooledExecutor(Executor):
             "device": ", ".join(f"gpu {device}" for device in resident.devices) or "cpu",
             "memory": resident.memory,
             "gpu_memory": resident.gpu_memory,
-            "idle_seconds": round(now - self._turns.rested.get(resident.id, now), 1) if idle else 0.0,
+            "idle_seconds": round(now - self._policy.rested.get(resident.id, now), 1) if idle else 0.0,
             "tasks": resident.tasks,
             "waiting": len(line) if line else 0,
             "process": self.process(resident.id),
@@ -168,7 +168,7 @@ class PooledExecutor(Executor):
 
     def _soon(self, recipe: Recipe, tasks: int = 1) -> bool:
         """Whether so many tasks in a row will hardly take long."""
-        return tasks * self._turns.pace.of(recipe.key) < _QUICK
+        return tasks * self._policy.pace.of(recipe.key) < _QUICK
 
     def cancel(self, future: Future[Outcome]) -> None:
         """Stops a task, running or not. A worker that has others in the same batch goes on for them."""
@@ -198,7 +198,7 @@ class PooledExecutor(Executor):
             resting = [
                 r for r in self.residency.residents.values() if r.state is State.IDLE and r.key not in self._queue
             ]
-            gone = [r.id for r in resting if now - self._turns.rested.get(r.id, now) >= idle]
+            gone = [r.id for r in resting if now - self._policy.rested.get(r.id, now) >= idle]
             for worker in gone:
                 self._drop(worker)
         return gone
@@ -255,7 +255,7 @@ class PooledExecutor(Executor):
         now = time.monotonic()
         for job in jobs:
             job.since = now
-            self._turns.saw(job.task.run, now)
+            self._policy.saw(job.task.run, now)
             key = job.task.recipe.key
             if key not in self._queue and self.residency.of(key, State.STARTING):
                 job.notify("loading", "")  # the first in line; those behind it wait for their turn
@@ -311,19 +311,19 @@ class PooledExecutor(Executor):
                 return
             self._giving = True
             try:
-                while (self._stale or self._turns.stale) and not self._closed:
-                    self._stale = self._turns.stale = False
+                while (self._stale or self._policy.stale) and not self._closed:
+                    self._stale = self._policy.stale = False
                     self._give_out()
             finally:
                 self._giving = False
 
     def _give_out(self) -> None:
         now = time.monotonic()
-        for worker, jobs in self._turns.served(now):
+        for worker, jobs in self._policy.served(now):
             self._run(worker, jobs)
         if self._queue:
             self._refuse()
-            for place, line in self._turns.extended(now):
+            for place, line in self._policy.extended(now):
                 asked = 1 < len(self.residency.of(line.recipe.key)) <= line.recipe.least
                 self._load(place, line.recipe, wanted=asked)
 
@@ -393,7 +393,7 @@ class PooledExecutor(Executor):
     def _given_up(self, recipe: Recipe) -> list[Job]:
         """A worker cannot be set up: all that wait for one of its kind; nobody, where there are others for them."""
         if others := len(self.residency.of(recipe.key)):
-            self._turns.most[recipe.key] = others
+            self._policy.most[recipe.key] = others
             return []
         return self._queue.drain(recipe.key)
 
@@ -403,7 +403,7 @@ class PooledExecutor(Executor):
         self.troubles.pop(arrival.recipe.name, None)
         self.residency.started(worker, ready.devices, ready.memory, ready.gpu_memory, now - arrival.began)
         self.residency.finished(worker)
-        self._turns.rested[worker] = now
+        self._policy.rested[worker] = now
         self._processes[worker] = ready.process
 
     def _on_never_ready(self, worker: int) -> None:
@@ -427,7 +427,7 @@ class PooledExecutor(Executor):
         self._stop(worker)
 
     def _forget(self, worker: int) -> None:
-        self._turns.rested.pop(worker, None)
+        self._policy.rested.pop(worker, None)
         self._processes.pop(worker, None)
         self._recipes.pop(worker, None)
 
@@ -454,9 +454,9 @@ class PooledExecutor(Executor):
                 ended = self._running.died(call, error)
             else:
                 self.residency.finished(call.worker)
-                self._turns.rested[call.worker] = time.monotonic()
+                self._policy.rested[call.worker] = time.monotonic()
                 outcomes = called.result() if error is None else []
-                self._turns.pace.learn(call.jobs[0].task.recipe.key, outcomes)
+                self._policy.pace.learn(call.jobs[0].task.recipe.key, outcomes)
                 if error is None or call.ahead:
                     self._running.end(call.worker)
                 else:

@@ -1,4 +1,4 @@
-"""Turns: who gets the workers there are, who gets another, and who must make room. It decides, and does nothing.
+"""Policy: who gets the workers there are, who gets another, and who must make room. It decides, and does nothing.
 
 First come workers that are there and idle: they take what has queued up for them, up to a batch. Then
 workers are started for lines that have too few. An idle worker leaves for another only if nobody waits
@@ -11,22 +11,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from studio.executors.residency.calls import Calls
-from studio.executors.residency.footprints import Footprint
-from studio.executors.residency.pace import Pace
-from studio.executors.residency.queue import Job, Line, Queue
-from studio.executors.residency.residency import Placement, Residency, Resident, State
+from studio.executors.pool.calls import Calls
+from studio.executors.pool.footprints import Footprint
+from studio.executors.pool.pace import Pace
+from studio.executors.pool.queue import Job, Line, Queue
+from studio.executors.pool.residency import Placement, Residency, Resident, State
 from studio.executors.task import Recipe
 from studio.node.resources import Resources
 
-__all__ = ["Turns"]
+__all__ = ["Policy"]
 
 _KEEP = 0.5  # seconds, at least, that an idle worker is kept where more work for it is likely
 _PATIENCE = 10.0  # seconds, at least, before room is made by force
 _LOADS_WORTH = 10  # so many times its own loading time a worker waits before that
 
 
-class Turns:
+class Policy:
     """Whose turn it is. It is told the time, and calls `look_again` with the seconds after which that may change."""
 
     def __init__(self, residency: Residency, queue: Queue, calls: Calls, look_again: Callable[[float], None]) -> None:
@@ -36,7 +36,7 @@ class Turns:
         self.rested: dict[int, float] = {}  # since when a worker is idle
         self.most: dict[str, int] = {}  # workers of a recipe, where a further one could not be set up
         self._seen: dict[str, float] = {}  # when each run last gave a task
-        self._claimant = ""  # the recipe that room is being made for
+        self._reserved_for = ""  # the recipe that room is being made for
         self.stale = False  # whether something changed that may matter to those who were already asked about
 
     def saw(self, run: str, now: float) -> None:
@@ -45,8 +45,8 @@ class Turns:
 
     def served(self, now: float) -> Iterator[tuple[int, list[Job]]]:
         """Each worker that is there and idle, with the tasks that are now its own."""
-        if self._claimant and self._claimant not in self._queue:
-            self._unclaim()
+        if self._reserved_for and self._reserved_for not in self._queue:
+            self._release_reserved()
         for line in self._ordered(lambda line: line.since):
             yield from self._shares(line, now)
 
@@ -74,14 +74,14 @@ class Turns:
         ):
             idle = len(self._residency.of(recipe.key, State.IDLE)) if len(line) > 1 else 0
             line.served = now
-            if self._claimant == recipe.key:
-                self._unclaim()
+            if self._reserved_for == recipe.key:
+                self._release_reserved()
             yield worker, self._queue.take(line, _part(len(line), idle + 1), self._quick(line))
 
     def _may_run(self, recipe: Recipe) -> bool:
         """Whether there are CPUs for a task, besides those that are kept for who has waited too long."""
-        claimant = self._queue.line(self._claimant) if self._claimant != recipe.key else None
-        kept = claimant.recipe.resources.cpus if claimant and recipe.resources.cpus else 0.0
+        reserved = self._queue.line(self._reserved_for) if self._reserved_for != recipe.key else None
+        kept = reserved.recipe.resources.cpus if reserved and recipe.resources.cpus else 0.0
         return self._residency.has_cpus(recipe.resources, kept)
 
     def _quick(self, line: Line) -> int:
@@ -94,8 +94,8 @@ class Turns:
             place = self._residency.start(recipe.key, recipe.resources, lambda resident: self._may_leave(resident, now))
             if place is None:
                 return
-            if self._claimant == recipe.key:
-                self._unclaim()
+            if self._reserved_for == recipe.key:
+                self._release_reserved()
             yield place, line
 
     def _urgency(self, line: Line, now: float) -> tuple[bool, float, float]:
@@ -133,16 +133,16 @@ class Turns:
         if not no_cpu and not self._worth_another(line):
             return False
         late = self._late(line, now) or (no_cpu and now - line.since > _PATIENCE)  # to get a CPU costs no loading
-        if late and not self._claimant:
-            self._claimant = key
+        if late and not self._reserved_for:
+            self._reserved_for = key
             if not self._residency.of(key):
-                self._residency.claim(key, line.recipe.resources)
+                self._residency.reserve(key, line.recipe.resources)
                 self.stale = True
         return True
 
-    def _unclaim(self) -> None:
-        self._claimant = ""
-        self._residency.unclaim()
+    def _release_reserved(self) -> None:
+        self._reserved_for = ""
+        self._residency.release_reserved()
         self.stale = True
 
     def _may_leave(self, resident: Resident, now: float) -> bool:

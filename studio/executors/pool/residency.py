@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from studio.executors.residency.footprints import Footprint, Footprints
+from studio.executors.pool.footprints import Footprint, Footprints
 from studio.node.resources import Machine, Resources
 
 __all__ = ["Placement", "Residency", "Resident", "State"]
@@ -43,7 +43,7 @@ class Resident:
     state: State = State.STARTING
     used: int = 0  # when it was last used, in steps of the pool's own count
     tasks: int = 0  # that it was given so far
-    claimed: bool = False  # it is to leave as soon as it can
+    reserved: bool = False  # it is to leave as soon as it can
 
     @property
     def running(self) -> bool:
@@ -92,7 +92,7 @@ class Residency:
         """An idle worker of this key, now busy; None if there is none, or no CPU for it."""
         chosen: Resident | None = None
         for resident in self.residents.values():
-            if resident.key == key and resident.state is State.IDLE and not resident.claimed:
+            if resident.key == key and resident.state is State.IDLE and not resident.reserved:
                 chosen = resident if chosen is None or resident.used > chosen.used else chosen
         if chosen is None or not self.has_cpus(need):
             return None
@@ -104,19 +104,19 @@ class Residency:
         """The residents of a key, or those of them in a state."""
         return [r for r in self.residents.values() if r.key == key and (state is None or r.state is state)]
 
-    def claim(self, key: str, need: Resources) -> None:
+    def reserve(self, key: str, need: Resources) -> None:
         """Makes room for somebody who has waited too long: the workers in the way are given nothing more.
 
         Those go first that have been there longest; none goes whose leaving makes no room.
         """
         ready = [resident for resident in self.residents.values() if resident.state is not State.STARTING]
         for resident in self._in_the_way(need, self.footprints.of(key), ready) or ():
-            resident.claimed = True
+            resident.reserved = True
 
-    def unclaim(self) -> None:
+    def release_reserved(self) -> None:
         """Lets those who were to leave stay."""
         for resident in self.residents.values():
-            resident.claimed = False
+            resident.reserved = False
 
     def started(
         self,
@@ -149,8 +149,8 @@ class Residency:
     def start(self, key: str, need: Resources, may_leave: Callable[[Resident], bool] = _anybody) -> Placement | None:
         """A place for a new worker, and who must leave for it; None if there is no room yet."""
         weight = self.footprints.of(key)
-        idle = [r for r in self.residents.values() if r.state is State.IDLE and (r.claimed or may_leave(r))]
-        idle.sort(key=lambda resident: (not resident.claimed, resident.used))
+        idle = [r for r in self.residents.values() if r.state is State.IDLE and (r.reserved or may_leave(r))]
+        idle.sort(key=lambda resident: (not resident.reserved, resident.used))
         leave = self._in_the_way(need, weight, idle)
         if leave is None:
             return None

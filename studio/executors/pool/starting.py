@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from studio.executors.residency.calls import WorkerDied, most_deaths
+from studio.executors.pool.calls import WorkerDied, most_deaths
 from studio.executors.task import Failed, Recipe
 
 __all__ = ["Arrival", "Arrivals", "Started"]

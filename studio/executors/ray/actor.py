@@ -14,7 +14,7 @@ from typing import Any
 
 from studio.cache.store import Store
 from studio.executors.messages import Wire, artifact_from, column_from, outcome_to, work_from
-from studio.executors.residency.executor import Started
+from studio.executors.pool.executor import Started
 from studio.executors.shipping import Parcel, opened
 from studio.executors.task import Ended, Failed, Outcome, Recipe
 from studio.executors.worker import Worker, failure

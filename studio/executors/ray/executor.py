@@ -24,6 +24,7 @@ from typing import Any
 from studio.executors.handles import InProcess, Promised
 from studio.executors.machine import this_machine
 from studio.executors.messages import Wire, outcome_from, work_to
+from studio.executors.pool.executor import PooledExecutor, Started
 from studio.executors.ray.actor import Host
 from studio.executors.ray.cluster import (
     PATIENCE,
@@ -35,7 +36,6 @@ from studio.executors.ray.cluster import (
     processes_of,
 )
 from studio.executors.ray.listener import Listener
-from studio.executors.residency.executor import PooledExecutor, Started
 from studio.executors.shipping import Parcel, send_by_value
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from studio.executors.residency.executor import InputLost, WorkerDied, WorkerUnreachable
+from studio.executors.pool.executor import InputLost, WorkerDied, WorkerUnreachable
 
 __all__ = ["Listener"]
 

@@ -28,8 +28,8 @@ from typing import Any
 from studio.cache.store import Store
 from studio.executors.handles import InProcess, Promised, fetched, with_handles
 from studio.executors.messages import Wire, artifact_from, outcome_to, work_from
+from studio.executors.pool.executor import PooledExecutor
 from studio.executors.ray.cluster import new_session
-from studio.executors.residency.executor import PooledExecutor
 from studio.executors.service.address import Standing
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.executors.shipping import Parcel, parcel_from
