@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from studio.executors.task import Done, Failed, Outcome, Task
 from studio.values.artifact import Artifact
 
-__all__ = ["Handle", "InProcess", "Promised", "fetched", "kept_promise", "makers_of", "with_live"]
+__all__ = ["Handle", "InProcess", "Promised", "fetched", "kept_promise", "makers_of", "with_handles"]
 
 
 class Handle(Protocol):

@@ -96,7 +96,9 @@ def test_a_note_that_outlived_its_studio_is_removed(nobody_up, tmp_path):
 
 def test_a_process_of_the_same_number_is_another(nobody_up):
     here = Standing.here(nobody_up / "desk")
-    Standing(**{**vars(here), "born": here.born - 1000, "children": ()}).write()  # the children here are pytest's
+    Standing(
+        **{**vars(here), "born": here.became_ready - 1000, "children": ()}
+    ).write()  # the children here are pytest's
     assert Standing.found() is None
 
 

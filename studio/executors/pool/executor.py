@@ -25,7 +25,7 @@ from studio.executors.pool.footprints import Footprints
 from studio.executors.pool.policy import Policy
 from studio.executors.pool.queue import Job, Notify, NotifyMany, Queue
 from studio.executors.pool.residency import Placement, Residency, Resident, State
-from studio.executors.pool.starting import Arrival, Arrivals, Started
+from studio.executors.pool.starting import Started, StartingWorker, StartingWorkers
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.node.resources import Machine
 from studio.units import show_bytes
@@ -51,7 +51,7 @@ class PooledExecutor(Executor):
         self.residency = Residency(machine, footprints=Footprints(footprints))
         self._queue = Queue()
         self._running = Calls(self._queue)
-        self._loading = Arrivals()
+        self._loading = StartingWorkers()
         self._policy = Policy(self.residency, self._queue, self._running, self._look_again_in)
         self._processes: dict[int, int] = {}
         self._recipes: dict[int, Recipe] = {}
@@ -368,23 +368,23 @@ class PooledExecutor(Executor):
         doomed: list[Job] = []
         failed: Failed | None = None
         with self._mutex:
-            arrival = self._loading.end(worker)
-            if arrival is None:
+            starting_worker = self._loading.end(worker)
+            if starting_worker is None:
                 return  # stopped meanwhile
             error = starting.exception()
             if error is not None:
                 self._drop(worker)
-                failed = self._loading.stillborn(arrival.recipe, error)
+                failed = self._loading.failed_to_start(starting_worker.recipe, error)
                 if failed is None:
-                    self._tell(arrival.recipe, "restarting", str(error))
+                    self._tell(starting_worker.recipe, "restarting", str(error))
             elif isinstance(ready := starting.result(), Failed):
                 self._drop(worker)
                 failed = ready
             else:
-                self._settle(worker, arrival, ready)
+                self._settle(worker, starting_worker, ready)
             if failed is not None:
-                self.troubles[arrival.recipe.name] = failed.message
-                doomed = self._given_up(arrival.recipe)
+                self.troubles[starting_worker.recipe.name] = failed.message
+                doomed = self._given_up(starting_worker.recipe)
         for job in doomed:  # all that wait for one of its kind
             assert failed is not None
             job.end(failed)
@@ -397,22 +397,22 @@ class PooledExecutor(Executor):
             return []
         return self._queue.drain(recipe.key)
 
-    def _settle(self, worker: int, arrival: Arrival, ready: Started) -> None:
+    def _settle(self, worker: int, starting_worker: StartingWorker, ready: Started) -> None:
         now = time.monotonic()
-        self._loading.born(arrival.recipe)
-        self.troubles.pop(arrival.recipe.name, None)
-        self.residency.started(worker, ready.devices, ready.memory, ready.gpu_memory, now - arrival.began)
+        self._loading.became_ready(starting_worker.recipe)
+        self.troubles.pop(starting_worker.recipe.name, None)
+        self.residency.started(worker, ready.devices, ready.memory, ready.gpu_memory, now - starting_worker.began)
         self.residency.finished(worker)
         self._policy.rested[worker] = now
         self._processes[worker] = ready.process
 
     def _on_never_ready(self, worker: int) -> None:
         with self._mutex:
-            arrival = self._loading.of(worker)
-            if arrival is None:
+            starting_worker = self._loading.of(worker)
+            if starting_worker is None:
                 return
             self._drop(worker)
-            doomed = self._given_up(arrival.recipe)
+            doomed = self._given_up(starting_worker.recipe)
         for job in doomed:
             job.end(Failed(f"its worker was not ready within {self.loading_limit:g} s and was stopped"))
         self._pump()

@@ -1,4 +1,4 @@
-"""Arrivals: workers on their way, from the decision to start them until they are ready. It knows no queue, no pool."""
+"""StartingWorkers: workers on their way, from the decision to start them until they are ready. It knows no queue, no pool."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from studio.executors.pool.calls import WorkerDied, most_deaths
 from studio.executors.task import Failed, Recipe
 
-__all__ = ["Arrival", "Arrivals", "Started"]
+__all__ = ["Started", "StartingWorker", "StartingWorkers"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Started:
 
 
 @dataclass(eq=False)
-class Arrival:
+class StartingWorker:
     """A worker on its way."""
 
     recipe: Recipe
@@ -33,15 +33,15 @@ class Arrival:
     wanted: bool = False  # even if no task waits for it
 
 
-class Arrivals:
+class StartingWorkers:
     """All that are on their way, and how often the last ones of a kind died before they were ready."""
 
     def __init__(self) -> None:
-        self._on_their_way: dict[int, Arrival] = {}
-        self._stillborn: dict[str, int] = {}  # in a row, by the key of their recipe
+        self._starting: dict[int, StartingWorker] = {}
+        self._failed_starts: dict[str, int] = {}  # in a row, by the key of their recipe
 
     def __len__(self) -> int:
-        return len(self._on_their_way)
+        return len(self._starting)
 
     def begin(
         self, worker: int, recipe: Recipe, limit: float, on_never_ready: Callable[[int], None], wanted: bool
@@ -50,37 +50,37 @@ class Arrivals:
         clock = threading.Timer(limit, on_never_ready, (worker,))
         clock.daemon = True
         clock.start()
-        self._on_their_way[worker] = Arrival(recipe, time.monotonic(), clock, wanted)
+        self._starting[worker] = StartingWorker(recipe, time.monotonic(), clock, wanted)
 
-    def of(self, worker: int) -> Arrival | None:
+    def of(self, worker: int) -> StartingWorker | None:
         """The arrival of a worker; None if it is not on its way."""
-        return self._on_their_way.get(worker)
+        return self._starting.get(worker)
 
-    def end(self, worker: int) -> Arrival | None:
+    def end(self, worker: int) -> StartingWorker | None:
         """A worker is on its way no more; None if it was not."""
-        arrival = self._on_their_way.pop(worker, None)
-        if arrival is not None:
-            arrival.clock.cancel()
-        return arrival
+        starting_worker = self._starting.pop(worker, None)
+        if starting_worker is not None:
+            starting_worker.clock.cancel()
+        return starting_worker
 
     def unwanted(self, wanted: Callable[[str], bool]) -> list[int]:
         """Those that were started for tasks alone, where no task of that key is `wanted` any more."""
         return [
             worker
-            for worker, arrival in self._on_their_way.items()
-            if not arrival.wanted and not wanted(arrival.recipe.key)
+            for worker, starting_worker in self._starting.items()
+            if not starting_worker.wanted and not wanted(starting_worker.recipe.key)
         ]
 
-    def born(self, recipe: Recipe) -> None:
+    def became_ready(self, recipe: Recipe) -> None:
         """A worker is ready: those of its kind that were not are forgiven."""
-        self._stillborn.pop(recipe.key, None)
+        self._failed_starts.pop(recipe.key, None)
 
-    def stillborn(self, recipe: Recipe, error: BaseException) -> Failed | None:
+    def failed_to_start(self, recipe: Recipe, error: BaseException) -> Failed | None:
         """A worker ended before it was ready: why no other is tried, or None if one is."""
         if not isinstance(error, WorkerDied):
             return Failed(f"{type(error).__name__}: {error}")
-        deaths = self._stillborn[recipe.key] = self._stillborn.get(recipe.key, 0) + 1
+        deaths = self._failed_starts[recipe.key] = self._failed_starts.get(recipe.key, 0) + 1
         if deaths < most_deaths(error):
             return None
-        del self._stillborn[recipe.key]
+        del self._failed_starts[recipe.key]
         return Failed(f"its worker died {deaths} times, each time while it was set up: {error}", retryable=False)
