@@ -1,7 +1,7 @@
-"""Parcel: a recipe on its way to a process that may not have its code, and is not to load it: the desk.
+"""ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the desk.
 
 A class that every Python here can import goes by its name, with its config as JSON; any other goes
-with its code. Only the worker opens a parcel. What decides how the code behaves (its folder, what it
+with its code. Only the worker opens a recipe. What decides how the code behaves (its folder, what it
 imports, the environment of model libraries) is part of the key: edited code never meets an old worker.
 """
 
@@ -28,7 +28,7 @@ from studio.paths import NODES
 from studio.values import KINDS
 from studio.values.digest import of_data
 
-__all__ = ["Parcel", "opened", "parcel_from", "parcel_of", "sealed", "send_by_value", "unsealed"]
+__all__ = ["ShippedRecipe", "opened", "parcel_from", "parcel_of", "sealed", "send_by_value", "unsealed"]
 
 Wire = list[Any]
 
@@ -37,7 +37,7 @@ _ENVIRONMENT = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZER
 
 
 @dataclass(frozen=True)
-class Parcel(Recipe):
+class ShippedRecipe(Recipe):
     """A recipe whose code is not here."""
 
     contents: Wire = field(default_factory=list, repr=False)
@@ -45,7 +45,7 @@ class Parcel(Recipe):
     label: str = ""  # of its model, for people
 
 
-def parcel_of(recipe: Recipe) -> Wire:
+def ship(recipe: Recipe) -> Wire:
     """The recipe as plain lists."""
     ports = ports_of(recipe.node)
     surroundings = _surroundings()
@@ -59,17 +59,17 @@ def parcel_of(recipe: Recipe) -> Wire:
     return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
 
 
-def parcel_from(wire: Wire) -> Parcel:
-    """The parcel, unopened."""
+def shipped_from(wire: Wire) -> ShippedRecipe:
+    """The recipe, unopened."""
     key, name, resources, (replicas, least, batch), contents, heavy, label = wire
     need = Resources.model_validate(resources)
     sizes = {"replicas": replicas, "least": least, "batch": batch}
-    return Parcel(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
+    return ShippedRecipe(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
 
 
-def opened(parcel: Parcel) -> tuple[Recipe, Ports]:
+def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     """The recipe, in the process where it is to be followed: its surroundings become those of the sender."""
-    surroundings, name, told = parcel.contents
+    surroundings, name, told = shipped.contents
     _settle(surroundings)
     if told[0] == "value":
         import ray.cloudpickle
@@ -80,7 +80,7 @@ def opened(parcel: Parcel) -> tuple[Recipe, Ports]:
     node: Any = importlib.import_module(module)
     for part in qualified.split("."):
         node = getattr(node, part)
-    return Recipe(parcel.key, name, node, node.Config.model_validate_json(config), parcel.resources), ports_of(node)
+    return Recipe(shipped.key, name, node, node.Config.model_validate_json(config), shipped.resources), ports_of(node)
 
 
 def sealed(content: object, nodes: Iterable[type[Node]]) -> Wire:

@@ -21,7 +21,7 @@ from studio.executors.service import control as standby
 from studio.executors.service.address import Standing, StandingApart
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.executors.service.client import WarmExecutor
-from studio.executors.shipping import opened, parcel_from, parcel_of
+from studio.executors.shipping import ship, shipped_from, unpacked
 from studio.node.registry import Registry
 from studio.run.recipes import recipe_of_node
 from tests.door import run_log
@@ -164,7 +164,7 @@ def test_only_its_user_can_read_the_note(nobody_up):
     assert nobody_up.stat().st_mode & 0o077 == 0
 
 
-# Channel and parcel ---------------------------------------------------------------
+# Channel and recipe ---------------------------------------------------------------
 
 
 def test_messages_come_as_they_were_sent():
@@ -196,9 +196,9 @@ def test_every_shipped_node_goes_by_name(name):
         recipe = recipe_of_node(definition, studio.Machine(), studio.Cache().files)
     except ValueError:
         pytest.skip("its config has no defaults")
-    wire = parcel_of(recipe)
+    wire = ship(recipe)
     assert wire[4][2][0] == "name"
-    found, _ = opened(parcel_from(json.loads(json.dumps(wire))))
+    found, _ = unpacked(shipped_from(json.loads(json.dumps(wire))))
     assert found.node is definition.node
     assert found.config == recipe.config
 

@@ -15,7 +15,7 @@ from typing import Any
 from studio.cache.store import Store
 from studio.executors.messages import Wire, artifact_from, column_from, outcome_to, work_from
 from studio.executors.pool.executor import Started
-from studio.executors.shipping import Parcel, opened
+from studio.executors.shipping import ShippedRecipe, unpacked
 from studio.executors.task import Ended, Failed, Outcome, Recipe
 from studio.executors.worker import Worker, failure
 from studio.node.node import Ports
@@ -44,8 +44,8 @@ class Host:
         devices = tuple(int(device) for device in ray.get_gpu_ids())
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             try:
-                if isinstance(recipe, Parcel):
-                    recipe, ports = opened(recipe)
+                if isinstance(recipe, ShippedRecipe):
+                    recipe, ports = unpacked(recipe)
                 self._worker = Worker(recipe, "cuda" if devices else "cpu", threads, ports)
             except Exception as error:
                 return replace(failure(error), log=out.getvalue())

@@ -36,7 +36,7 @@ from studio.executors.ray.cluster import (
     processes_of,
 )
 from studio.executors.ray.listener import Listener
-from studio.executors.shipping import Parcel, send_by_value
+from studio.executors.shipping import ShippedRecipe, send_by_value
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure
 from studio.node.node import Ports, ports_of
@@ -153,7 +153,7 @@ class RayExecutor(PooledExecutor):
         kept = {"max_restarts": 0, "max_task_retries": 0, "scheduling_strategy": self._where(worker, recipe)}
         actor = host.options(num_cpus=0, num_gpus=gpus, **kept).remote()
         self._actors[worker] = actor
-        if isinstance(recipe, Parcel):
+        if isinstance(recipe, ShippedRecipe):
             ports, heavy = Ports(), recipe.heavy
         else:
             ports = ports_of(recipe.node)

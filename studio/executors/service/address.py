@@ -40,7 +40,7 @@ class Standing:
 
     socket: str
     pid: int
-    became_ready: float  # when its process began: a number may be used again
+    born: float  # when its process began: a number may be used again
     prefix: str
     python: str
     ray: str
@@ -51,9 +51,9 @@ class Standing:
     @classmethod
     def here(cls, address: Path) -> Standing:
         """What this very process would write down."""
-        became_ready = psutil.Process().create_time()
+        born = psutil.Process().create_time()
         children = [(child.pid, child.create_time()) for child in psutil.Process().children(recursive=True)]
-        return cls(str(address), os.getpid(), became_ready, *_environment(), children)
+        return cls(str(address), os.getpid(), born, *_environment(), children)
 
     @staticmethod
     def file() -> Path:
@@ -76,7 +76,7 @@ class Standing:
     @property
     def lives(self) -> bool:
         """Whether its process is still there."""
-        return _process(self.pid, self.became_ready) is not None
+        return _process(self.pid, self.born) is not None
 
     def write(self) -> None:
         """Writes it down, for this user alone."""
@@ -90,14 +90,14 @@ class Standing:
         place = Path(self.socket).parent
         if place.name.startswith(f"studio-{self.pid}-"):
             shutil.rmtree(place, ignore_errors=True)
-        for number, became_ready in self.children:
-            if (left := _process(int(number), became_ready)) is not None:
+        for number, born in self.children:
+            if (left := _process(int(number), born)) is not None:
                 with contextlib.suppress(psutil.Error):
                     left.kill()
 
     def differs(self) -> str:
         """Why this process cannot use it; nothing if it can."""
-        mine = Standing(self.socket, self.pid, self.became_ready, *_environment())
+        mine = Standing(self.socket, self.pid, self.born, *_environment())
         for name, what in (("prefix", "environment"), ("python", "Python"), ("ray", "Ray"), ("studio", "Studio")):
             if getattr(self, name) != getattr(mine, name):
                 return f"the Studio that is up has another {what} ({getattr(self, name)}, not {getattr(mine, name)})"
@@ -113,11 +113,11 @@ class Standing:
         return Channel(connection)
 
 
-def _process(number: int, became_ready: float) -> psutil.Process | None:
+def _process(number: int, born: float) -> psutil.Process | None:
     """A process that is still there, and is no other of the same number."""
     try:
         process = psutil.Process(number)
-        same = abs(process.create_time() - became_ready) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return None
     return process if same else None

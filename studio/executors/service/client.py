@@ -24,7 +24,7 @@ from studio.executors.handles import InProcess, Promised
 from studio.executors.messages import Wire, outcome_from, work_to
 from studio.executors.service.address import Standing
 from studio.executors.service.channel import ChannelClosed
-from studio.executors.shipping import parcel_of
+from studio.executors.shipping import ship
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.node.resources import Machine
 from studio.values import KINDS
@@ -148,9 +148,9 @@ class WarmExecutor(Executor):
         """What the desk knows a recipe by; it is told of each once."""
         with self._mutex:
             if recipe.key not in self._keys:
-                parcel = parcel_of(recipe)
-                self._send(["recipe", parcel])
-                self._keys[recipe.key] = parcel[0]
+                shipped = ship(recipe)
+                self._send(["recipe", shipped])
+                self._keys[recipe.key] = shipped[0]
             return self._keys[recipe.key]
 
     def _telling(self, artifact: Artifact) -> Artifact:

@@ -32,7 +32,7 @@ from studio.executors.pool.executor import PooledExecutor
 from studio.executors.ray.cluster import new_session
 from studio.executors.service.address import Standing
 from studio.executors.service.channel import Channel, ChannelClosed
-from studio.executors.shipping import Parcel, parcel_from
+from studio.executors.shipping import ShippedRecipe, shipped_from
 from studio.executors.task import Done, Failed, Outcome, Task
 from studio.node.resources import Machine
 from studio.paths import state_folder
@@ -97,7 +97,7 @@ class _Guest:
         self._channel = channel
         self._name = name
         self._tasks: dict[int, Future[Outcome]] = {}
-        self._parcels: dict[str, Parcel] = {}
+        self._shipped_recipes: dict[str, ShippedRecipe] = {}
         self._stores: dict[Path, Store] = {}
         self._out: queue.SimpleQueue[Callable[[], list[Any]] | None] = queue.SimpleQueue()
         self._does: dict[str, Callable[..., None]] = {
@@ -153,8 +153,8 @@ class _Guest:
         self._say(["hello", self._executor.machine.model_dump()])
 
     def _recipe(self, wire: Wire) -> None:
-        parcel = parcel_from(wire)
-        self._parcels[parcel.key] = parcel
+        shipped = shipped_from(wire)
+        self._shipped_recipes[shipped.key] = shipped
 
     def _submit(self, asked: list[Wire]) -> None:
         ids = [id for id, *_ in asked]
@@ -168,7 +168,7 @@ class _Guest:
 
     def _task(self, key: str, step: str, work: Wire, timeout: float | None, run: str) -> Task:
         given = work_from(work, lambda sent: artifact_from(sent, self._handle), self._store)
-        return Task(step, self._parcels[key], given, timeout, f"{self._name} {run}")
+        return Task(step, self._shipped_recipes[key], given, timeout, f"{self._name} {run}")
 
     def _tell_end(self, id: int, future: Future[Outcome]) -> None:
         self._out.put(lambda: _ended(id, future))
@@ -212,7 +212,7 @@ class _Guest:
         threading.Thread(target=fetch, daemon=True, name="desk-fetch").start()
 
     def _preload(self, wires: list[Wire]) -> None:
-        started = [self._executor.preload(parcel_from(wire)) for wire in wires]
+        started = [self._executor.preload(shipped_from(wire)) for wire in wires]
         self._say(["preloaded", started])
 
     def _down(self) -> None:
