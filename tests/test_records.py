@@ -29,14 +29,14 @@ def key_of(n) -> str:
     return of_bytes(str(n).encode())
 
 
-def unpacked(folder) -> Records:
+def opened(folder) -> Records:
     folder.mkdir(exist_ok=True, parents=True)
     return Records(folder / "records.sqlite", Store(folder))
 
 
 @pytest.fixture
 def records(tmp_path):
-    return unpacked(tmp_path / "c")
+    return opened(tmp_path / "c")
 
 
 def record(n, node="N", value=None, step="g: s") -> Record:
@@ -135,7 +135,7 @@ class Model(RuleBasedStateMachine):
         from pathlib import Path
 
         self.folder = tempfile.TemporaryDirectory()
-        self.both = [unpacked(Path(self.folder.name)), unpacked(Path(self.folder.name))]
+        self.both = [opened(Path(self.folder.name)), opened(Path(self.folder.name))]
         self.known = {}
 
     @rule(
@@ -334,10 +334,10 @@ def test_a_file_that_is_no_database_is_set_aside_whole(tmp_path, how, first):
 
 
 def test_a_log_whose_file_was_deleted_is_not_taken_for_the_new_one_s(tmp_path):
-    one = unpacked(tmp_path / "c")
+    one = opened(tmp_path / "c")
     one.put([(key_of(n), "N", b"x" * 3000) for n in range(200)])
     one.path.unlink()
-    other = unpacked(tmp_path / "c")
+    other = opened(tmp_path / "c")
     assert one.path.with_name("records.sqlite-wal").stat().st_size > 0
     other.put([(key_of(1), "N", b"y")])
     assert [row.text for row in other.latest()] == [b"y"]
@@ -364,7 +364,7 @@ def test_verify_finds_damage_that_no_look_up_meets(tmp_path):
 
 def test_who_has_the_old_file_open_goes_over_to_the_new_one(tmp_path, monkeypatch):
     monkeypatch.setattr(database, "_NOW_AND_THEN", 0.0)
-    one, other = (unpacked(tmp_path / "c") for _ in range(2))
+    one, other = (opened(tmp_path / "c") for _ in range(2))
     one.put([(key_of(1), "N", b"1")])
     assert other.find(key_of(1)) == b"1"
     other.put([(key_of(2), "N", b"2")])
@@ -422,7 +422,7 @@ def test_a_full_disk_keeps_what_there_is(tmp_path):
     )
     number, *rest = said.split()
     assert rest == ["True", "True"], said + told
-    records = unpacked(tmp_path / "c")
+    records = opened(tmp_path / "c")
     assert records.count() == 10 + int(number)
     records.check()
     assert records.damaged == 0
@@ -447,7 +447,7 @@ except OSError as error: print("OSError", records.damaged)
 )
 @pytest.mark.parametrize("left", ["closed", "open", "killed"])
 def test_a_folder_that_may_only_be_read(tmp_path, left):
-    records = unpacked(tmp_path / "c")
+    records = opened(tmp_path / "c")
     records.put([(key_of(n), "N", b"x") for n in range(3)])
     if left == "closed":
         records.close()
@@ -466,7 +466,7 @@ def test_a_folder_that_may_only_be_read(tmp_path, left):
 def test_what_waits_beside_a_folder_is_no_folder(tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "records.sqlite").mkdir()
-    records = unpacked(tmp_path / "c")
+    records = opened(tmp_path / "c")
     assert records.find(key_of(1)) is None
     with pytest.raises(OSError, match=r"records\.sqlite: unable to open"):
         records.put([(key_of(1), "N", b"1")])
@@ -499,7 +499,7 @@ def test_a_kill_loses_nothing_that_was_kept(tmp_path):
         for writer, first in zip(writers, told, strict=True):
             said = first + writer.communicate()[0]
             kept |= set(said[: said.rfind("\n")].split())
-    records = unpacked(tmp_path / "c")
+    records = opened(tmp_path / "c")
     found = records.find_many(kept)
     assert found.keys() == kept
     assert all(text == key.encode() * 9 for key, text in found.items())

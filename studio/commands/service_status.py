@@ -10,7 +10,7 @@ from studio.cache.cache import Cache
 from studio.errors import EnvironmentMissing, UsageError
 from studio.executors.service.address import Standing
 from studio.executors.service.control import ask
-from studio.executors.shipping import parcel_of
+from studio.executors.shipping import ship
 from studio.executors.task import Recipe
 from studio.graph import load
 from studio.node.registry import NoSuchNode, Registry
@@ -32,7 +32,7 @@ def preload(names: Iterable[str]) -> dict[str, bool]:
     (told,) = ask(standing, ["hello"], "hello")
     machine = Machine.model_validate(told)
     recipes = [recipe for name in names for recipe in _recipes(name, machine)]
-    (started,) = ask(standing, ["preload", [parcel_of(recipe) for recipe in recipes]], "preloaded")
+    (started,) = ask(standing, ["preload", [ship(recipe) for recipe in recipes]], "preloaded")
     return {recipe.name: ok for recipe, ok in zip(recipes, started, strict=True)}
 
 

@@ -28,7 +28,7 @@ from studio.paths import NODES
 from studio.values import KINDS
 from studio.values.digest import of_data
 
-__all__ = ["ShippedRecipe", "opened", "parcel_from", "parcel_of", "sealed", "send_by_value", "unsealed"]
+__all__ = ["ShippedRecipe", "sealed", "send_by_value", "ship", "shipped_from", "unpacked", "unsealed"]
 
 Wire = list[Any]
 

@@ -21,7 +21,7 @@ from studio.executors.service import control as standby
 from studio.executors.service.address import Standing, StandingApart
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.executors.service.client import WarmExecutor
-from studio.executors.shipping import ship, shipped_from, unpacked
+from studio.executors.shipping import ship, shipped_from, opened
 from studio.node.registry import Registry
 from studio.run.recipes import recipe_of_node
 from tests.door import run_log
@@ -198,7 +198,7 @@ def test_every_shipped_node_goes_by_name(name):
         pytest.skip("its config has no defaults")
     wire = ship(recipe)
     assert wire[4][2][0] == "name"
-    found, _ = unpacked(shipped_from(json.loads(json.dumps(wire))))
+    found, _ = opened(shipped_from(json.loads(json.dumps(wire))))
     assert found.node is definition.node
     assert found.config == recipe.config
 

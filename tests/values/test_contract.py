@@ -140,9 +140,9 @@ def test_pixels_in_another_order():
 
 def test_a_file_keeps_its_own_bytes(tmp_path):
     tone = studio.Audio(np.linspace(-1, 1, 4000, dtype="f4"), 8000).save(tmp_path / "a.flac")
-    unpacked = KINDS["audio"].coerce(tone)
-    assert at_rest("audio", unpacked) == tone.read_bytes()
-    assert of_bytes(at_rest("audio", unpacked)) == of_file(tone)
+    opened = KINDS["audio"].coerce(tone)
+    assert at_rest("audio", opened) == tone.read_bytes()
+    assert of_bytes(at_rest("audio", opened)) == of_file(tone)
 
 
 def test_a_value_cannot_be_changed():

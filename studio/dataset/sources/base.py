@@ -46,7 +46,7 @@ class Rows(ABC):
         """About how many rows there are; None where one would have to read them to know."""
 
 
-def unpacked(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
     """A file to read; InputError says why it cannot be."""
     try:
         return path.open("rb")
@@ -57,7 +57,7 @@ def unpacked(path: Path) -> BinaryIO:
 def newlines(path: Path) -> int:
     """How many lines a file has, the last one with or without its end."""
     count, last = 0, b"\n"
-    with unpacked(path) as file:
+    with opened(path) as file:
         while chunk := file.read(_CHUNK):
             count += chunk.count(b"\n")
             last = chunk[-1:]

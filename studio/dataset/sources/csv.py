@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.dataset.sources.base import Row, Rows, check_columns, newlines, unpacked, why
+from studio.dataset.sources.base import Row, Rows, check_columns, newlines, opened, why
 from studio.errors import InputError
 
 __all__ = ["CsvRows"]
@@ -68,7 +68,7 @@ def _header(path: Path) -> tuple[str, tuple[str, ...]]:
 def _records(path: Path, delimiter: str) -> Iterator[_Record]:
     """The records of a file, the header too."""
     csv.field_size_limit(max(csv.field_size_limit(), _MOST_CHARACTERS))
-    with io.TextIOWrapper(unpacked(path), "utf-8-sig", "surrogateescape", newline="") as file:
+    with io.TextIOWrapper(opened(path), "utf-8-sig", "surrogateescape", newline="") as file:
         lines = _Lines(file)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         number = 1

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from studio.dataset.sources.base import Row, Rows, newlines, unpacked, why
+from studio.dataset.sources.base import Row, Rows, newlines, opened, why
 from studio.errors import InputError
 
 __all__ = ["JsonlRows", "JsonlStream"]
@@ -28,7 +28,7 @@ class JsonlRows(Rows):
         self._packed = path.suffix.lower() == ".gz"
 
     def __iter__(self) -> Iterator[Row]:
-        with unpacked(self._path) as file:
+        with opened(self._path) as file:
             yield from _rows(self.name, gzip.GzipFile(fileobj=file) if self._packed else file)
 
     def count(self) -> int | None:
