@@ -82,7 +82,7 @@ def _show_warnings_plainly() -> None:
     show = warnings.showwarning
 
     def ours(message: Warning | str, category: type[Warning], *more: Any) -> None:
-        if category.__name__ == "StandingApart":
+        if category.__name__ == "ServiceApart":
             click.echo(f"warning: {message}", err=True)
         else:
             show(message, category, *more)

@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.cache.cache import Cache
 from studio.errors import EnvironmentMissing, UsageError
-from studio.executors.service.address import Standing
+from studio.executors.service.address import Address
 from studio.executors.service.control import ask
 from studio.executors.shipping import ship
 from studio.executors.task import Recipe
@@ -24,15 +24,15 @@ __all__ = ["page", "preload"]
 
 def preload(names: Iterable[str]) -> dict[str, bool]:
     """Has the models of graphs and nodes loaded, by their names, without waiting; False for what finds no room."""
-    standing = Standing.found()
-    if standing is None:
+    address = Address.found()
+    if address is None:
         raise EnvironmentMissing("no Studio is up; start one with: studio up")
-    if why := standing.differs():
+    if why := address.differs():
         raise EnvironmentMissing(f"{why}; `studio down`, then `studio up`")
-    (told,) = ask(standing, ["hello"], "hello")
+    (told,) = ask(address, ["hello"], "hello")
     machine = Machine.model_validate(told)
     recipes = [recipe for name in names for recipe in _recipes(name, machine)]
-    (started,) = ask(standing, ["preload", [ship(recipe) for recipe in recipes]], "preloaded")
+    (started,) = ask(address, ["preload", [ship(recipe) for recipe in recipes]], "preloaded")
     return {recipe.name: ok for recipe, ok in zip(recipes, started, strict=True)}
 
 

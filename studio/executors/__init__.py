@@ -69,15 +69,15 @@ def _has_ray() -> bool:
 
 def _warm() -> Executor | None:
     """The Studio that is up; None if there is none, or one that is of no use here, which is told."""
-    from studio.executors.service.address import Standing, StandingApart
+    from studio.executors.service.address import Address, ServiceApart
 
-    if Standing.found() is None:
+    if Address.found() is None:
         return None
     try:
         return shared("warm")
     except EnvironmentMissing as error:
         why = str(error).partition(";")[0]
-        warnings.warn(StandingApart(f"{why}: this run starts a Ray of its own"), stacklevel=2)
+        warnings.warn(ServiceApart(f"{why}: this run starts a Ray of its own"), stacklevel=2)
         return None
 
 

@@ -45,7 +45,7 @@ class PooledExecutor(Executor):
 
     sends_ahead = False  # whether tasks can wait for their inputs where they will run
     loading_limit = _LOADING_LIMIT
-    mercy = 0.0  # seconds that a cancelled task has to end by itself, before its worker is ended for it
+    grace = 0.0  # seconds that a cancelled task has to end by itself, before its worker is ended for it
 
     def __init__(self, machine: Machine, footprints: Path | None = None) -> None:
         self.residency = Residency(machine, footprints=Footprints(footprints))
@@ -186,8 +186,8 @@ class PooledExecutor(Executor):
         """Ends a worker whose tasks were all cancelled: at once, or after some time in which they may end."""
         if not all(job.future.done() for job in call.jobs):
             return
-        if self.mercy:
-            call.limit(self.mercy, self._on_timeout)
+        if self.grace:
+            call.limit(self.grace, self._on_timeout)
         else:
             self._drop(call.worker)
 

@@ -1,4 +1,4 @@
-"""Workers that are being set up, from the decision to start them until they are ready. It knows no queue, no pool.
+"""Workers that are being set up, from the decision to start them until they are ready. It knows no queue, no pool."""
 
 from __future__ import annotations
 

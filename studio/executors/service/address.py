@@ -49,11 +49,11 @@ class Standing:
     children: Sequence[Sequence[float]] = ()  # the processes of its Ray, each with the time when it began
 
     @classmethod
-    def here(cls, address: Path) -> Standing:
+    def here(cls, socket_path: Path) -> Standing:
         """What this very process would write down."""
         born = psutil.Process().create_time()
         children = [(child.pid, child.create_time()) for child in psutil.Process().children(recursive=True)]
-        return cls(str(address), os.getpid(), born, *_environment(), children)
+        return cls(str(socket_path), os.getpid(), born, *_environment(), children)
 
     @staticmethod
     def file() -> Path:

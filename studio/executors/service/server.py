@@ -48,14 +48,14 @@ _MOST_BETWEEN_LOOKS = 5.0  # seconds between looks at who has been idle
 class Desk:
     """Hears whoever comes, and lends them workers."""
 
-    def __init__(self, executor: PooledExecutor, address: Path, idle: float) -> None:
+    def __init__(self, executor: PooledExecutor, socket_path: Path, idle: float) -> None:
         self.executor = executor
         self.idle = idle  # seconds after which a worker leaves that nobody used
         self.ended = threading.Event()
         self.began = time.time()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(address))
-        address.chmod(0o600)
+        self._socket.bind(str(socket_path))
+        socket_path.chmod(0o600)
         self._socket.listen(64)
         executor.mercy = _MERCY
 
@@ -259,18 +259,18 @@ def main() -> int:
     return 0
 
 
-def _stand(address: Path, idle: float, machine: Machine | None) -> None:
+def _stand(socket_path: Path, idle: float, machine: Machine | None) -> None:
     """Is up, from the start of Ray to its end."""
     from studio.executors.ray.executor import RayExecutor
 
     for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):  # somebody else's
         os.environ.pop(name, None)
     executor = RayExecutor(machine, state_folder() / "footprints.json")
-    desk = Desk(executor, address, idle)
+    desk = Desk(executor, socket_path, idle)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: desk.ended.set())
     executor.ready()
-    standing = Standing.here(address)
+    standing = Standing.here(socket_path)
     standing.write()
     try:
         desk.serve()
