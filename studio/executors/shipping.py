@@ -1,4 +1,4 @@
-"""ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the desk.
+"""ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the service.
 
 A class that every Python here can import goes by its name, with its config as JSON; any other goes
 with its code. Only the worker opens a recipe. What decides how the code behaves (its folder, what it

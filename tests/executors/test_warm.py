@@ -18,10 +18,10 @@ import pytest
 import studio
 from studio import executors
 from studio.executors.service import control as standby
-from studio.executors.service.address import Standing, StandingApart
+from studio.executors.service.address import Address, ServiceApart
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.executors.service.client import WarmExecutor
-from studio.executors.shipping import ship, shipped_from, opened
+from studio.executors.shipping import opened, ship, shipped_from
 from studio.node.registry import Registry
 from studio.run.recipes import recipe_of_node
 from tests.door import run_log
@@ -88,32 +88,32 @@ def test_a_note_that_outlived_its_studio_is_removed(nobody_up, tmp_path):
     gone.wait()
     place = tmp_path / f"studio-{gone.pid}-x"
     place.mkdir()
-    Standing(str(place / "desk"), gone.pid, time.time(), "", "", "", "", "").write()
-    assert Standing.found() is None
-    assert not Standing.file().exists()
+    Address(str(place / "desk"), gone.pid, time.time(), "", "", "", "", "").write()
+    assert Address.found() is None
+    assert not Address.file().exists()
     assert not place.exists()
 
 
 def test_a_process_of_the_same_number_is_another(nobody_up):
-    here = Standing.here(nobody_up / "desk")
-    Standing(
+    here = Address.here(nobody_up / "desk")
+    Address(
         **{**vars(here), "born": here.became_ready - 1000, "children": ()}
     ).write()  # the children here are pytest's
-    assert Standing.found() is None
+    assert Address.found() is None
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"pid": 1}', '{"socket": 3}'])
 def test_a_damaged_note_is_none(nobody_up, damage):
     nobody_up.mkdir()
     (nobody_up / "up.json").write_text(damage)
-    assert Standing.found() is None
+    assert Address.found() is None
 
 
 def test_a_foreign_folder_is_never_removed(nobody_up, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
-    Standing(str(precious / "desk"), 2**22 + 1, 0.0, "", "", "", "", "").write()
-    assert Standing.found() is None
+    Address(str(precious / "desk"), 2**22 + 1, 0.0, "", "", "", "", "").write()
+    assert Address.found() is None
     assert precious.exists()
 
 
@@ -124,7 +124,7 @@ def mute(nobody_up, tmp_path_factory):
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(address))
         door.listen()
-        Standing.here(address).write()
+        Address.here(address).write()
         yield address
 
 
@@ -138,29 +138,29 @@ def test_one_that_does_not_answer_is_told(mute, monkeypatch):
 
 
 def test_another_environment_is_told(mute):
-    Standing(**{**vars(Standing.found()), "prefix": "/another/venv"}).write()
+    Address(**{**vars(Address.found()), "prefix": "/another/venv"}).write()
     with pytest.raises(studio.EnvironmentMissing) as caught:
         WarmExecutor()
     assert f"has another environment (/another/venv, not {sys.prefix})" in str(caught.value)
     assert caught.value.exit_code == 5
-    Standing(**{**vars(Standing.found()), "prefix": sys.prefix, "engine": "older"}).write()
+    Address(**{**vars(Address.found()), "prefix": sys.prefix, "engine": "older"}).write()
     with pytest.raises(studio.EnvironmentMissing, match="the code of the Studio has changed since it is up"):
         WarmExecutor()
 
 
 def test_left_to_itself_a_run_goes_without_one_that_is_apart(mute, monkeypatch):
-    Standing(**{**vars(Standing.found()), "python": "3.1"}).write()
+    Address(**{**vars(Address.found()), "python": "3.1"}).write()
     monkeypatch.setattr(executors, "_has_ray", lambda: False)
     monkeypatch.setattr(executors, "_shared", {})
     monkeypatch.setitem(executors.NAMES, "ray", "LocalExecutor")
     monkeypatch.setitem(sys.modules, "studio.executors.ray.executor", importlib.import_module("studio.executors.local"))
-    with pytest.warns(StandingApart, match="another Python .*: this run starts a Ray of its own"):
+    with pytest.warns(ServiceApart, match="another Python .*: this run starts a Ray of its own"):
         assert executors.executor_for("auto").name == "local"
 
 
 def test_only_its_user_can_read_the_note(nobody_up):
-    Standing.here(nobody_up / "desk").write()
-    assert Standing.file().stat().st_mode & 0o077 == 0
+    Address.here(nobody_up / "desk").write()
+    assert Address.file().stat().st_mode & 0o077 == 0
     assert nobody_up.stat().st_mode & 0o077 == 0
 
 
@@ -273,7 +273,7 @@ def test_status_tells_all_but_secrets(warm_executor, graph, monkeypatch):
     assert psutil.pid_exists(worker["process"])
     page = subprocess.run([*CLI, "status"], capture_output=True, text=True, timeout=60).stdout
     assert "Mine" in page
-    state = Standing.file().parent
+    state = Address.file().parent
     everything = done.stdout + page + "".join(file.read_text() for file in state.iterdir() if file.is_file())
     assert "swordfish-9" not in everything
 
@@ -333,8 +333,8 @@ def test_the_desk_is_killed(monkeypatch, tmp_path, graph):
     monkeypatch.setenv("STUDIO_STATE", str(tmp_path / "another"))
     assert standby.up(machine=studio.Machine(cpus=1))
     assert not standby.up()
-    standing = Standing.found()
-    desk = psutil.Process(standing.pid)
+    address = Address.found()
+    service = psutil.Process(address.pid)
     executor = WarmExecutor()
     file = graph(settings="{seconds: 60.0}")
     ended = []
@@ -343,34 +343,34 @@ def test_the_desk_is_killed(monkeypatch, tmp_path, graph):
     )
     waiting.start()
     assert eventually(busy)
-    processes = [desk, *desk.children(recursive=True)]
-    os.kill(desk.pid, signal.SIGKILL)
+    processes = [service, *service.children(recursive=True)]
+    os.kill(service.pid, signal.SIGKILL)
     waiting.join(10)
     assert ended[0].result.failures["m"] == "the Studio that was up has ended; run again"
     assert ended[0].result.exit_code == 5
     assert standby.status() is None  # whoever asks next clears away what is left
     _, left = psutil.wait_procs(processes, timeout=20)
     assert not left
-    assert not Path(standing.socket).parent.exists()
+    assert not Path(address.socket).parent.exists()
     assert not executor.lives
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Standing.found() is None
+        assert Address.found() is None
 
 
 @pytest.mark.ray
 def test_down_leaves_nothing(monkeypatch, tmp_path, graph):
     monkeypatch.setenv("STUDIO_STATE", str(tmp_path / "another"))
     assert standby.up(machine=studio.Machine(cpus=1))
-    standing = Standing.found()
-    desk = psutil.Process(standing.pid)
+    address = Address.found()
+    service = psutil.Process(address.pid)
     executor = WarmExecutor()
     assert pid_of(graph(), executor)["text"] == "a!"
-    processes = [desk, *desk.children(recursive=True)]
-    temporary = Path(standing.socket).parent.parent
+    processes = [service, *service.children(recursive=True)]
+    temporary = Path(address.socket).parent.parent
     assert len(processes) > 3
     assert standby.down()
     assert not [process for process in processes if process.is_running()]
-    assert not list(temporary.glob(f"studio-{desk.pid}-*"))
+    assert not list(temporary.glob(f"studio-{service.pid}-*"))
     assert standby.status() is None
     assert not standby.down()

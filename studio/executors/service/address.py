@@ -1,4 +1,4 @@
-"""Standing: what is written down of a Studio that is up: where to reach it, and of which environment it is.
+"""Address: what is written down of a Studio that is up: where to reach it, and of which environment it is.
 
 A note that outlived its Studio (the machine was restarted, the process killed) is noticed and removed.
 """
@@ -24,19 +24,19 @@ from studio.files import write_atomically
 from studio.paths import state_folder
 from studio.values.digest import of_data
 
-__all__ = ["Standing", "StandingApart"]
+__all__ = ["Address", "ServiceApart"]
 
 _ENGINE = Path(__file__).parents[2]
 _PATIENCE = 5.0  # seconds for one that is up to answer
 
 
-class StandingApart(UserWarning):
+class ServiceApart(UserWarning):
     """A Studio is up that this process cannot use."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A Studio that is up: the address and process of its desk, and the environment that it runs in."""
+class Address:
+    """A Studio that is up: the address and process of its service, and the environment that it runs in."""
 
     socket: str
     pid: int
@@ -49,7 +49,7 @@ class Standing:
     children: Sequence[Sequence[float]] = ()  # the processes of its Ray, each with the time when it began
 
     @classmethod
-    def here(cls, socket_path: Path) -> Standing:
+    def here(cls, socket_path: Path) -> Address:
         """What this very process would write down."""
         born = psutil.Process().create_time()
         children = [(child.pid, child.create_time()) for child in psutil.Process().children(recursive=True)]
@@ -61,16 +61,16 @@ class Standing:
         return state_folder() / "up.json"
 
     @classmethod
-    def found(cls) -> Standing | None:
+    def found(cls) -> Address | None:
         """The Studio that is up, if there is one."""
         try:
             told = json.loads(cls.file().read_bytes())
-            standing = cls(*(told[each.name] for each in fields(cls)))
+            address = cls(*(told[each.name] for each in fields(cls)))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if standing.lives:
-            return standing
-        standing.clear()
+        if address.lives:
+            return address
+        address.clear()
         return None
 
     @property
@@ -97,7 +97,7 @@ class Standing:
 
     def differs(self) -> str:
         """Why this process cannot use it; nothing if it can."""
-        mine = Standing(self.socket, self.pid, self.born, *_environment())
+        mine = Address(self.socket, self.pid, self.born, *_environment())
         for name, what in (("prefix", "environment"), ("python", "Python"), ("ray", "Ray"), ("studio", "Studio")):
             if getattr(self, name) != getattr(mine, name):
                 return f"the Studio that is up has another {what} ({getattr(self, name)}, not {getattr(mine, name)})"
@@ -106,7 +106,7 @@ class Standing:
         return ""
 
     def connect(self) -> Channel:
-        """A connection to its desk; OSError if nobody answers."""
+        """A connection to its service; OSError if nobody answers."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(_PATIENCE)
         connection.connect(self.socket)

@@ -1,7 +1,7 @@
 """Warm: workers of the Studio that is up, asked for by a socket. This process needs no Ray of its own.
 
 Values stay where they were made until somebody here looks at them. When this process ends, however it
-does, the desk ends what it had asked for.
+does, the service ends what it had asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from studio.errors import EnvironmentMissing
 from studio.executors.base import Executor, Notify, NotifyMany
 from studio.executors.handles import InProcess, Promised
 from studio.executors.messages import Wire, outcome_from, work_to
-from studio.executors.service.address import Standing
+from studio.executors.service.address import Address
 from studio.executors.service.channel import ChannelClosed
 from studio.executors.shipping import ship
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
@@ -45,7 +45,7 @@ class _Token:
 
 @dataclass(eq=False)
 class _Asked:
-    """A task that the desk was asked for."""
+    """A task that the service was asked for."""
 
     recipe: Recipe
     notify: Notify | None
@@ -54,25 +54,25 @@ class _Asked:
 
 
 class WarmExecutor(Executor):
-    """The desk of the Studio that is up, from the other side of its socket."""
+    """The service of the Studio that is up, from the other side of its socket."""
 
     name = "warm"
 
     def __init__(self) -> None:
-        standing = Standing.found()
-        if standing is None:
+        address = Address.found()
+        if address is None:
             raise EnvironmentMissing("no Studio is up; start one with: studio up")
-        if why := standing.differs():
+        if why := address.differs():
             raise EnvironmentMissing(f"{why}; `studio down`, then `studio up`, or use --executor ray")
         try:
-            self._channel = standing.connect()
+            self._channel = address.connect()
             self._channel.send(["hello"])
             _, machine = self._channel.receive()
             self._channel.wait_for_ever()
         except (OSError, ChannelClosed):
             raise EnvironmentMissing("the Studio that is up does not answer; end it with: studio down") from None
         self._machine = Machine.model_validate(machine)
-        self._keys: dict[str, str] = {}  # what the desk calls a recipe of ours
+        self._keys: dict[str, str] = {}  # what the service calls a recipe of ours
         self._pace: dict[str, float] = {}
         self._asked: dict[int, _Asked] = {}
         self._numbers: weakref.WeakKeyDictionary[Future[Outcome], _Token] = weakref.WeakKeyDictionary()
@@ -145,7 +145,7 @@ class WarmExecutor(Executor):
         return coming.result()
 
     def _key(self, recipe: Recipe) -> str:
-        """What the desk knows a recipe by; it is told of each once."""
+        """What the service knows a recipe by; it is told of each once."""
         with self._mutex:
             if recipe.key not in self._keys:
                 shipped = ship(recipe)
@@ -154,7 +154,7 @@ class WarmExecutor(Executor):
             return self._keys[recipe.key]
 
     def _telling(self, artifact: Artifact) -> Artifact:
-        """An input with what tells the desk where its live value is."""
+        """An input with what tells the service where its live value is."""
         handle = artifact.handle
         if handle is None:
             return artifact
@@ -224,7 +224,7 @@ class WarmExecutor(Executor):
 
 @dataclass(frozen=True)
 class InService:
-    """A live value that the desk holds for us."""
+    """A live value that the service holds for us."""
 
     executor: WarmExecutor
     token: _Token

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from studio.errors import EnvironmentMissing
-from studio.executors.service.address import Standing
+from studio.executors.service.address import Address
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.node.resources import Machine
 from studio.paths import state_folder
@@ -26,7 +26,7 @@ _TICK = 0.05
 
 def up(idle_minutes: float = 15.0, machine: Machine | None = None) -> bool:
     """Has a Studio up; False if one was already."""
-    if Standing.found() is not None:
+    if Address.found() is not None:
         return False
     folder = state_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -44,41 +44,41 @@ def up(idle_minutes: float = 15.0, machine: Machine | None = None) -> bool:
 
 def down() -> bool:
     """Ends the Studio that is up, with all its processes; False if there was none."""
-    standing = Standing.found()
-    if standing is None:
+    address = Address.found()
+    if address is None:
         return False
     try:
-        desk = psutil.Process(standing.pid)
-        all_of_it = [desk, *desk.children(recursive=True)]
+        service = psutil.Process(address.pid)
+        all_of_it = [service, *service.children(recursive=True)]
     except psutil.Error:
         all_of_it = []
     with contextlib.suppress(OSError, ChannelClosed):
-        ask(standing, ["down"], "bye")
+        ask(address, ["down"], "bye")
     _, left = psutil.wait_procs(all_of_it, timeout=_TO_END)
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(left, timeout=1)
-    standing.clear()
+    address.clear()
     return True
 
 
 def status() -> dict[str, Any] | None:
     """What the Studio that is up says of itself; None if there is none."""
-    standing = Standing.found()
-    if standing is None:
+    address = Address.found()
+    if address is None:
         return None
     try:
-        (told,) = ask(standing, ["status"], "status")
+        (told,) = ask(address, ["status"], "status")
     except (OSError, ChannelClosed):
         raise EnvironmentMissing("the Studio that is up does not answer; end it with: studio down") from None
     found: dict[str, Any] = told
-    return {**found, "apart": standing.differs()}
+    return {**found, "apart": address.differs()}
 
 
-def ask(standing: Standing, question: list[Any], answer: str) -> list[Any]:
-    """What the desk answers."""
-    channel: Channel = standing.connect()
+def ask(address: Address, question: list[Any], answer: str) -> list[Any]:
+    """What the service answers."""
+    channel: Channel = address.connect()
     try:
         channel.send(question)
         while True:
@@ -91,8 +91,8 @@ def ask(standing: Standing, question: list[Any], answer: str) -> list[Any]:
 
 def _await_start(process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + _TO_BEGIN
-    while Standing.found() is None:
-        if process.poll() is not None and Standing.found() is None:
+    while Address.found() is None:
+        if process.poll() is not None and Address.found() is None:
             told = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
             raise EnvironmentMissing(
                 f"the Studio did not come up: {told[-1] if told else 'it said nothing'} (see {log})"

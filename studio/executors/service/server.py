@@ -1,4 +1,4 @@
-"""Desk: the process of a Studio that stays up. It gives its workers to all who come, by a Unix socket.
+"""Service: the process of a Studio that stays up. It gives its workers to all who come, by a Unix socket.
 
 It hosts a pool of workers on a private Ray that outlives the commands that use it. It loads no node
 and knows no graph: recipes reach its workers unopened. When somebody hangs up, for whatever reason,
@@ -30,7 +30,7 @@ from studio.executors.handles import InProcess, Promised, fetched, with_handles
 from studio.executors.messages import Wire, artifact_from, outcome_to, work_from
 from studio.executors.pool.executor import PooledExecutor
 from studio.executors.ray.cluster import new_session
-from studio.executors.service.address import Standing
+from studio.executors.service.address import Address
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.executors.shipping import ShippedRecipe, shipped_from
 from studio.executors.task import Done, Failed, Outcome, Task
@@ -38,14 +38,14 @@ from studio.node.resources import Machine
 from studio.paths import state_folder
 from studio.values import KINDS
 
-__all__ = ["Desk", "main"]
+__all__ = ["Service", "main"]
 
-_MERCY = 5.0  # seconds that a cancelled task has to end by itself: its worker took long to load
+_GRACE = 5.0  # seconds that a cancelled task has to end by itself: its worker took long to load
 _MOST_AT_ONCE = 256  # things said in one message
 _MOST_BETWEEN_LOOKS = 5.0  # seconds between looks at who has been idle
 
 
-class Desk:
+class Service:
     """Hears whoever comes, and lends them workers."""
 
     def __init__(self, executor: PooledExecutor, socket_path: Path, idle: float) -> None:
@@ -57,7 +57,7 @@ class Desk:
         self._socket.bind(str(socket_path))
         socket_path.chmod(0o600)
         self._socket.listen(64)
-        executor.mercy = _MERCY
+        executor.grace = _GRACE
 
     def serve(self) -> None:
         """Lends workers until somebody says that it is enough."""
@@ -84,16 +84,16 @@ class Desk:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            guest = _Guest(self, Channel(connection), str(number))
-            threading.Thread(target=guest.attend, daemon=True, name="desk-guest").start()
+            client = _Client(self, Channel(connection), str(number))
+            threading.Thread(target=client.attend, daemon=True, name="desk-guest").start()
 
 
-class _Guest:
+class _Client:
     """One who came: their tasks, and the values that these made, for as long as they stay."""
 
-    def __init__(self, desk: Desk, channel: Channel, name: str) -> None:
-        self._desk = desk
-        self._executor = desk.executor
+    def __init__(self, service: Service, channel: Channel, name: str) -> None:
+        self._desk = service
+        self._executor = service.executor
         self._channel = channel
         self._name = name
         self._tasks: dict[int, Future[Outcome]] = {}
@@ -113,7 +113,7 @@ class _Guest:
         }
 
     def attend(self) -> None:
-        """Does what the guest asks until they hang up."""
+        """Does what the client asks until they hang up."""
         threading.Thread(target=self._speak, daemon=True, name="desk-voice").start()
         try:
             while True:
@@ -130,7 +130,7 @@ class _Guest:
             self._tasks.clear()
 
     def _speak(self) -> None:
-        """Sends what is to be said: whoever has something to say never waits for a guest who does not listen.
+        """Sends what is to be said: whoever has something to say never waits for a client who does not listen.
 
         What has gathered meanwhile is said in one message.
         """
@@ -266,16 +266,16 @@ def _stand(socket_path: Path, idle: float, machine: Machine | None) -> None:
     for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):  # somebody else's
         os.environ.pop(name, None)
     executor = RayExecutor(machine, state_folder() / "footprints.json")
-    desk = Desk(executor, socket_path, idle)
+    service = Service(executor, socket_path, idle)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: desk.ended.set())
+        signal.signal(number, lambda *_: service.ended.set())
     executor.ready()
-    standing = Standing.here(socket_path)
-    standing.write()
+    address = Address.here(socket_path)
+    address.write()
     try:
-        desk.serve()
+        service.serve()
     finally:
-        standing.file().unlink(missing_ok=True)
+        address.file().unlink(missing_ok=True)
         executor.close()
 
 
