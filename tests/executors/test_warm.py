@@ -88,14 +88,14 @@ def test_a_note_that_outlived_its_studio_is_removed(nobody_up, tmp_path):
     gone.wait()
     place = tmp_path / f"studio-{gone.pid}-x"
     place.mkdir()
-    Address(str(place / "desk"), gone.pid, time.time(), "", "", "", "", "").write()
+    Address(str(place / "service"), gone.pid, time.time(), "", "", "", "", "").write()
     assert Address.found() is None
     assert not Address.file().exists()
     assert not place.exists()
 
 
 def test_a_process_of_the_same_number_is_another(nobody_up):
-    here = Address.here(nobody_up / "desk")
+    here = Address.here(nobody_up / "service")
     Address(
         **{**vars(here), "born": here.became_ready - 1000, "children": ()}
     ).write()  # the children here are pytest's
@@ -112,7 +112,7 @@ def test_a_damaged_note_is_none(nobody_up, damage):
 def test_a_foreign_folder_is_never_removed(nobody_up, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
-    Address(str(precious / "desk"), 2**22 + 1, 0.0, "", "", "", "", "").write()
+    Address(str(precious / "service"), 2**22 + 1, 0.0, "", "", "", "", "").write()
     assert Address.found() is None
     assert precious.exists()
 
@@ -120,7 +120,7 @@ def test_a_foreign_folder_is_never_removed(nobody_up, tmp_path):
 @pytest.fixture
 def mute(nobody_up, tmp_path_factory):
     """One that is up, takes calls, and never answers."""
-    address = tmp_path_factory.mktemp("s") / "desk"
+    address = tmp_path_factory.mktemp("s") / "service"
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(address))
         door.listen()
@@ -159,7 +159,7 @@ def test_left_to_itself_a_run_goes_without_one_that_is_apart(mute, monkeypatch):
 
 
 def test_only_its_user_can_read_the_note(nobody_up):
-    Address.here(nobody_up / "desk").write()
+    Address.here(nobody_up / "service").write()
     assert Address.file().stat().st_mode & 0o077 == 0
     assert nobody_up.stat().st_mode & 0o077 == 0
 
@@ -328,7 +328,7 @@ def test_values_stay_there_until_they_are_looked_at(warm_executor):
 
 
 @pytest.mark.ray
-def test_the_desk_is_killed(monkeypatch, tmp_path, graph):
+def test_the_service_is_killed(monkeypatch, tmp_path, graph):
     """Who waits is told at once, no process stays, and the next `up` is a new one."""
     monkeypatch.setenv("STUDIO_STATE", str(tmp_path / "another"))
     assert standby.up(machine=studio.Machine(cpus=1))

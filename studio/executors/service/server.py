@@ -61,7 +61,7 @@ class Service:
 
     def serve(self) -> None:
         """Lends workers until somebody says that it is enough."""
-        threading.Thread(target=self._welcome, daemon=True, name="desk-door").start()
+        threading.Thread(target=self._welcome, daemon=True, name="service-door").start()
         while not self.ended.wait(min(_MOST_BETWEEN_LOOKS, self.idle / 4)):
             self.executor.let_go(self.idle)
 
@@ -85,14 +85,14 @@ class Service:
             except OSError:
                 return
             client = _Client(self, Channel(connection), str(number))
-            threading.Thread(target=client.attend, daemon=True, name="desk-guest").start()
+            threading.Thread(target=client.attend, daemon=True, name="service-client").start()
 
 
 class _Client:
     """One who came: their tasks, and the values that these made, for as long as they stay."""
 
     def __init__(self, service: Service, channel: Channel, name: str) -> None:
-        self._desk = service
+        self._service = service
         self._executor = service.executor
         self._channel = channel
         self._name = name
@@ -108,13 +108,13 @@ class _Client:
             "forget": self._forget,
             "fetch": self._fetch,
             "preload": self._preload,
-            "status": lambda: self._say(["status", self._desk.status()]),
+            "status": lambda: self._say(["status", self._service.status()]),
             "down": self._down,
         }
 
     def attend(self) -> None:
         """Does what the client asks until they hang up."""
-        threading.Thread(target=self._speak, daemon=True, name="desk-voice").start()
+        threading.Thread(target=self._speak, daemon=True, name="service-sender").start()
         try:
             while True:
                 what, *details = self._channel.receive()
@@ -209,7 +209,7 @@ class _Client:
                 why = str(error).partition("\n")[0]
                 self._say(["value", request, None, f"{type(error).__name__}: {why}"])
 
-        threading.Thread(target=fetch, daemon=True, name="desk-fetch").start()
+        threading.Thread(target=fetch, daemon=True, name="service-fetch").start()
 
     def _preload(self, wires: list[Wire]) -> None:
         started = [self._executor.preload(shipped_from(wire)) for wire in wires]
@@ -217,7 +217,7 @@ class _Client:
 
     def _down(self) -> None:
         self._say(["bye"])
-        self._desk.ended.set()
+        self._service.ended.set()
 
 
 def _handles(outcome: Outcome) -> list[tuple[str, object]]:
@@ -239,7 +239,7 @@ def _ended(id: int, future: Future[Outcome]) -> list[Any]:
 
 def main() -> int:
     """The process: one for each state folder."""
-    parser = argparse.ArgumentParser(description="The desk of a Studio that stays up.")
+    parser = argparse.ArgumentParser(description="The service of a Studio that stays up.")
     parser.add_argument("--idle", type=float, required=True, help="seconds")
     parser.add_argument("--machine", type=Machine.model_validate_json, help="what to share out, as JSON")
     given = parser.parse_args()
@@ -253,13 +253,13 @@ def main() -> int:
         return 1
     place = new_session()
     try:
-        _stand(place / "desk", given.idle, given.machine)
+        _serve(place / "service", given.idle, given.machine)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return 0
 
 
-def _stand(socket_path: Path, idle: float, machine: Machine | None) -> None:
+def _serve(socket_path: Path, idle: float, machine: Machine | None) -> None:
     """Is up, from the start of Ray to its end."""
     from studio.executors.ray.executor import RayExecutor
 
