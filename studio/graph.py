@@ -15,7 +15,7 @@ from studio.dataset.columns import media_of
 from studio.dataset.map import ItemFinished
 from studio.dataset.options import Choices
 from studio.dataset.ray_data import Udf, udf_of
-from studio.dataset.results import Ledger
+from studio.dataset.results import ResultsFolder
 from studio.dataset.run import DatasetRun, ItemResult
 from studio.dataset.sources import Rows, open_rows
 from studio.errors import Problem, UsageError, did_you_mean
@@ -153,18 +153,18 @@ class Graph:
         A row that fails is a result like others: its `status` is "failed", and its `error` says why.
         """
         chosen = dict(options or {}) | ({"columns": columns} if columns else {})
-        ledger = self.ledger(resume) if resume else None
-        run = self.start_map(self._rows(rows, inputs), inputs, chosen, ledger)
-        return Mapped(self, run, ledger)
+        results = self.results(resume) if resume else None
+        run = self.start_map(self._rows(rows, inputs), inputs, chosen, results)
+        return Mapped(self, run, results)
 
     def start_map(
         self,
         rows: Any,
         common: Mapping[str, Any],
         options: Mapping[str, Any] | None = None,
-        ledger: Ledger | None = None,
+        results: ResultsFolder | None = None,
     ) -> DatasetRun:
-        """A run over a data set that has not begun, for those who watch it; `ledger` is where its results go."""
+        """A run over a data set that has not begun, for those who watch it; `folder` is where its results go."""
         fields = Choices.__dataclass_fields__
         chosen = {"executor": "auto", "cache": None} | dict(options or {})
         self._must_know(chosen, {"executor", "cache", *fields})
@@ -177,7 +177,7 @@ class Graph:
             self._rows(rows, common),
             common,
             Choices(**given),
-            ledger=ledger,
+            results=results,
             cache=_cache(chosen["cache"]),
             executor=_executor(chosen["executor"]),
             inline=lambda: shared("local"),
@@ -219,13 +219,13 @@ class Graph:
             raise UsageError(f"the output 'error' of '{self.name}' would stand in the column of errors: rename it")
         return wanted
 
-    def ledger(self, folder: str | Path) -> Ledger:
+    def results(self, folder: str | Path) -> ResultsFolder:
         """The folder that the results of this graph over a data set go to."""
         text = Path(self.plan.file).read_text() if Path(self.plan.file).is_file() else ""
-        return Ledger.open(Path(folder), {"graph": self.name, "text": text})
+        return ResultsFolder.open(Path(folder), {"graph": self.name, "text": text})
 
     @contextlib.contextmanager
-    def reported(self, run: DatasetRun, ledger: Ledger, command: Sequence[str] = ()) -> Iterator[None]:
+    def reported(self, run: DatasetRun, results: ResultsFolder, command: Sequence[str] = ()) -> Iterator[None]:
         """Lets a run over a data set happen inside; however it ends, its page is written beside the results then.
 
         command: the words that a person typed for it, if it was a command.
@@ -234,9 +234,9 @@ class Graph:
             yield
         finally:
             try:
-                DatasetPage(self.plan, run, ledger, command).save()
+                DatasetPage(self.plan, run, results, command).save()
             except Exception as error:  # a night's work is not to end in an error because of its report
-                warnings.warn(f"the report of '{ledger.folder}' could not be written: {error}", stacklevel=2)
+                warnings.warn(f"the report of '{results.folder}' could not be written: {error}", stacklevel=2)
 
     def _rows(self, rows: Any, common: Mapping[str, Any]) -> Rows:
         return open_rows(rows, media_of(self.plan, common))
@@ -286,9 +286,9 @@ def _to_the_end(run: Run, result: Result) -> Result:
 class Mapped:
     """The results of a graph over a data set, as they come. Leaving the loop stops what is on its way."""
 
-    def __init__(self, graph: Graph, run: DatasetRun, ledger: Ledger | None) -> None:
+    def __init__(self, graph: Graph, run: DatasetRun, results: ResultsFolder | None) -> None:
         self.run = run
-        self._graph, self._ledger = graph, ledger
+        self._graph, self._results = graph, results
         self._begun = False
 
     def __iter__(self) -> Iterator[ItemResult]:
@@ -296,9 +296,9 @@ class Mapped:
             raise UsageError("these results were gone through already: keep them in a list, or call map again")
         self._begun = True
         with contextlib.ExitStack() as around:
-            if self._ledger is not None:
-                around.enter_context(self._ledger)
-                around.enter_context(self._graph.reported(self.run, self._ledger))
+            if self._results is not None:
+                around.enter_context(self._results)
+                around.enter_context(self._graph.reported(self.run, self._results))
             for event in around.enter_context(contextlib.closing(self.run.events())):
                 if isinstance(event, ItemFinished):
                     yield ItemResult(event, self.run.cache)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import studio
-from studio.dataset.results import Ledger, Line
+from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sample import Spread
 from studio.page.examples import cut
 from tests import fakes, shown
@@ -119,9 +119,9 @@ def test_sittings_add_up(tmp_path):
 
 
 def test_a_sitting_that_was_killed_is_told(tmp_path):
-    ledger = Ledger.open(tmp_path, {"graph": "shout"})
-    ledger.write([Line("n0", "x", 0, "done", {}, 0.1)])
-    ledger._journal._db.close()  # as a kill leaves it: no end, no figures
+    results = ResultsFolder.open(tmp_path, {"graph": "shout"})
+    results.write([ResultLine("n0", "x", 0, "done", {}, 0.1)])
+    results._journal._db.close()  # as a kill leaves it: no end, no figures
     text = words(run(tmp_path, UPPER, [{"id": "n1", "text": "a"}]))
     assert "cut off no figures were kept" in text
     assert "1 of 1" in text

@@ -55,11 +55,11 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
     options |= {"ordered": not given["unordered"], "columns": columns_from(given["columns"]), "id": given["id_column"]}
     folder = given["out"] or Path("runs") / loaded.name
     most = 0 if given["fail_fast"] else given["max_failures"]
-    with loaded.ledger(folder) as ledger:
-        run = loaded.start_map(data, common, options, ledger)
+    with loaded.results(folder) as results:
+        run = loaded.start_map(data, common, options, results)
         try:
             with (
-                loaded.reported(run, ledger, ["studio", *sys.argv[1:]]),
+                loaded.reported(run, results, ["studio", *sys.argv[1:]]),
                 Board(run, run.total, quiet=given["quiet"]) as board,
                 contextlib.closing(run.events()) as events,
             ):
@@ -72,7 +72,7 @@ def map_(graph: str, data: str, words: tuple[str, ...], **given: Any) -> int:
             raise
         summary = run.summary()
         if given["parquet"]:
-            ledger.write_parquet()
+            results.write_parquet()
     if isinstance(cache, Cache):
         tend(cache)
     click.echo(json.dumps(summary.as_data(), ensure_ascii=False) if given["as_json"] else str(summary), file=stdout)

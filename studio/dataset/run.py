@@ -1,7 +1,7 @@
 """Dataset: a run of a graph over a data set, row by row, into a folder. One that was stopped goes on where it was.
 
 Items that are done stay as they are, as long as neither they nor the graph changed; all others go
-through a `Map`, and every one that ends becomes a line of the `Ledger`.
+through a `Map`, and every one that ends becomes a line of the `ResultsFolder`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Choices
-from studio.dataset.results import Ledger, Line, as_json
+from studio.dataset.results import ResultLine, ResultsFolder, as_json
 from studio.dataset.sample import Spread
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import Stages
@@ -106,7 +106,7 @@ class _Seen:
 
 
 class DatasetRun:
-    """One sitting. Iterate `events()` to make it happen; without a ledger nothing is written."""
+    """One sitting. Iterate `events()` to make it happen; without a folder nothing is written."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class DatasetRun:
         common: Mapping[str, Any],
         choices: Choices,
         *,
-        ledger: Ledger | None,
+        results: ResultsFolder | None,
         cache: Cache | None,
         executor: Callable[[], Executor],
         inline: Callable[[], Executor],
@@ -131,8 +131,8 @@ class DatasetRun:
         identity = identity_of(plan, subplan.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
-        self._subplan, self._choices, self._ledger, self.cache = subplan, choices, ledger, cache
-        own = ledger.folder if ledger else None
+        self._subplan, self._choices, self._results, self.cache = subplan, choices, results, cache
+        own = results.folder if results else None
         self._new_items = partial(
             Items, rows, subplan, inputs, feeds, id_column=choices.id, identity=identity, apart_from=own
         )
@@ -144,7 +144,7 @@ class DatasetRun:
         self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
-        self._lines: list[Line] = []
+        self._lines: list[ResultLine] = []
         self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
@@ -179,18 +179,18 @@ class DatasetRun:
 
         Of those that this pass came by it is known what they were given; those of earlier ones fill up.
         """
-        if self._ledger is None:
+        if self._results is None:
             return []
         seen = sorted(self._seen[status].kept, key=lambda each: each.position)
         seen = [seen[index * len(seen) // min(most, len(seen))] for index in range(min(most, len(seen)))]
-        rows = [(self._ledger.row(each.id), each.given) for each in seen]
+        rows = [(self._results.row(each.id), each.given) for each in seen]
         found = {row["id"]: Example(row, given) for row, given in rows if row is not None}
-        more = self._ledger.sample(status, most) if len(found) < most else []
+        more = self._results.sample(status, most) if len(found) < most else []
         return list(({row["id"]: Example(row, {}) for row in more} | found).values())[-most:]
 
     def summary(self) -> Summary:
         """How it stands."""
-        folder, totals = (self._ledger.folder, self._ledger.totals()) if self._ledger else (None, None)
+        folder, totals = (self._results.folder, self._results.totals()) if self._results else (None, None)
         return Summary(
             self._plan.name,
             folder,
@@ -226,8 +226,8 @@ class DatasetRun:
             self.complete = True
         finally:
             self._write()
-        if self._ledger is not None:
-            self._ledger.settle(complete=self._choices.limit is None)
+        if self._results is not None:
+            self._results.settle(complete=self._choices.limit is None)
         if self._over_all.steps:
             yield from self._over_all_rows()
 
@@ -243,11 +243,11 @@ class DatasetRun:
         for event in run.events():
             self.result.hear(event)
             yield event
-        self._outputs = {name: _as_data(self.result, name, "dataset", name, self._ledger) for name in self.result}
-        if self._ledger is not None:
+        self._outputs = {name: _as_data(self.result, name, "dataset", name, self._results) for name in self.result}
+        if self._results is not None:
             whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
             text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
-            write_atomically(self._ledger.folder / "dataset.json", text + b"\n", mode=0o644)
+            write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
 
     def _events_of(self, subplan: Subplan, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
         choices = self._choices
@@ -313,7 +313,7 @@ class DatasetRun:
 
     def _is_over(self, item: Item) -> str:
         """How an item ended that stays as it is; nothing if it is to be done."""
-        entry = self._ledger.known(item.id) if self._ledger and not self._ledger.fresh else None
+        entry = self._results.known(item.id) if self._results and not self._results.fresh else None
         if entry is None or not item.digest or entry.digest != item.digest:
             return ""
         return "" if entry.status == "failed" and self._choices.retry_failed else entry.status
@@ -338,8 +338,8 @@ class DatasetRun:
             return
         self.done += not failed
         self.failed += failed
-        if self._ledger is not None:
-            self._lines.append(self._line(finished, self._ledger))
+        if self._results is not None:
+            self._lines.append(self._line(finished, self._results))
             self._seen[self._lines[-1].status].add(partial(_Seen.of, item))
             if len(self._lines) >= self._choices.lines:
                 self._write()
@@ -349,45 +349,47 @@ class DatasetRun:
         if self._lines and time.monotonic() - self._written > _SOON:
             self._write()
 
-    def _line(self, finished: ItemFinished, ledger: Ledger) -> Line:
+    def _line(self, finished: ItemFinished, results: ResultsFolder) -> ResultLine:
         """An item as a line of the results; its media lie beside them."""
         item, outputs = finished.item, finished.outputs
         encoded = {name: artifact.inline for name, artifact in outputs.items() if artifact.inline}  # it is JSON
         if len(encoded) < len(outputs) or finished.failures:
-            return self._line_apart(finished, ledger, encoded)
-        return Line(item.id, item.digest, item.position, "done", encoded, finished.seconds)
+            return self._line_apart(finished, results, encoded)
+        return ResultLine(item.id, item.digest, item.position, "done", encoded, finished.seconds)
 
-    def _line_apart(self, finished: ItemFinished, ledger: Ledger, encoded: Mapping[str, bytes]) -> Line:
+    def _line_apart(self, finished: ItemFinished, results: ResultsFolder, encoded: Mapping[str, bytes]) -> ResultLine:
         """The line of an item that failed, or has outputs that are more than a few words."""
         item, result = finished.item, ItemResult(finished, self.cache)
-        outputs = {name: encoded.get(name) or as_json(_as_data(result, name, name, item.id, ledger)) for name in result}
+        outputs = {
+            name: encoded.get(name) or as_json(_as_data(result, name, name, item.id, results)) for name in result
+        }
         ending = (outputs, result.seconds, result.error, result.kind)
-        return Line(item.id, item.digest, item.position, result.status, *ending)
+        return ResultLine(item.id, item.digest, item.position, result.status, *ending)
 
     def _write(self) -> None:
-        if self._ledger is not None:
+        if self._results is not None:
             lines, self._lines = self._lines, []
             met, self._met = self._met, []
             if lines:
-                self._ledger.write(lines)
+                self._results.write(lines)
             if met:
-                self._ledger.met(met)
+                self._results.met(met)
         self._written = time.monotonic()
         if self._written - self._noted > _AT_TIMES:
             self._note()
 
     def _note(self) -> None:
-        if self._ledger is not None:
-            self._ledger.note(self.figures())
+        if self._results is not None:
+            self._results.note(self.figures())
         self._noted = time.monotonic()
 
 
-def _as_data(result: Result, name: str, folder: str, stem: str, ledger: Ledger | None) -> Any:
+def _as_data(result: Result, name: str, folder: str, stem: str, results: ResultsFolder | None) -> Any:
     """An output as plain data; media are written to a file beside the results, and told by where that is."""
-    if result.artifacts[name].absent or result.is_plain(name) or ledger is None:
+    if result.artifacts[name].absent or result.is_plain(name) or results is None:
         return result.data(name)
-    places = result.save_as(name, ledger.media_path(folder, stem, ""))
-    return _from(ledger.folder, result.data(name, places))
+    places = result.save_as(name, results.media_path(folder, stem, ""))
+    return _from(results.folder, result.data(name, places))
 
 
 def _from(folder: Path, data: Any) -> Any:

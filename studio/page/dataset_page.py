@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from studio.dataset.results import Failures, Ledger, Session, Totals
+from studio.dataset.results import Failures, ResultsFolder, Session, Totals
 from studio.dataset.run import DatasetRun
 from studio.dataset.step_stats import Stage, Stages
 from studio.dataset.summary import told
@@ -82,21 +82,21 @@ class _Row:
 
 
 class DatasetPage:
-    """Made when a sitting has ended, while its ledger is still held. `command`: the words that a person typed."""
+    """Made when a sitting has ended, while its folder is still held. `command`: the words that a person typed."""
 
-    def __init__(self, plan: Plan, run: DatasetRun, ledger: Ledger, command: Sequence[str] = ()) -> None:
-        self._plan, self._run, self._ledger, self._command = plan, run, ledger, command
+    def __init__(self, plan: Plan, run: DatasetRun, results: ResultsFolder, command: Sequence[str] = ()) -> None:
+        self._plan, self._run, self._results, self._command = plan, run, results, command
 
     def save(self) -> Path:
         """Writes the page beside the results; OSError where the disk does not take it."""
-        path = self._ledger.folder / "report.html"
+        path = self._results.folder / "report.html"
         write_atomically(path, self.html().encode("utf-8", "replace"), mode=0o644)
         return path
 
     def html(self) -> str:
         """The page as text; it finds media by where they lie from the folder of the run."""
-        run, summary, totals = self._run, self._run.summary(), self._ledger.totals()
-        sessions = self._ledger.sessions()
+        run, summary, totals = self._run, self._run.summary(), self._results.totals()
+        sessions = self._results.sessions()
         sittings = [*map(_sitting, sessions[:-1]), self._present(sessions[-1])]
         rows = list(self._rows(sessions[:-1], sum(sitting.seconds or 0.0 for sitting in sittings)))
         known = totals.done + totals.failed
@@ -118,7 +118,7 @@ class DatasetPage:
                 "slowest": _slowest(rows),
                 "picture": picture(self._plan, self._labels(rows)),
                 "once": dict(run.result.steps),
-                "outputs": Examples(self._plan, self._ledger.folder).outputs(summary.outputs),
+                "outputs": Examples(self._plan, self._results.folder).outputs(summary.outputs),
                 "failures": [_failure(each) for each in totals.failures[:_MOST_KINDS]],
                 "kinds_left": len(totals.failures) - _MOST_KINDS,
                 "done": self._samples("done"),
@@ -146,7 +146,7 @@ class DatasetPage:
         return _Sitting(session.started, self._run.seconds, self._run.done, self._run.failed, now=True)
 
     def _samples(self, status: Any) -> list[Sample]:
-        examples = Examples(self._plan, self._ledger.folder)
+        examples = Examples(self._plan, self._results.folder)
         return [examples.show(each) for each in self._run.examples(status, _EXAMPLES)]
 
     def _sentences(self, rows: Sequence[_Row], totals: Totals) -> Iterator[Markup]:
@@ -164,7 +164,7 @@ class DatasetPage:
 
     def _commands(self, totals: Totals) -> list[tuple[str, str]]:
         """What to do next, and the words to type for it."""
-        words, folder = [word for word in self._command if word != "--retry-failed"], os.fspath(self._ledger.folder)
+        words, folder = [word for word in self._command if word != "--retry-failed"], os.fspath(self._results.folder)
         again, retried = shlex.join(words), shlex.join([*words, "--retry-failed"])
         if not words:
             again = f"graph.map(rows, resume={folder!r})"

@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio
-from studio.dataset.results import Entry, Ledger, Line, as_json
+from studio.dataset.results import Entry, ResultLine, ResultsFolder, as_json
 
 ABOUT = {"graph": "dub", "text": "nodes: {}", "plan": "p"}
 
 
-def line(id: str, position: int, status: str = "done", digest: str = "d", kind: str = "", **outputs) -> Line:
+def line(id: str, position: int, status: str = "done", digest: str = "d", kind: str = "", **outputs) -> ResultLine:
     encoded = {name: as_json(value) for name, value in {**outputs, "digest": digest}.items()}
-    return Line(id, digest, position, status, encoded, 0.5, kind, kind)
+    return ResultLine(id, digest, position, status, encoded, 0.5, kind, kind)
 
 
 def rows(folder) -> list:
@@ -37,17 +37,17 @@ def ids(folder) -> str:
 
 def test_a_run_and_its_continuation(tmp_path):
     folder = tmp_path / "runs" / "talks"
-    with Ledger.open(folder, ABOUT) as ledger:
-        ledger.write([line("c", 2), line("a", 0, said="olá")])
-        assert ledger.known("a") == Entry("d", "done")
-        assert ledger.known("b") is None
+    with ResultsFolder.open(folder, ABOUT) as results:
+        results.write([line("c", 2), line("a", 0, said="olá")])
+        assert results.known("a") == Entry("d", "done")
+        assert results.known("b") is None
     assert ids(folder) == "ca"
-    with Ledger.open(folder, {**ABOUT, "plan": "q"}) as ledger:
-        ledger.met([("a", 0), ("c", 2)])
-        ledger.write([line("b", 1, "failed", kind="hear")])
-        ledger.settle(complete=True)
-        assert [session.about["plan"] for session in ledger.sessions()] == ["p", "q"]
-        first, second = ledger.sessions()
+    with ResultsFolder.open(folder, {**ABOUT, "plan": "q"}) as results:
+        results.met([("a", 0), ("c", 2)])
+        results.write([line("b", 1, "failed", kind="hear")])
+        results.settle(complete=True)
+        assert [session.about["plan"] for session in results.sessions()] == ["p", "q"]
+        first, second = results.sessions()
         assert first.started <= first.ended <= second.started
         assert second.ended is None
     assert ids(folder) == "abc"
@@ -62,73 +62,73 @@ def test_a_run_and_its_continuation(tmp_path):
 
 
 def test_a_later_line_stands_for_an_earlier_one(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("a", 0, "failed", kind="hear"), line("b", 1)])
-        ledger.write([line("a", 0, digest="e"), line("b", 1, digest="e"), line("b", 1, digest="f")])
-        assert ledger.known("a") == Entry("e", "done")
-        assert ledger.known("b") == Entry("f", "done")
-        assert (ledger.totals().done, ledger.totals().failed) == (2, 0)
-        ledger.settle(complete=True)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("a", 0, "failed", kind="hear"), line("b", 1)])
+        results.write([line("a", 0, digest="e"), line("b", 1, digest="e"), line("b", 1, digest="f")])
+        assert results.known("a") == Entry("e", "done")
+        assert results.known("b") == Entry("f", "done")
+        assert (results.totals().done, results.totals().failed) == (2, 0)
+        results.settle(complete=True)
     assert [(row["id"], row["outputs"]["digest"]) for row in rows(tmp_path)] == [("a", "e"), ("b", "f")]
 
 
 def test_an_item_stands_where_it_was_met_first(tmp_path):
     """Two rows of equal content are one item, whichever of them is done first."""
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("b", 1), line("a", 2)])
-        ledger.met([("a", 0), ("b", 5)])
-        ledger.write([line("a", 7, digest="e"), line("c", 3)])
-        ledger.settle(complete=True)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("b", 1), line("a", 2)])
+        results.met([("a", 0), ("b", 5)])
+        results.write([line("a", 7, digest="e"), line("c", 3)])
+        results.settle(complete=True)
         assert ids(tmp_path) == "abc"
 
 
 def test_what_a_broken_off_pass_did_not_meet_stays_behind_it(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line(id, position) for position, id in enumerate("abcd")])
-        ledger.settle(complete=True)
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("n", 0)])
-        ledger.met([("c", 1)])
-        ledger.settle(complete=False)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line(id, position) for position, id in enumerate("abcd")])
+        results.settle(complete=True)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("n", 0)])
+        results.met([("c", 1)])
+        results.settle(complete=False)
         assert ids(tmp_path) == "ncabd"
-        ledger.settle(complete=True)
+        results.settle(complete=True)
         assert ids(tmp_path) == "nc"
-        assert ledger.known("a") is None
+        assert results.known("a") is None
 
 
 def test_what_is_in_order_is_not_written_again(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("b", 1), line("a", 0)])
-        ledger.settle(complete=True)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("b", 1), line("a", 0)])
+        results.settle(complete=True)
         before = (tmp_path / "results.jsonl").stat().st_ino
-        ledger.settle(complete=True)
+        results.settle(complete=True)
         assert (tmp_path / "results.jsonl").stat().st_ino == before
-        ledger.write([line("c", 2)])  # the file that was renamed is the one that grows
-        ledger.settle(complete=True)
+        results.write([line("c", 2)])  # the file that was renamed is the one that grows
+        results.settle(complete=True)
         assert (tmp_path / "results.jsonl").stat().st_ino == before
     assert ids(tmp_path) == "abc"
 
 
 def test_figures(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        assert ledger.totals() == studio.dataset.results.Totals(0, 0, 0.0, ())
-        assert ledger.sample("done", 5) == []
-        ledger.write([line(f"d{n}", n) for n in range(100)])
-        ledger.write([line(f"f{n}", 199 - n, "failed", kind="hear" if n % 3 else "disk") for n in range(99)])
-        totals = ledger.totals()
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        assert results.totals() == studio.dataset.results.Totals(0, 0, 0.0, ())
+        assert results.sample("done", 5) == []
+        results.write([line(f"d{n}", n) for n in range(100)])
+        results.write([line(f"f{n}", 199 - n, "failed", kind="hear" if n % 3 else "disk") for n in range(99)])
+        totals = results.totals()
         assert (totals.done, totals.failed, totals.seconds) == (100, 99, 99.5)
         assert [(each.kind, each.count) for each in totals.failures] == [("hear", 66), ("disk", 33)]
         assert [row["id"] for row in totals.failures[0].rows] == ["f98", "f97", "f95"]
-        assert [row["id"] for row in ledger.sample("done", 4)] == ["d0", "d25", "d50", "d75"]
-        assert len(ledger.sample("failed", 1000)) == 99
-        assert len(ledger.sample("done", 99)) == 99
+        assert [row["id"] for row in results.sample("done", 4)] == ["d0", "d25", "d50", "d75"]
+        assert len(results.sample("failed", 1000)) == 99
+        assert len(results.sample("done", 99)) == 99
 
 
 def test_text_that_utf8_does_not_have(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("\ud800", 0, said="\udfff\n\u2028\0")])
-        assert ledger.known("\ud800")
-        ledger.settle(complete=True)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("\ud800", 0, said="\udfff\n\u2028\0")])
+        assert results.known("\ud800")
+        results.settle(complete=True)
     assert rows(tmp_path)[0]["outputs"]["said"] == "\udfff\n\u2028\0"
 
 
@@ -161,7 +161,7 @@ class Model:
 def test_a_random_life(tmp_path_factory, life):
     folder = tmp_path_factory.mktemp("life")
     model, count = Model(), 0
-    ledger = Ledger.open(folder, ABOUT)
+    results = ResultsFolder.open(folder, ABOUT)
     for deed, given_ in life:
         if deed == "write":
             lines = []
@@ -170,32 +170,32 @@ def test_a_random_life(tmp_path_factory, life):
                 lines.append(line(id, position, status, digest=str(count)))
                 place = model.met(id, position) if id in model.items else position
                 model.items[id] = (model.session, place, count, status)
-            ledger.write(lines)
+            results.write(lines)
         elif deed == "met":
             there = [(id, position) for id, position, _ in given_ if id in model.items]
-            ledger.met([(id, position) for id, position, _ in given_])  # one that is not there is no matter
+            results.met([(id, position) for id, position, _ in given_])  # one that is not there is no matter
             for id, position in there:
                 model.items[id] = (model.session, model.met(id, position), *model.items[id][2:])
         elif deed == "settle":
             if given_:
                 model.items = {id: item for id, item in model.items.items() if item[0] == model.session}
-            ledger.settle(given_)
+            results.settle(given_)
             found = [(row["id"], row["outputs"]["digest"]) for row in rows(folder)]
             assert sorted(found) == sorted((id, str(item[2])) for id, item in model.items.items())
             places = {id: item[:2] for id, item in model.items.items()}
             assert [places[id] for id, _ in found] == [places[id] for id in model.order()]
         else:
-            ledger.close()
+            results.close()
             with (folder / "results.jsonl").open("ab") as file:
                 file.write(given_)
-            ledger = Ledger.open(folder, ABOUT)
+            results = ResultsFolder.open(folder, ABOUT)
             model.session += 1
         for id in "abcdefgh":
             item = model.items.get(id)
-            assert ledger.known(id) == (item and Entry(str(item[2]), item[3]))
+            assert results.known(id) == (item and Entry(str(item[2]), item[3]))
         last = {row["id"]: row["outputs"]["digest"] for row in rows(folder)}
         assert {id: last[id] for id in model.items} == {id: str(item[2]) for id, item in model.items.items()}
-    ledger.close()
+    results.close()
 
 
 # Folders that cannot be used ---------------------------------------------------
@@ -203,8 +203,8 @@ def test_a_random_life(tmp_path_factory, life):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from studio.dataset.results import Ledger
-ledger = Ledger.open(Path(sys.argv[1]), {"graph": "dub"})
+from studio.dataset.results import ResultsFolder
+folder = ResultsFolder.open(Path(sys.argv[1]), {"graph": "dub"})
 print("open", flush=True)
 time.sleep(60)
 """
@@ -215,21 +215,21 @@ def test_one_process_at_a_time(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, env=env)
     assert holder.stdout.readline() == b"open\n"
     with pytest.raises(studio.StoreError) as told:
-        Ledger.open(tmp_path, ABOUT)
+        ResultsFolder.open(tmp_path, ABOUT)
     assert f"'{tmp_path}' is being written to by process {holder.pid} on " in str(told.value)
     assert "wait for its end, or give another folder" in str(told.value)
     holder.kill()
     holder.communicate()
-    Ledger.open(tmp_path, ABOUT).close()
+    ResultsFolder.open(tmp_path, ABOUT).close()
 
 
 def test_one_ledger_at_a_time_in_a_process(tmp_path):
     with (
-        Ledger.open(tmp_path, ABOUT),
+        ResultsFolder.open(tmp_path, ABOUT),
         pytest.raises(studio.StoreError, match=f"written to by process {os.getpid()} on "),
     ):
-        Ledger.open(tmp_path, ABOUT)
-    Ledger.open(tmp_path, ABOUT).close()
+        ResultsFolder.open(tmp_path, ABOUT)
+    ResultsFolder.open(tmp_path, ABOUT).close()
 
 
 def test_foreign_folders(tmp_path):
@@ -237,11 +237,11 @@ def test_foreign_folders(tmp_path):
     with pytest.raises(
         studio.StoreError, match=r"is not the folder of a run, and not empty \('thesis\.tex'\): give one"
     ):
-        Ledger.open(tmp_path, ABOUT)
+        ResultsFolder.open(tmp_path, ABOUT)
     with pytest.raises(studio.StoreError, match="is a file; the results go to a folder: give one that is new"):
-        Ledger.open(tmp_path / "thesis.tex", ABOUT)
+        ResultsFolder.open(tmp_path / "thesis.tex", ABOUT)
     with pytest.raises(studio.StoreError, match="cannot be written: Not a directory"):
-        Ledger.open(tmp_path / "thesis.tex" / "run", ABOUT)
+        ResultsFolder.open(tmp_path / "thesis.tex" / "run", ABOUT)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -252,45 +252,45 @@ def test_foreign_journals(tmp_path):
     db.close()
     before = path.read_bytes()
     with pytest.raises(studio.StoreError, match=r"cannot be used: it is not a journal of the Studio\. Give a folder"):
-        Ledger.open(tmp_path, ABOUT)
+        ResultsFolder.open(tmp_path, ABOUT)
     assert path.read_bytes() == before
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(studio.StoreError, match=r"'.*journal\.sqlite' is damaged .*: give a folder that is new"):
-        Ledger.open(tmp_path, ABOUT)
+        ResultsFolder.open(tmp_path, ABOUT)
     path.unlink()
-    Ledger.open(tmp_path, ABOUT).close()
+    ResultsFolder.open(tmp_path, ABOUT).close()
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 3")
     db.close()
     with pytest.raises(studio.StoreError, match="it has format 3, and this Studio reads format 2"):
-        Ledger.open(tmp_path, ABOUT)
+        ResultsFolder.open(tmp_path, ABOUT)
 
 
 def test_lines_that_were_taken_away_are_to_be_done_again(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("a", 0), line("b", 1), line("c", 2)])
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("a", 0), line("b", 1), line("c", 2)])
     results = tmp_path / "results.jsonl"
     results.write_bytes(results.read_bytes()[:-5])
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        assert [bool(ledger.known(id)) for id in "abc"] == [True, True, False]
-        ledger.write([line("c", 2)])
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        assert [bool(results.known(id)) for id in "abc"] == [True, True, False]
+        results.write([line("c", 2)])
     assert ids(tmp_path) == "abc"
     results.unlink()
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        assert ledger.known("a") is None
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        assert results.known("a") is None
     assert rows(tmp_path) == []
 
 
 def test_lines_that_were_changed_are_not_taken_for_ours(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("b", 1), line("a", 0)])
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("b", 1), line("a", 0)])
     results = tmp_path / "results.jsonl"
     results.write_bytes(b" " + results.read_bytes())
     with (
-        Ledger.open(tmp_path, ABOUT) as ledger,
+        ResultsFolder.open(tmp_path, ABOUT) as results,
         pytest.raises(studio.StoreError, match=r"results\.jsonl' is not as this run wrote it, at byte"),
     ):
-        ledger.settle(complete=False)
+        results.settle(complete=False)
 
 
 # A full disk -------------------------------------------------------------------
@@ -309,11 +309,11 @@ def test_a_full_disk(tmp_path, most):
     assert message.endswith(
         "What was kept so far is whole: make room, or see to its permissions, and give the same command again\n"
     )
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        assert len(rows(tmp_path)) == int(kept) == ledger.totals().done
-        assert not ledger.known(f"{int(kept):040}")
-        ledger.write([line("more", 10**6)])
-        ledger.settle(complete=False)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        assert len(rows(tmp_path)) == int(kept) == results.totals().done
+        assert not results.known(f"{int(kept):040}")
+        results.write([line("more", 10**6)])
+        results.settle(complete=False)
     assert len(rows(tmp_path)) == int(kept) + 1
 
 
@@ -321,23 +321,23 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from studio import StoreError
-from studio.dataset.results import Ledger
-from tests.ledger.test_ledger import line
+from studio.dataset.results import ResultsFolder
+from tests.folder.test_ledger import line
 folder, most = Path(sys.argv[1]), int(sys.argv[2])
-with Ledger.open(folder, {}) as ledger:
+with ResultsFolder.open(folder, {}) as folder:
     kept = 0
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, -1))
     try:
         while kept < 10_000:
-            ledger.write([line(f"{n:040}", -n, text="x" * (n % 7 * most // 10_000)) for n in range(kept, kept + 10)])
+            folder.write([line(f"{n:040}", -n, text="x" * (n % 7 * most // 10_000)) for n in range(kept, kept + 10)])
             kept += 10
     except StoreError as error:
         for again in range(3):  # and nothing gets worse by trying
             try:
-                ledger.write([line(f"{n:040}", n, text="x" * 200_000) for n in range(kept, kept + 10)])
+                folder.write([line(f"{n:040}", n, text="x" * 200_000) for n in range(kept, kept + 10)])
             except StoreError:
-                assert ledger.results.read_bytes().count(b"\\n") == kept
-                assert ledger.results.stat().st_size == ledger._journal.end
+                assert folder.results.read_bytes().count(b"\\n") == kept
+                assert folder.results.stat().st_size == folder._journal.end
                 continue
             raise SystemExit("it took what cannot fit")
         resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
@@ -370,8 +370,8 @@ with Ledger.open(folder, {{}}) as ledger:
     assert done.returncode == 0, done.stderr
     assert "cannot be written: File too large" in done.stdout
     assert [int(row["id"]) for row in rows(tmp_path)[:-1]] == list(range(1000))
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.settle(complete=False)
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.settle(complete=False)
     assert [row["id"] for row in rows(tmp_path)] == ["more", *map(str, range(999, -1, -1))]
 
 
@@ -380,38 +380,38 @@ with Ledger.open(folder, {{}}) as ledger:
 LIVES = """
 import os, random, sys
 from pathlib import Path
-from studio.dataset.results import Ledger
-from tests.ledger.test_ledger import line
+from studio.dataset.results import ResultsFolder
+from tests.folder.test_ledger import line
 
 def live(folder, version, dice, tell):
     '''One pass over a hundred items, done as far as one gets: in any order, a few at a time, settled now and then.'''
-    with Ledger.open(folder, {"version": version}) as ledger:
+    with ResultsFolder.open(folder, {"version": version}) as folder:
         order = list(range(100))
         dice.shuffle(order)
         while order:
             some, order = order[:7], order[7:]
-            known = {n: ledger.known(f"item {n}") for n in some}
+            known = {n: folder.known(f"item {n}") for n in some}
             there = [n for n in some if known[n] and known[n].digest == f"{version}:{n}"]
-            ledger.met([(f"item {n}", n) for n in there])
+            folder.met([(f"item {n}", n) for n in there])
             fresh = sorted({*some} - {*there}, key=lambda n: dice.random())
-            ledger.write([line(f"item {n}", n, digest=f"{version}:{n}", text="x" * dice.randrange(300)) for n in fresh])
+            folder.write([line(f"item {n}", n, digest=f"{version}:{n}", text="x" * dice.randrange(300)) for n in fresh])
             tell("".join(f"{version} {n}\\n" for n in fresh))
             if dice.random() < 0.2:
-                ledger.settle(False)
-        ledger.settle(True)
+                folder.settle(False)
+        folder.settle(True)
 """
 
 
 def check_after_kill(folder, told: dict) -> None:
     """Every line parses, and nothing that was told to be kept is lost or older than told."""
-    with Ledger.open(folder, {}) as ledger:
+    with ResultsFolder.open(folder, {}) as results:
         last = {row["id"]: row["outputs"]["digest"] for row in rows(folder)}
         for number, version in told.items():
-            known = ledger.known(f"item {number}")
+            known = results.known(f"item {number}")
             assert known is not None
             assert int(known.digest.split(":")[0]) >= version
             assert last[f"item {number}"] == known.digest
-        ledger.settle(complete=False)
+        results.settle(complete=False)
         assert len(rows(folder)) == len({row["id"] for row in rows(folder)}) == len(last)
 
 
@@ -488,7 +488,7 @@ import shutil, sys
 folder = Path(sys.argv[1])
 
 def life(count):
-    '''A short life that ends, as by a kill, at the count-th call or return inside of the ledger.'''
+    '''A short life that ends, as by a kill, at the count-th call or return inside of the folder.'''
     def step(frame, event, what):
         nonlocal count
         if "/studio/dataset/results/" in frame.f_code.co_filename:
@@ -496,13 +496,13 @@ def life(count):
             if count == 0:
                 os._exit(9)
     sys.setprofile(step)
-    with Ledger.open(folder, {}) as ledger:
-        ledger.write([line("c", 2), line("a", 0)])
-        ledger.write([line("b", 1), line("c", 2, digest="e")])
-        ledger.settle(False)
-        ledger.met([("a", 0)])
-        ledger.write([line("z", 9)])
-        ledger.settle(True)
+    with ResultsFolder.open(folder, {}) as folder:
+        folder.write([line("c", 2), line("a", 0)])
+        folder.write([line("b", 1), line("c", 2, digest="e")])
+        folder.settle(False)
+        folder.met([("a", 0)])
+        folder.write([line("z", 9)])
+        folder.settle(True)
     sys.setprofile(None)
     os._exit(0)
 
@@ -516,16 +516,16 @@ while status:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, 9), status
     found = {}
-    with Ledger.open(folder, {}) as ledger:
-        text = ledger.results.read_text()
+    with ResultsFolder.open(folder, {}) as folder:
+        text = folder.results.read_text()
         assert len([*map(__import__("json").loads, text.splitlines())]) == text.count("\\n")
-        known = {id: ledger.known(id) for id in "abcz"}
+        known = {id: folder.known(id) for id in "abcz"}
         kept = {id: entry.digest for id, entry in known.items() if entry}
         assert list(kept) in ([], ["a", "c"], ["a", "b", "c"], ["a", "b", "c", "z"]), kept
         assert kept.get("c", "-") == ("-" if not kept else "e" if "b" in kept else "d"), kept
-        ledger.write([line("n", 10)])
-        ledger.settle(False)
-        rows = [*map(__import__("json").loads, ledger.results.read_text().splitlines())]
+        folder.write([line("n", 10)])
+        folder.settle(False)
+        rows = [*map(__import__("json").loads, folder.results.read_text().splitlines())]
         assert {row["id"]: row["outputs"]["digest"] for row in rows} == {**kept, "n": "d"}, rows
         assert [row["id"] for row in rows] == ["n", *sorted(kept)], rows
 print(step)
@@ -548,27 +548,27 @@ def test_an_end_at_every_step(tmp_path):
 
 @pytest.mark.slow
 def test_memory_stays_flat(tmp_path):
-    with Ledger.open(tmp_path, ABOUT) as ledger:
-        ledger.write([line("first", -1)])
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        results.write([line("first", -1)])
         gc.collect()
         tracemalloc.start()
         for start in range(0, 100_000, 1000):
-            ledger.write([line(f"{n:064}", n ^ 1, text="x" * 20) for n in range(start, start + 1000)])
-        ledger.settle(complete=False)
+            results.write([line(f"{n:064}", n ^ 1, text="x" * 20) for n in range(start, start + 1000)])
+        results.settle(complete=False)
         kept, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert kept < 1 << 20
         assert peak < 4 << 20
-        assert ledger.totals().done == 100_001
+        assert results.totals().done == 100_001
 
 
 def test_a_line_costs_little(tmp_path):
     """Some ten microseconds, measured loosely: the machine is shared."""
     batches = [[line(f"{n:064}", n, text="x" * 20) for n in range(at, at + 100)] for at in range(0, 10_000, 100)]
-    with Ledger.open(tmp_path, ABOUT) as ledger:
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
         before = resource.getrusage(resource.RUSAGE_SELF)
         for lines in batches:
-            ledger.write(lines)
+            results.write(lines)
         after = resource.getrusage(resource.RUSAGE_SELF)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds / 10_000 < 60e-6

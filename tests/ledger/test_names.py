@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from studio.dataset.results import Ledger
+from studio.dataset.results import ResultsFolder
 from studio.dataset.results.file_names import name_of
 
 alike = st.text("aAbB .-_/\\é\u0301e:0", max_size=6)
@@ -58,11 +58,11 @@ def test_two_ids_have_two_names(one, other):
 
 
 def test_where_media_go(tmp_path):
-    with Ledger.open(tmp_path / "run", {}) as ledger:
-        path = ledger.media_path("speech", "../../x", ".wav")
+    with ResultsFolder.open(tmp_path / "run", {}) as results:
+        path = results.media_path("speech", "../../x", ".wav")
         path.write_bytes(b"RIFF")
         assert path.resolve().parent == (tmp_path / "run" / "speech").resolve()
-        assert ledger.media_path("speech", "../../x", ".wav") == path
-        assert ledger.media_path("speech", "a", ".wav") == tmp_path / "run" / "speech" / "a.wav"
-    with Ledger.open(tmp_path / "run", {}):
+        assert results.media_path("speech", "../../x", ".wav") == path
+        assert results.media_path("speech", "a", ".wav") == tmp_path / "run" / "speech" / "a.wav"
+    with ResultsFolder.open(tmp_path / "run", {}):
         assert path.read_bytes() == b"RIFF"

@@ -1,4 +1,4 @@
-"""Ledger: a line for every item of a data set, kept so that a kill loses none and doubles none. It knows no graph.
+"""ResultsFolder: a line for every item of a data set, kept so that a kill loses none and doubles none. It knows no graph.
 
 Lines are appended to `results.jsonl` first and committed to the journal then: what the journal does
 not know at the next start is cut off, and done again. `settle` puts the lines in the order of the data.
@@ -24,7 +24,7 @@ from studio.dataset.results.parquet import write_parquet
 from studio.errors import StoreError
 from studio.files import write_atomically
 
-__all__ = ["Failures", "Ledger", "Line", "Session", "Totals", "as_json"]
+__all__ = ["Failures", "ResultLine", "ResultsFolder", "Session", "Totals", "as_json"]
 
 Row = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _encode_ascii = json.JSONEncoder(allow_nan=False).encode
 
 
-class Line(NamedTuple):
+class ResultLine(NamedTuple):
     """How one item ended.
 
     `digest` is what it was done under; `position` its place in this pass over the data; `outputs` are JSON;
@@ -86,7 +86,7 @@ class Session:
     about: Mapping[str, Any]
 
 
-class Ledger:
+class ResultsFolder:
     """The folder of a run, held by this process until it is closed; for one thread at a time. Make it by `open`."""
 
     def __init__(self, folder: Path, journal: Journal) -> None:
@@ -99,21 +99,21 @@ class Ledger:
         self._made: set[str] = set()  # the folders of media that are there
 
     @staticmethod
-    def open(folder: Path, about: Mapping[str, object]) -> Ledger:
+    def open(folder: Path, about: Mapping[str, object]) -> ResultsFolder:
         """Makes the folder of a run, or goes on in it; `about` says what the run is, in plain data."""
         with _told(folder):
             _check(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            ledger = Ledger(folder, _journal(folder))
+            results = ResultsFolder(folder, _journal(folder))
             try:
-                ledger._repair()
-                ledger._journal.begin(about)
+                results._repair()
+                results._journal.begin(about)
                 plan = {**about, "process": f"{os.getpid()} on {socket.gethostname()}"}
                 write_atomically(folder / "plan.json", _pretty(plan), mode=0o644)
             except BaseException:
-                ledger.close()
+                results.close()
                 raise
-            return ledger
+            return results
 
     def close(self) -> None:
         """Lets others have the folder."""
@@ -143,7 +143,7 @@ class Ledger:
         with _told(self.folder):
             return self._journal.known(id)
 
-    def write(self, lines: Sequence[Line]) -> None:
+    def write(self, lines: Sequence[ResultLine]) -> None:
         """Keeps some lines, each in place of what was there of its item: all of them, or StoreError and none."""
         with _told(self.folder):
             end = self._end
