@@ -13,7 +13,7 @@ from studio.cache.cache import Cache
 from studio.cache.upkeep import prune_at_times
 from studio.dataset.columns import media_of
 from studio.dataset.map import ItemFinished
-from studio.dataset.options import Choices
+from studio.dataset.options import Options
 from studio.dataset.ray_data import Udf, udf_of
 from studio.dataset.results import ResultsFolder
 from studio.dataset.run import DatasetRun, ItemResult
@@ -165,7 +165,7 @@ class Graph:
         results: ResultsFolder | None = None,
     ) -> DatasetRun:
         """A run over a data set that has not begun, for those who watch it; `folder` is where its results go."""
-        fields = Choices.__dataclass_fields__
+        fields = Options.__dataclass_fields__
         chosen = {"executor": "auto", "cache": None} | dict(options or {})
         self._must_know(chosen, {"executor", "cache", *fields})
         given = {name: value for name, value in chosen.items() if name in fields}
@@ -176,7 +176,7 @@ class Graph:
             self.plan,
             self._rows(rows, common),
             common,
-            Choices(**given),
+            Options(**given),
             results=results,
             cache=_cache(chosen["cache"]),
             executor=_executor(chosen["executor"]),

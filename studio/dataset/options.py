@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from studio.errors import UsageError
 
-__all__ = ["Choices"]
+__all__ = ["Options"]
 
 
 _AT_ONCE = 256  # lines written together, at most
 
 
 @dataclass(frozen=True)
-class Choices:
+class Options:
     """What a person may say of a run over a data set."""
 
     columns: Mapping[str, str] = field(default_factory=dict)  # the column that feeds an input, if not of its name

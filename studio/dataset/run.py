@@ -23,7 +23,7 @@ from studio.cache.file_digests import FileDigests
 from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
-from studio.dataset.options import Choices
+from studio.dataset.options import Options
 from studio.dataset.results import ResultLine, ResultsFolder, as_json
 from studio.dataset.sample import Spread
 from studio.dataset.sources import Rows
@@ -113,7 +113,7 @@ class DatasetRun:
         plan: Plan,
         rows: Rows,
         common: Mapping[str, Any],
-        choices: Choices,
+        options: Options,
         *,
         results: ResultsFolder | None,
         cache: Cache | None,
@@ -121,20 +121,20 @@ class DatasetRun:
         inline: Callable[[], Executor],
     ) -> None:
         """The common inputs are the same for all items."""
-        wanted = choices.outputs or plan.outputs
+        wanted = options.outputs or plan.outputs
         subplan, self._over_all = Subplan(plan, wanted, "item"), Subplan(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
-        feeds = feeds_of(subplan, rows, common, choices.columns)
-        check_id(rows, choices.id)
-        check_over_all(self._over_all, common, choices.columns, feeds, rows.columns)
+        feeds = feeds_of(subplan, rows, common, options.columns)
+        check_id(rows, options.id)
+        check_over_all(self._over_all, common, options.columns, feeds, rows.columns)
         inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
         identity = identity_of(plan, subplan.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
-        self._subplan, self._choices, self._results, self.cache = subplan, choices, results, cache
+        self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
         own = results.folder if results else None
         self._new_items = partial(
-            Items, rows, subplan, inputs, feeds, id_column=choices.id, identity=identity, apart_from=own
+            Items, rows, subplan, inputs, feeds, id_column=options.id, identity=identity, apart_from=own
         )
         self._files = files
         self.stages = Stages(subplan.steps.values())
@@ -156,7 +156,7 @@ class DatasetRun:
     @property
     def total(self) -> int | None:
         """About how many items there are, if that can be told."""
-        count, limit = self._count, self._choices.limit
+        count, limit = self._count, self._options.limit
         return limit if count is None else min(count, limit or count)
 
     @cached_property
@@ -227,7 +227,7 @@ class DatasetRun:
         finally:
             self._write()
         if self._results is not None:
-            self._results.settle(complete=self._choices.limit is None)
+            self._results.settle(complete=self._options.limit is None)
         if self._over_all.steps:
             yield from self._over_all_rows()
 
@@ -239,7 +239,7 @@ class DatasetRun:
             for index, source in enumerate(self._over_all.rows)
         }
         inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
-        run = Run(self._over_all, inputs, cache=self.cache, refresh=self._choices.refresh, **self._executors)
+        run = Run(self._over_all, inputs, cache=self.cache, refresh=self._options.refresh, **self._executors)
         for event in run.events():
             self.result.hear(event)
             yield event
@@ -250,15 +250,15 @@ class DatasetRun:
             write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
 
     def _events_of(self, subplan: Subplan, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
-        choices = self._choices
+        options = self._options
         self._map = Map(
             subplan,
             items,
             stages,
             cache=self.cache,
-            refresh=choices.refresh,
-            window=choices.window - choices.lines + 1,
-            ordered=choices.ordered,
+            refresh=options.refresh,
+            window=options.window - options.lines + 1,
+            ordered=options.ordered,
             beat=self._write_in_time,
             **self._executors,
         )
@@ -272,7 +272,7 @@ class DatasetRun:
         self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
         yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
         upto = list(self.stages.of)[: list(self.stages.of).index(part[-1]) + 1]
-        subplan = Subplan(self._plan, self._choices.outputs or self._plan.outputs, "item", upto)
+        subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", upto)
         for event in self._events_of(subplan, self._not_over(), self.stages.of_these(part)):
             if not isinstance(event, ItemFinished):
                 yield event
@@ -284,7 +284,7 @@ class DatasetRun:
         Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
         """
         ids, total = list(self._subplan.steps), self.total
-        if self.cache is None or self._count is None or (total or 0) <= self._choices.window:
+        if self.cache is None or self._count is None or (total or 0) <= self._options.window:
             return [ids]
         parts: list[list[str]] = [[]]
         recipes: list[Recipe] = []
@@ -307,7 +307,7 @@ class DatasetRun:
 
     def _not_over(self) -> Iterator[Item]:
         """The items that are not over, before the last part of the steps."""
-        for item in islice(self._new_items(), self._choices.limit):
+        for item in islice(self._new_items(), self._options.limit):
             if item.inputs is not None and not self._is_over(item):
                 yield item
 
@@ -316,11 +316,11 @@ class DatasetRun:
         entry = self._results.known(item.id) if self._results and not self._results.fresh else None
         if entry is None or not item.digest or entry.digest != item.digest:
             return ""
-        return "" if entry.status == "failed" and self._choices.retry_failed else entry.status
+        return "" if entry.status == "failed" and self._options.retry_failed else entry.status
 
     def _to_do(self) -> Iterator[Item]:
         """The items that are not over."""
-        for item in islice(self._new_items(), self._choices.limit):
+        for item in islice(self._new_items(), self._options.limit):
             if over := self._is_over(item):
                 self.kept[over] += 1
                 self._met.append((item.id, item.position))
@@ -341,7 +341,7 @@ class DatasetRun:
         if self._results is not None:
             self._lines.append(self._line(finished, self._results))
             self._seen[self._lines[-1].status].add(partial(_Seen.of, item))
-            if len(self._lines) >= self._choices.lines:
+            if len(self._lines) >= self._options.lines:
                 self._write()
 
     def _write_in_time(self) -> None:
