@@ -463,7 +463,7 @@ def bottleneck(given: argparse.Namespace) -> Iterator[Figure]:
                 took = time.perf_counter() - start
                 batches = sum(1 / outputs["together"] for outputs in results(out / "run").values())
                 fills[executor].append(count / batches)
-                told[executor].append(run.stages.of["nap"].fill)
+                told[executor].append(run.stats.of["nap"].fill)
                 return took
 
         def solo() -> float:

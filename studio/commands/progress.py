@@ -76,7 +76,7 @@ class Board:
         parts += [f"{rate:,.1f}/s"] if rate else []
         if rate and self._total is not None:
             parts.append(f"{_clock((self._total - over) / rate)} left")
-        slowest = self._run.stages.slowest
+        slowest = self._run.stats.slowest
         parts += [f"slowest: {slowest.step}"] if slowest and slowest.seconds > 1 else []
         return " · ".join(parts)
 
@@ -109,14 +109,16 @@ class Board:
         for name in ("done", "cached", "failed", "queued", "per second", "batch"):
             table.add_column(name, justify="right")
         spent = max(time.monotonic() - self._began, 1e-3)
-        slowest = self._run.stages.slowest
-        for stage in self._run.stages.of.values():
-            style = "bold cyan" if stage is slowest and stage.waiting else ""
-            rate = f"{stage.done / spent:,.1f}" if stage.done else ""
-            batch = f"{stage.fill:.1f}" if stage.fill > 1 else ""
-            failed = Text(f"{stage.failed:,}" if stage.failed else "", style="red")
-            counts = [f"{count:,}" if count else "" for count in (stage.done, stage.cached)]
-            table.add_row(Text(stage.step, style=style), *counts, failed, f"{max(stage.waiting, 0):,}", rate, batch)
+        slowest = self._run.stats.slowest
+        for step_stats in self._run.stats.of.values():
+            style = "bold cyan" if step_stats is slowest and step_stats.waiting else ""
+            rate = f"{step_stats.done / spent:,.1f}" if step_stats.done else ""
+            batch = f"{step_stats.fill:.1f}" if step_stats.fill > 1 else ""
+            failed = Text(f"{step_stats.failed:,}" if step_stats.failed else "", style="red")
+            counts = [f"{count:,}" if count else "" for count in (step_stats.done, step_stats.cached)]
+            table.add_row(
+                Text(step_stats.step, style=style), *counts, failed, f"{max(step_stats.waiting, 0):,}", rate, batch
+            )
         return Group(Text(self._line(), style="bold"), table)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from studio.dataset.items import Item
-from studio.dataset.step_stats import Stages
+from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.executors.task import Failed
 from studio.language.plan import Step
@@ -61,7 +61,7 @@ class ChunkExecution(Execution):
         items: Sequence[tuple[int, Item]],
         due: deque[Action],
         clean: Callable[[str], str],
-        stages: Stages,
+        stats: RunStats,
         load: Load,
         over: Callable[[ChunkExecution], None],
     ) -> None:
@@ -72,7 +72,7 @@ class ChunkExecution(Execution):
         self._load, self._held = load, 0
         self._chunks: list[ChunkAction] = []  # that have ended
         self._flying = 0
-        self._stages, self._over = stages, over
+        self._stats, self._over = stats, over
         supplies = [item.inputs for _, item in items if item.inputs is not None]
         super().__init__(subplan, Inputs.together(supplies), due, _unheard, clean)
 
@@ -90,7 +90,7 @@ class ChunkExecution(Execution):
 
     def waits(self, action: Action) -> None:
         assert isinstance(action, ChunkAction)
-        self._stages.of[action.step.id].waiting += len(action.wanted)
+        self._stats.of[action.step.id].waiting += len(action.wanted)
 
     def rows(self, artifact: Artifact) -> Iterator[Artifact]:
         """What of an output, or of what a source gave, each row has that did not stay behind."""
@@ -142,14 +142,14 @@ class ChunkExecution(Execution):
 
     def _count(self, chunk: ChunkAction) -> None:
         """Counts for each row what is counted of a task; one that failed goes on waiting."""
-        stage = self._stages.of[chunk.step.id]
+        step_stats = self._stats.of[chunk.step.id]
         for seconds in chunk.known:
-            stage.knew(seconds)
+            step_stats.knew(seconds)
         if chunk.each is None:
-            stage.waiting -= len(chunk.wanted)
+            step_stats.waiting -= len(chunk.wanted)
             return
-        stage.waiting -= chunk.each.seconds.count(None) - len(chunk.failed)  # who got no turn waits anew
-        stage.took_together(chunk.each)
+        step_stats.waiting -= chunk.each.seconds.count(None) - len(chunk.failed)  # who got no turn waits anew
+        step_stats.took_together(chunk.each)
         for row, seconds in chunk.seconds():
             self.seconds[row] += seconds
 

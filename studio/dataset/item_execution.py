@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from studio.dataset.chunk_execution import Load, Progress
 from studio.dataset.items import Item
-from studio.dataset.step_stats import Stages
+from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.executors.task import Done, Failed
 from studio.run.events import Event, StepEvent, StepFailed
@@ -27,7 +27,7 @@ class ItemExecution(Execution):
         self,
         item: Item,
         number: int,
-        stages: Stages,
+        stats: RunStats,
         over: deque[ItemExecution],
         load: Load,
         skipped: Iterable[Event],
@@ -38,7 +38,7 @@ class ItemExecution(Execution):
         self.failures: dict[str, str] = {}
         self.seconds = 0.0
         self.trace = ""
-        self._stages, self._over = stages, over
+        self._stats, self._over = stats, over
         self._ended = False
         self.tell = self._hear
         for event in skipped:
@@ -81,21 +81,21 @@ class ItemExecution(Execution):
 
     def waits(self, action: Action) -> None:
         if action.tries == 1 and not action.losses:  # once, however often it is tried
-            self._stages.of[action.step.id].waiting += 1
+            self._stats.of[action.step.id].waiting += 1
 
     def _tell_found(self, action: Action, outputs: Mapping[str, Artifact], seconds: float) -> None:
-        self._stages.of[action.step.id].knew(seconds)
+        self._stats.of[action.step.id].knew(seconds)
         if action.tries:  # it failed, and another made it meanwhile
-            self._stages.of[action.step.id].waiting -= 1
+            self._stats.of[action.step.id].waiting -= 1
 
     def _tell_done(self, action: Action, done: Done) -> None:
-        self._stages.of[action.step.id].took(done)
+        self._stats.of[action.step.id].took(done)
         self.seconds += done.seconds
         self._held += self._load.more(done.outputs.values())
 
     def _hear(self, event: Event) -> None:
         assert isinstance(event, StepEvent)
-        self._stages.hear(event)
+        self._stats.hear(event)
         if isinstance(event, StepFailed) and event.element is None:
             self.failures[event.step] = event.message
             self.trace = event.trace

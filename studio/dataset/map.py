@@ -20,7 +20,7 @@ from studio.cache.cache import Cache
 from studio.dataset.chunk_execution import ChunkExecution, Load, Progress
 from studio.dataset.item_execution import ItemExecution
 from studio.dataset.items import Item
-from studio.dataset.step_stats import Stages
+from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.executors.base import Executor
 from studio.run.engine import Engine
@@ -60,7 +60,7 @@ class Map:
         self,
         subplan: Subplan,
         items: Iterable[Item],
-        stages: Stages,
+        stats: RunStats,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
@@ -78,7 +78,7 @@ class Map:
         self._engine = Engine(
             subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
-        self._stages = stages
+        self._stats = stats
         self._load = Load()
         self._over: deque[ItemExecution] = deque()  # journeys whose end is to be told
         self._arrived: deque[ChunkExecution] = deque()  # chunks whose end is to be told
@@ -128,7 +128,7 @@ class Map:
     @property
     def _room(self) -> int:
         """How many more items may be on their way: few, until it is known how long steps take that many may share."""
-        unknown = self._subplan.uniform and self._stages.pace == math.inf
+        unknown = self._subplan.uniform and self._stats.pace == math.inf
         return (min(self._window, _SCOUTS) if unknown else self._window) - (self._taken - self._told)
 
     @property
@@ -136,7 +136,7 @@ class Map:
         """How many items go together: more, the quicker all steps are. None where items may go different ways."""
         if not self._subplan.uniform:
             return 0
-        quick, light = int(_LEG / max(self._stages.pace, 1e-6)), int(_CARGO / max(self._load.each, 1))
+        quick, light = int(_LEG / max(self._stats.pace, 1e-6)), int(_CARGO / max(self._load.each, 1))
         size = min(_CHUNK_ITEMS, self._window // 3, quick, light)
         return size - size % self._batch if size >= max(_FEWEST, self._batch) else 0
 
@@ -164,7 +164,7 @@ class Map:
         if items:
             engine = self._engine
             ChunkExecution(
-                self._subplan, items, engine.due, engine.clean, self._stages, self._load, self._arrived.append
+                self._subplan, items, engine.due, engine.clean, self._stats, self._load, self._arrived.append
             ).advance()
 
     def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
@@ -175,7 +175,7 @@ class Map:
         skipped: list[Event] = []  # before anything ran
         execution = self._engine.new_execution(item.inputs, skipped.append, ItemExecution)
         assert isinstance(execution, ItemExecution)
-        execution.begin(item, number, self._stages, self._over, self._load, skipped)
+        execution.begin(item, number, self._stats, self._over, self._load, skipped)
         failed = list(execution.go_on(progress)) if progress else []
         execution.advance()
         for action, outcome in failed:

@@ -27,7 +27,7 @@ from studio.dataset.options import Options
 from studio.dataset.results import ResultLine, ResultsFolder, as_json
 from studio.dataset.sample import Spread
 from studio.dataset.sources import Rows
-from studio.dataset.step_stats import Stages
+from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import Summary
 from studio.executors.base import Executor
 from studio.executors.task import Recipe
@@ -137,7 +137,7 @@ class DatasetRun:
             Items, rows, subplan, inputs, feeds, id_column=options.id, identity=identity, apart_from=own
         )
         self._files = files
-        self.stages = Stages(subplan.steps.values())
+        self.stats = RunStats(subplan.steps.values())
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
         self._cancelled = False
@@ -172,7 +172,7 @@ class DatasetRun:
     def figures(self) -> dict[str, Any]:
         """The sitting in figures, as plain data to keep."""
         counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
-        return {**counts, "steps": self.stages.figures()}
+        return {**counts, "steps": self.stats.figures()}
 
     def examples(self, status: _Status, most: int) -> list[Example]:
         """Some items that ended in this way, evenly from all over the data.
@@ -198,7 +198,7 @@ class DatasetRun:
             self.failed,
             dict(self.kept),
             self.seconds,
-            {id: stage.as_data() for id, stage in self.stages.of.items()},
+            {id: step_stats.as_data() for id, step_stats in self.stats.of.items()},
             self._outputs,
             dict(self.result.failures),
             totals,
@@ -218,7 +218,7 @@ class DatasetRun:
             yield from self._ahead(part, number, len(parts))
         self.phase = ""
         try:
-            counted = self.stages.of_these(self.stages.of.keys() - {id for part in before for id in part})
+            counted = self.stats.of_these(self.stats.of.keys() - {id for part in before for id in part})
             for event in self._events_of(self._subplan, self._to_do(), counted):
                 if isinstance(event, ItemFinished):
                     self._end(event)
@@ -249,12 +249,12 @@ class DatasetRun:
             text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
             write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
 
-    def _events_of(self, subplan: Subplan, items: Iterator[Item], stages: Stages) -> Iterator[Event]:
+    def _events_of(self, subplan: Subplan, items: Iterator[Item], stats: RunStats) -> Iterator[Event]:
         options = self._options
         self._map = Map(
             subplan,
             items,
-            stages,
+            stats,
             cache=self.cache,
             refresh=options.refresh,
             window=options.window - options.lines + 1,
@@ -271,9 +271,9 @@ class DatasetRun:
         models = [id for id in part if not self._subplan.steps[id].definition.node.inline]
         self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
         yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
-        upto = list(self.stages.of)[: list(self.stages.of).index(part[-1]) + 1]
+        upto = list(self.stats.of)[: list(self.stats.of).index(part[-1]) + 1]
         subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", upto)
-        for event in self._events_of(subplan, self._not_over(), self.stages.of_these(part)):
+        for event in self._events_of(subplan, self._not_over(), self.stats.of_these(part)):
             if not isinstance(event, ItemFinished):
                 yield event
 

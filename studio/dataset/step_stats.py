@@ -1,4 +1,4 @@
-"""Stages: what the steps of a data-set run have done so far, counted: little to keep, however many items there are."""
+"""RunStats: what the steps of a data-set run have done so far, counted: little to keep, however many items there are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from studio.executors.task import Done, RowOutcomes
 from studio.language.plan import Step
 from studio.run.events import StepEvent, StepFailed, StepReplaced, StepSkipped
 
-__all__ = ["Stage", "Stages"]
+__all__ = ["RunStats", "StepStats"]
 
 _COUNTS = ("done", "cached", "failed", "skipped", "replaced")
 _GRAIN = 1.1  # two durations that differ by less count as one
@@ -19,7 +19,7 @@ _GRAINS = 1 / math.log(_GRAIN)
 _SWAY = 0.05  # by which share of the difference a new duration moves the pace
 
 
-class Stage:
+class StepStats:
     """One step: how its tasks ended (those of its elements, where it has `each`), and how long they took."""
 
     def __init__(self, step: Step) -> None:
@@ -109,33 +109,36 @@ def _bucket(seconds: float) -> int:
     return math.ceil(math.log(max(seconds, 1e-6)) * _GRAINS)
 
 
-class Stages:
+class RunStats:
     """All of them, in the order of the plan."""
 
     def __init__(self, steps: Iterable[Step]) -> None:
         self._steps = {step.id: step for step in steps}
-        self.of = {id: Stage(step) for id, step in self._steps.items()}
+        self.of = {id: StepStats(step) for id, step in self._steps.items()}
 
-    def of_these(self, counted: Collection[str]) -> Stages:
+    def of_these(self, counted: Collection[str]) -> RunStats:
         """The same, where what becomes of other steps does not count."""
-        stages = Stages(self._steps.values())
-        stages.of |= {id: self.of[id] for id in counted}
-        return stages
+        stats = RunStats(self._steps.values())
+        stats.of |= {id: self.of[id] for id in counted}
+        return stats
 
     @property
     def pace(self) -> float:
         """Seconds that a task lately took where it takes longest; without end, while that is not known of all."""
-        return max((math.inf if stage.pace is None else stage.pace for stage in self.of.values()), default=math.inf)
+        return max(
+            (math.inf if step_stats.pace is None else step_stats.pace for step_stats in self.of.values()),
+            default=math.inf,
+        )
 
     @property
-    def slowest(self) -> Stage | None:
+    def slowest(self) -> StepStats | None:
         """The step that takes the longest for all its items, over the workers that it may have."""
-        busy = [stage for stage in self.of.values() if stage.done]
-        return max(busy, key=lambda stage: stage.seconds / stage.workers, default=None)
+        busy = [step_stats for step_stats in self.of.values() if step_stats.done]
+        return max(busy, key=lambda step_stats: step_stats.seconds / step_stats.workers, default=None)
 
     def figures(self) -> dict[str, Any]:
         """All that was counted, step by step, as plain data to keep."""
-        return {id: stage.figures() for id, stage in self.of.items()}
+        return {id: step_stats.figures() for id, step_stats in self.of.items()}
 
     def add(self, figures: Mapping[str, Any]) -> None:
         """Counts what an earlier sitting counted, too; a step that the graph has no more is left out."""
@@ -144,14 +147,14 @@ class Stages:
 
     def hear(self, event: StepEvent) -> None:
         """Takes in what happens to few: tasks that are computed or known are counted one by one, and not by events."""
-        stage = self.of[event.step]
-        if stage.each and event.element is None and not isinstance(event, StepSkipped | StepReplaced):
+        step_stats = self.of[event.step]
+        if step_stats.each and event.element is None and not isinstance(event, StepSkipped | StepReplaced):
             return
         match event:
             case StepFailed():
-                stage.failed += 1
-                stage.waiting -= 1
+                step_stats.failed += 1
+                step_stats.waiting -= 1
             case StepSkipped():
-                stage.skipped += 1
+                step_stats.skipped += 1
             case StepReplaced():
-                stage.replaced += 1
+                step_stats.replaced += 1

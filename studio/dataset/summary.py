@@ -23,7 +23,7 @@ class Summary:
     failed: int
     kept: Mapping[str, int]  # that were over before, by how
     seconds: float  # of this sitting
-    stages: Mapping[str, Any]
+    stats: Mapping[str, Any]
     outputs: Mapping[str, Any]  # of what runs once over all rows
     broken: Mapping[str, str]  # steps of these that failed
     totals: Totals | None = None
@@ -46,7 +46,7 @@ class Summary:
             shown["failures"] = {each.kind: each.count for each in self.totals.failures}
         if self.outputs or self.broken:
             shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
-        return {**shown, "steps": dict(self.stages)}
+        return {**shown, "steps": dict(self.stats)}
 
     def __str__(self) -> str:
         count = self.done + self.failed

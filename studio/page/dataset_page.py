@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from studio.dataset.results import Failures, ResultsFolder, Session, Totals
 from studio.dataset.run import DatasetRun
-from studio.dataset.step_stats import Stage, Stages
+from studio.dataset.step_stats import RunStats, StepStats
 from studio.dataset.summary import told
 from studio.files import write_atomically
 from studio.language.plan import Plan
@@ -52,33 +52,48 @@ class _Sitting:
 class _Row:
     """One step in the table, counted over all sittings."""
 
-    stage: Stage
+    step_stats: StepStats
     wall: float  # seconds of all sittings
 
     @property
     def cached(self) -> float:
         """The share that came from the cache."""
-        known = self.stage.done + self.stage.cached
-        return self.stage.cached / known if known else 0.0
+        known = self.step_stats.done + self.step_stats.cached
+        return self.step_stats.cached / known if known else 0.0
 
     @property
     def busy(self) -> float:
         """The share of the time that its workers were at work."""
-        return min(1.0, self.stage.seconds / (self.stage.workers * self.wall)) if self.wall else 0.0
+        return min(1.0, self.step_stats.seconds / (self.step_stats.workers * self.wall)) if self.wall else 0.0
 
     @property
     def rate(self) -> float:
         """Tasks a second that its workers can do."""
-        return self.stage.workers * self.stage.done / self.stage.seconds if self.stage.seconds else 0.0
+        return (
+            self.step_stats.workers * self.step_stats.done / self.step_stats.seconds if self.step_stats.seconds else 0.0
+        )
 
     @property
     def label(self) -> Label:
         """What stands on it in the picture."""
-        stage = self.stage
-        counts = {"done": stage.done, "cached": stage.cached, "failed": stage.failed, "skipped": stage.skipped}
+        step_stats = self.step_stats
+        counts = {
+            "done": step_stats.done,
+            "cached": step_stats.cached,
+            "failed": step_stats.failed,
+            "skipped": step_stats.skipped,
+        }
         told = [f"{count:,} {name}" for name, count in counts.items() if count]
-        status = "failed" if stage.failed else "done" if stage.done else "cached" if stage.cached else "skipped"
-        return Label(status, " · ".join(told), busy=self.busy if stage.done else None)
+        status = (
+            "failed"
+            if step_stats.failed
+            else "done"
+            if step_stats.done
+            else "cached"
+            if step_stats.cached
+            else "skipped"
+        )
+        return Label(status, " · ".join(told), busy=self.busy if step_stats.done else None)
 
 
 class DatasetPage:
@@ -129,16 +144,16 @@ class DatasetPage:
 
     def _rows(self, before: Sequence[Session], wall: float) -> Iterator[_Row]:
         """The steps, as all sittings together found them."""
-        whole = Stages(self._plan.steps[id] for id in self._run.stages.of)
-        whole.add(self._run.stages.figures())
+        whole = RunStats(self._plan.steps[id] for id in self._run.stats.of)
+        whole.add(self._run.stats.figures())
         for session in before:
             whole.add(session.about.get("figures", {}).get("steps", {}))
-        return (_Row(stage, wall) for stage in whole.of.values())
+        return (_Row(step_stats, wall) for step_stats in whole.of.values())
 
     def _labels(self, rows: Sequence[_Row]) -> dict[str, Label]:
         """What stands on the steps in the picture: those that ran for each item, and those that ran once over all."""
         once = self._run.result.steps.items()
-        return {row.stage.step: row.label for row in rows} | {
+        return {row.step_stats.step: row.label for row in rows} | {
             id: Label(step.status, f"{step.status}, once") for id, step in once
         }
 
@@ -151,12 +166,12 @@ class DatasetPage:
 
     def _sentences(self, rows: Sequence[_Row], totals: Totals) -> Iterator[Markup]:
         """The run in a few words."""
-        slowest, done = _slowest(rows), sum(row.stage.done for row in rows)
+        slowest, done = _slowest(rows), sum(row.step_stats.done for row in rows)
         if slowest is not None:
             yield _bottleneck(slowest, rows)
-        cached = sum(row.stage.cached for row in rows)
+        cached = sum(row.step_stats.cached for row in rows)
         if cached:
-            share, saved = _percent(cached / (cached + done)), seconds_of(sum(row.stage.saved for row in rows))
+            share, saved = _percent(cached / (cached + done)), seconds_of(sum(row.step_stats.saved for row in rows))
             yield Markup("{} of all tasks came from the cache, which saved {} of work.").format(share, saved)
         if totals.failed:
             kinds = count_of(len(totals.failures), "way")
@@ -185,13 +200,13 @@ def _sitting(session: Session) -> _Sitting:
 
 def _slowest(rows: Sequence[_Row]) -> _Row | None:
     """The step that holds up the others."""
-    worked = [row for row in rows if row.stage.seconds]
-    return max(worked, key=lambda row: row.stage.seconds / row.stage.workers, default=None)
+    worked = [row for row in rows if row.step_stats.seconds]
+    return max(worked, key=lambda row: row.step_stats.seconds / row.step_stats.workers, default=None)
 
 
 def _bottleneck(slowest: _Row, rows: Sequence[_Row]) -> Markup:
-    share = slowest.stage.seconds / sum(row.stage.seconds for row in rows)
-    name = Markup('<a href="#step-{0}"><b>{0}</b></a>').format(slowest.stage.step)
+    share = slowest.step_stats.seconds / sum(row.step_stats.seconds for row in rows)
+    name = Markup('<a href="#step-{0}"><b>{0}</b></a>').format(slowest.step_stats.step)
     if slowest.busy < _BUSY:
         return Markup(
             "{} takes {} of the time that steps need, yet it was at work for only {} of the run: the rest went into "

@@ -75,7 +75,10 @@ def test_they_fare_as_those_that_go_alone(tmp_path, executor, cached, sizes):
         run = diamond(folder).map(rows, options=options)
         results.append({each.id: each.error.replace(str(folder), "") or dict(each) for each in run})
         runs.append(
-            {id: (stage.done, stage.failed, stage.cached, stage.waiting) for id, stage in run.run.stages.of.items()}
+            {
+                id: (step_stats.done, step_stats.failed, step_stats.cached, step_stats.waiting)
+                for id, step_stats in run.run.stats.of.items()
+            }
         )
         counts.append(told(folder))
         assert bool(sizes) == (window == 512)
@@ -101,7 +104,7 @@ def test_what_is_known_is_found_and_the_rest_computed(tmp_path, executor, sizes)
     found = ends_of(again)
     assert sizes
     assert found == ends_of(diamond(tmp_path / "other").map(every, options={"executor": executor, "cache": False}))
-    a = again.run.stages.of["a"]
+    a = again.run.stats.of["a"]
     failed = sum("x1" in odd(number) for number in range(COUNT))
     assert (a.cached, a.failed) == (sum("x1" not in row["text"] for row in first), failed)
     assert a.cached + a.done + a.failed == COUNT
@@ -216,5 +219,5 @@ def test_those_that_turn_out_slow_are_shared_out(tmp_path, sizes):
     assert {each.id: each["x"] for each in run} == {row["id"]: row["number"] for row in rows}
     assert sizes
     assert time.monotonic() - began < 5  # two tasks of a hundred take six
-    stage = run.run.stages.of["a"]
-    assert (stage.done + stage.cached, stage.waiting) == (400, 0)
+    step_stats = run.run.stats.of["a"]
+    assert (step_stats.done + step_stats.cached, step_stats.waiting) == (400, 0)

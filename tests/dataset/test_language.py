@@ -68,8 +68,8 @@ def check(case, executor, folder, window, ordered):
         assert [dict(each) for each in found] == expected
         assert [set(each.failures) for each in found] == [reference.failed for reference in references]
         assert [each.status == "failed" for each in found] == [bool(reference.failed) for reference in references]
-        for id, stage in results.run.stages.of.items():
-            assert stage.skipped + stage.replaced == sum(
+        for id, step_stats in results.run.stats.of.items():
+            assert step_stats.skipped + step_stats.replaced == sum(
                 id in reference.skipped | reference.replaced for reference in references
             ), id
         if not cache:

@@ -56,7 +56,7 @@ def test_with_a_cache_each_model_is_loaded_once(executor, tmp_path):
         "a goes first, for all items",
         "b goes first, for all items",
     ]
-    counts = {id: (stage.done, stage.cached, stage.failed) for id, stage in run.stages.of.items()}
+    counts = {id: (step_stats.done, step_stats.cached, step_stats.failed) for id, step_stats in run.stats.of.items()}
     assert counts == {"a": (40, 0, 0), "b": (39, 0, 1), "c": (39, 0, 0)}
 
 

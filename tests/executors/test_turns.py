@@ -514,15 +514,15 @@ def test_cancelling_what_waits_for_a_worker_that_loads_ends_it():
 SHARE = Resources(gpus=0.6)
 
 
-def stages(puppets, inputs, models, choose=min):
+def stats(puppets, inputs, models, choose=min):
     """Every input through every model, in turn; what ran, in order."""
     kinds = [recipe(f"m{n}", resources=SHARE) for n in range(models)]
     done = []
 
-    def go_on(item, stage):
-        if stage < models:
-            future = puppets.submit(Task(f"{stage}", kinds[stage], Work({}), run=f"run {item}"))
-            future.add_done_callback(lambda _: (done.append((item, stage)), go_on(item, stage + 1)))
+    def go_on(item, step_stats):
+        if step_stats < models:
+            future = puppets.submit(Task(f"{step_stats}", kinds[step_stats], Work({}), run=f"run {item}"))
+            future.add_done_callback(lambda _: (done.append((item, step_stats)), go_on(item, step_stats + 1)))
 
     for item in range(inputs):
         go_on(item, 0)
@@ -536,17 +536,17 @@ def stages(puppets, inputs, models, choose=min):
 
 @pytest.mark.parametrize("choose", [min, max])
 def test_six_models_where_two_fit_are_loaded_once_each(puppets, choose):
-    done = stages(puppets, 20, 6, choose)
+    done = stats(puppets, 20, 6, choose)
     assert len(set(done)) == 120
     assert len(puppets.loads) <= 6 + 2
-    order = [stage for item, stage in done if item == 7]
+    order = [step_stats for item, step_stats in done if item == 7]
     assert order == sorted(order)
 
 
 def test_one_input_after_the_other_never_waits_for_room(puppets):
     began = time.perf_counter()
     for _ in range(3):
-        stages(puppets, 1, 6)
+        stats(puppets, 1, 6)
     assert time.perf_counter() - began < 1
     assert len(puppets.loads) <= 18
 
