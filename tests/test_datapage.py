@@ -15,7 +15,7 @@ import pytest
 
 import studio
 from studio.dataset.results import ResultLine, ResultsFolder
-from studio.dataset.sample import Spread
+from studio.dataset.sample import Sample
 from studio.page.examples import cut
 from tests import fakes, shown
 from tests.door import load
@@ -346,7 +346,7 @@ def test_what_is_long_is_cut_but_not_in_its_parts():
 
 @pytest.mark.parametrize("count", [0, 1, 11, 24, 25, 26, 1000, 12345])
 def test_a_spread_is_even_and_small(count):
-    spread = Spread(12)
+    spread = Sample(12)
     for number in range(count):
         spread.add(lambda number=number: number)
     assert min(count, 12) <= len(spread.kept) <= 24

@@ -25,7 +25,7 @@ from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Options
 from studio.dataset.results import ResultLine, ResultsFolder, as_json
-from studio.dataset.sample import Spread
+from studio.dataset.sample import Sample
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import Summary
@@ -148,7 +148,7 @@ class DatasetRun:
         self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
-        self._seen: dict[str, Spread[_Seen]] = {"done": Spread(_FEW), "failed": Spread(_FEW)}
+        self._seen: dict[str, Sample[_Seen]] = {"done": Sample(_FEW), "failed": Sample(_FEW)}
         self._began = self._written = self._noted = time.monotonic()
         self._ended: float | None = None
         self.complete = False  # whether it came to the end of the data, or of the items that were wanted

@@ -1,16 +1,16 @@
-"""Spread: a few of many, evenly from all over, though nobody knows beforehand how many there will be."""
+"""Sample: a few of many, evenly from all over, though nobody knows beforehand how many there will be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Spread"]
+__all__ = ["Sample"]
 
 T = TypeVar("T")
 
 
-class Spread(Generic[T]):
+class Sample(Generic[T]):
     """Takes any number of things, and keeps at least `few` of them (all, while there are no more), at most twice that.
 
     Of what came it keeps every first, second, fourth, eighth …: when they are too many, every other goes.
