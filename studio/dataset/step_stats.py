@@ -1,4 +1,4 @@
-"""RunStats: what the steps of a data-set run have done so far, counted: little to keep, however many items there are."""
+"""StepStats, RunStats: what the steps of a run over a data set have done so far, counted: little, however many items."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from studio.page.phrases import seconds_of
 from studio.run.timeline import Span, Timeline, WorkSpan, in_lanes
 
-__all__ = ["Bar", "Row", "by_step", "by_worker", "ticks"]
+__all__ = ["Bar", "ChartRow", "by_step", "by_worker", "ticks"]
 
 _MOST_BARS = 400  # of a row; more would be finer than a screen
 _MOST_LANES = 4
@@ -27,7 +27,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Row:
+class ChartRow:
     """A name, and bars in lanes that do not overlap."""
 
     name: str
@@ -36,12 +36,12 @@ class Row:
     mark: float | None = None  # where a step that took no time stands
 
 
-def by_step(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
+def by_step(timeline: Timeline, inline: Iterable[str] = ()) -> list[ChartRow]:
     """A row a step, in the order of the graph."""
     return [_step(timeline, step, step in set(inline)) for step in timeline.steps]
 
 
-def by_worker(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
+def by_worker(timeline: Timeline, inline: Iterable[str] = ()) -> list[ChartRow]:
     """A row a worker, with the steps it ran."""
     found: dict[tuple[bool, int], list[WorkSpan]] = {}
     here = set(inline)
@@ -49,7 +49,7 @@ def by_worker(timeline: Timeline, inline: Iterable[str] = ()) -> list[Row]:
         elsewhere = work_span.step not in here
         found.setdefault((elsewhere, work_span.worker if elsewhere else -1), []).append(work_span)
     return [
-        Row(_worker(number, inline=not elsewhere), tuple(_whole(timeline, lane) for lane in in_lanes(work_spans)))
+        ChartRow(_worker(number, inline=not elsewhere), tuple(_whole(timeline, lane) for lane in in_lanes(work_spans)))
         for (elsewhere, number), work_spans in sorted(found.items(), key=lambda each: each[0])
     ]
 
@@ -66,7 +66,7 @@ def ticks(seconds: float) -> list[tuple[float, str]]:
     return [(100 * time / seconds, f"{time * scale:.4g} {unit}") for time in times]
 
 
-def _step(timeline: Timeline, step: str, inline: bool) -> Row:
+def _step(timeline: Timeline, step: str, inline: bool) -> ChartRow:
     history = timeline.history(step)
     waits = [span for span in timeline.spans(step) if span.part == "queue"]
     lanes = in_lanes(timeline.work_spans(step))
@@ -77,7 +77,7 @@ def _step(timeline: Timeline, step: str, inline: bool) -> Row:
     rows = (first + (drawn[0] if drawn else ()), *drawn[1:_MOST_LANES])
     workers = {_worker(work_span.worker, inline=inline) for lane in lanes for work_span in lane}
     mark = None if drawn or not history.ended else _place(timeline, history.ended)
-    return Row(step, tuple(row for row in rows if row), ", ".join(sorted(workers)), mark)
+    return ChartRow(step, tuple(row for row in rows if row), ", ".join(sorted(workers)), mark)
 
 
 def _whole(timeline: Timeline, lane: list[WorkSpan]) -> tuple[Bar, ...]:

@@ -1,4 +1,4 @@
-"""ResultsFolder: a line for every item of a data set, kept so that a kill loses none and doubles none. It knows no graph.
+"""ResultsFolder: the results of a run over a data set: a line for every item, whole after any kill.
 
 Lines are appended to `results.jsonl` first and committed to the journal then: what the journal does
 not know at the next start is cut off, and done again. `settle` puts the lines in the order of the data.
