@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 from studio.cache.database import Answer, Database
 from studio.cache.store import Store
 
-__all__ = ["Records", "Row"]
+__all__ = ["Records", "StoredRecord"]
 
 _T = TypeVar("_T")
 
@@ -52,7 +52,7 @@ _shared: weakref.WeakValueDictionary[Path, Records] = weakref.WeakValueDictionar
 _recent: deque[Records] = deque(maxlen=8)  # stay open: runs follow one another, and closing waits for a disk
 
 
-class Row(NamedTuple):
+class StoredRecord(NamedTuple):
     """One record as it lies there."""
 
     key: str
@@ -109,7 +109,7 @@ class Records:
         """Those keys that are there."""
         return {key.hex() for rows in self._ask_for(_KEY, keys) for (key,) in rows}
 
-    def latest(self, node: str | None = None, most: int | None = None) -> Iterator[Row]:
+    def latest(self, node: str | None = None, most: int | None = None) -> Iterator[StoredRecord]:
         """Records (of one node), as they are now, the last used first."""
         self.flush()
         limit = -1 if most is None else most
@@ -122,7 +122,7 @@ class Records:
             }
             for key, of, used in some:
                 if key in texts:  # else it went meanwhile
-                    yield Row(key.hex(), str(of), used, texts[key])
+                    yield StoredRecord(key.hex(), str(of), used, texts[key])
 
     def count(self) -> int:
         """How many there are."""

@@ -15,14 +15,14 @@ from studio.errors import StoreError
 from studio.units import show_bytes
 from studio.values.digest import of_file
 
-__all__ = ["BUDGET", "Entry", "Stats", "Verification", "clear", "entries", "prune", "stats", "verify"]
+__all__ = ["BUDGET", "CacheEntry", "Stats", "Verification", "clear", "entries", "prune", "stats", "verify"]
 
 BUDGET = 20 << 30  # bytes that a cache may fill before old entries go
 _GRACE = 3600.0  # seconds that a blob without a record is left alone: its record may be on its way
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """One record, with what it weighs and when it was last used."""
 
     record: Record
@@ -53,12 +53,12 @@ class Verification:
     damaged: int  # set aside
 
 
-def entries(cache: Cache, node: str | None = None) -> Iterator[Entry]:
+def entries(cache: Cache, node: str | None = None) -> Iterator[CacheEntry]:
     """Every sound record, the last used first."""
     for row in cache.records.latest(node):
         record = cache.sound(row.key, row.text)
         if record is not None:
-            yield Entry(record, len(row.text) + sum(blob.size for blob in record.blobs), row.used)
+            yield CacheEntry(record, len(row.text) + sum(blob.size for blob in record.blobs), row.used)
 
 
 def stats(cache: Cache) -> Stats:
@@ -137,14 +137,14 @@ def clear(cache: Cache) -> int:
     return max(0, before - _weight(cache))
 
 
-def describe(entry: Entry) -> str:
+def describe(entry: CacheEntry) -> str:
     """A record in a line."""
     record = entry.record
     outputs = ", ".join(f"{name}: {artifact.kind}" for name, artifact in record.outputs.items())
     return f"{record.key[:12]}  {record.node:<24} {show_bytes(entry.size):>10}  {record.seconds:8.2f} s  {outputs}"
 
 
-def _worth(entry: Entry) -> float:
+def _worth(entry: CacheEntry) -> float:
     idle = max(1.0, time.time() - entry.used)
     return max(entry.record.seconds, 0.001) / (max(entry.size, 1) * idle)
 
