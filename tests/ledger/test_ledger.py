@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio
-from studio.dataset.results import Entry, ResultLine, ResultsFolder, as_json
+from studio.dataset.results import JournalEntry, ResultLine, ResultsFolder, as_json
 
 ABOUT = {"graph": "dub", "text": "nodes: {}", "plan": "p"}
 
@@ -39,7 +39,7 @@ def test_a_run_and_its_continuation(tmp_path):
     folder = tmp_path / "runs" / "talks"
     with ResultsFolder.open(folder, ABOUT) as results:
         results.write([line("c", 2), line("a", 0, said="olá")])
-        assert results.known("a") == Entry("d", "done")
+        assert results.known("a") == JournalEntry("d", "done")
         assert results.known("b") is None
     assert ids(folder) == "ca"
     with ResultsFolder.open(folder, {**ABOUT, "plan": "q"}) as results:
@@ -65,8 +65,8 @@ def test_a_later_line_stands_for_an_earlier_one(tmp_path):
     with ResultsFolder.open(tmp_path, ABOUT) as results:
         results.write([line("a", 0, "failed", kind="hear"), line("b", 1)])
         results.write([line("a", 0, digest="e"), line("b", 1, digest="e"), line("b", 1, digest="f")])
-        assert results.known("a") == Entry("e", "done")
-        assert results.known("b") == Entry("f", "done")
+        assert results.known("a") == JournalEntry("e", "done")
+        assert results.known("b") == JournalEntry("f", "done")
         assert (results.totals().done, results.totals().failed) == (2, 0)
         results.settle(complete=True)
     assert [(row["id"], row["outputs"]["digest"]) for row in rows(tmp_path)] == [("a", "e"), ("b", "f")]
@@ -192,7 +192,7 @@ def test_a_random_life(tmp_path_factory, life):
             model.session += 1
         for id in "abcdefgh":
             item = model.items.get(id)
-            assert results.known(id) == (item and Entry(str(item[2]), item[3]))
+            assert results.known(id) == (item and JournalEntry(str(item[2]), item[3]))
         last = {row["id"]: row["outputs"]["digest"] for row in rows(folder)}
         assert {id: last[id] for id in model.items} == {id: str(item[2]) for id, item in model.items.items()}
     results.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.dataset.results.folder import Failures, ResultLine, ResultsFolder, Session, Totals, as_json
-from studio.dataset.results.journal import Entry
+from studio.dataset.results.journal import JournalEntry
 from studio.dataset.results.parquet import write_parquet
 
-__all__ = ["Entry", "Failures", "ResultLine", "ResultsFolder", "Session", "Totals", "as_json", "write_parquet"]
+__all__ = ["Failures", "JournalEntry", "ResultLine", "ResultsFolder", "Session", "Totals", "as_json", "write_parquet"]

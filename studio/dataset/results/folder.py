@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from studio.dataset.results.file_names import name_of
-from studio.dataset.results.journal import Entry, Foreign, Item, Journal, Place
+from studio.dataset.results.journal import Foreign, Journal, JournalEntry, JournalItem, LinePlace
 from studio.dataset.results.parquet import write_parquet
 from studio.errors import StoreError
 from studio.files import write_atomically
@@ -138,7 +138,7 @@ class ResultsFolder:
         """Whether this is the first sitting, so that nothing was known when it began."""
         return self._journal.session == 1
 
-    def known(self, id: str) -> Entry | None:
+    def known(self, id: str) -> JournalEntry | None:
         """How an item ended when last it did, and the digest that it was done under."""
         with _told(self.folder):
             return self._journal.known(id)
@@ -148,7 +148,7 @@ class ResultsFolder:
         with _told(self.folder):
             end = self._end
             texts: list[bytes] = []
-            items: list[Item] = []
+            items: list[JournalItem] = []
             for line in lines:
                 text = line.text
                 texts.append(text)
@@ -266,11 +266,11 @@ class ResultsFolder:
             os.close(self._file)
         self._file = os.open(self.results, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
-    def _row(self, place: Place) -> Row:
+    def _row(self, place: LinePlace) -> Row:
         row: Row = json.loads(self._text(place))
         return row
 
-    def _text(self, place: Place) -> bytes:
+    def _text(self, place: LinePlace) -> bytes:
         """A line, which must be one."""
         text = os.pread(self._file, place.size, place.start)
         if len(text) != place.size or text[:1] != b"{" or text[-1:] != b"\n":

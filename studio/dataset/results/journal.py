@@ -20,9 +20,11 @@ from typing import NamedTuple, TypeAlias
 
 from studio.values.digest import of_bytes
 
-__all__ = ["Entry", "Foreign", "Item", "Journal", "Place"]
+__all__ = ["Foreign", "Journal", "JournalEntry", "JournalItem", "LinePlace"]
 
-Item: TypeAlias = tuple[str, str, str, int, int, int, float, str]  # as in _WRITE, with its id and without the session
+JournalItem: TypeAlias = tuple[
+    str, str, str, int, int, int, float, str
+]  # as in _WRITE, with its id and without the session
 
 _OURS = 0x69436F4C  # the application id in the file
 _FORMAT = 2
@@ -73,14 +75,14 @@ class Foreign(Exception):
     """The file is no journal of a run, or not of this version; its text says which."""
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """What is known of an item: the digest it was done under, and how it ended."""
 
     digest: str
     status: str
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """Where a line lies, in bytes."""
 
     start: int
@@ -162,12 +164,12 @@ class Journal:
 
     # Items -------------------------------------------------------------------
 
-    def known(self, id: str) -> Entry | None:
+    def known(self, id: str) -> JournalEntry | None:
         """What is known of an item."""
         found = self._db.execute("SELECT digest, status FROM items WHERE key = ?", (_key(id),)).fetchone()
-        return Entry(*found) if found else None
+        return JournalEntry(*found) if found else None
 
-    def write(self, items: Sequence[Item], end: int) -> None:
+    def write(self, items: Sequence[JournalItem], end: int) -> None:
         """Takes items, in place of what it knew of them, and where their lines end."""
         rows = [(_key(id), *rest, self.session) for id, *rest in items]
         if self._last is not None:
@@ -185,10 +187,10 @@ class Journal:
 
     # Places ------------------------------------------------------------------
 
-    def place(self, id: str) -> Place | None:
+    def place(self, id: str) -> LinePlace | None:
         """Where the line of an item lies."""
         found = self._db.execute("SELECT start, size FROM items WHERE key = ?", (_key(id),)).fetchone()
-        return Place(*found) if found else None
+        return LinePlace(*found) if found else None
 
     @property
     def end(self) -> int:
@@ -206,9 +208,9 @@ class Journal:
         """Forgets the items that this pass did not meet."""
         self._db.execute("DELETE FROM items WHERE session < ?", (self.session,))
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[LinePlace]:
         """Where each line lies, in the order of the data."""
-        return map(Place._make, self._db.execute("SELECT start, size FROM ordered ORDER BY number"))
+        return map(LinePlace._make, self._db.execute("SELECT start, size FROM ordered ORDER BY number"))
 
     def settled(self) -> bool:
         """Whether the lines stand in the order of the data, with nothing between them."""
@@ -244,16 +246,16 @@ class Journal:
             )
         )
 
-    def first_of_kinds(self, most: int) -> list[tuple[str, Place]]:
+    def first_of_kinds(self, most: int) -> list[tuple[str, LinePlace]]:
         """The first few failures of each kind."""
         found = self._db.execute(_FIRST_FAILED, (most,))
-        return [(kind, Place(start, size)) for kind, start, size in found]
+        return [(kind, LinePlace(start, size)) for kind, start, size in found]
 
-    def sample(self, status: str, most: int) -> list[Place]:
+    def sample(self, status: str, most: int) -> list[LinePlace]:
         """Some items that ended in one way, evenly from all over the data."""
         count = self._one("SELECT count(*) FROM items WHERE status = ?", status)
         found = self._db.execute(_SAMPLE, (status, most, count, most)) if count else ()
-        return [Place(start, size) for start, size in found]
+        return [LinePlace(start, size) for start, size in found]
 
     def _one(self, question: str, *given: object) -> int:
         found: tuple[int] = self._db.execute(question, given).fetchone()
