@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from studio.errors import GraphError, Problem, UsageError, did_you_mean
 from studio.language.dataset_scope import misplaced, mixed
-from studio.language.names import Face, Scope
+from studio.language.names import Face, Names
 from studio.language.nested import Uneven, depends, spread
 from studio.language.plan import Edge, GraphInput, Guard, Plan, Relay, Source, Step, filled, variables_in
 from studio.language.spec import GraphSpec, StepSpec, Wire
@@ -61,7 +61,7 @@ class _Binder:
         self._prefix = prefix
         self._trail = trail  # files that this one is inside of
         self.problems: list[Problem] = list(spec.problems)
-        self.scope = Scope(spec, prefix, self._tell)
+        self.scope = Names(spec, prefix, self._tell)
         self._definitions: dict[str, Definition] = {}
         self._inner: dict[str, _Binder] = {}
         self.steps: dict[str, Step] = {}  # those of the graphs inside included

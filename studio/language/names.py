@@ -12,7 +12,7 @@ from studio.language.spec import GraphSpec, Wire
 from studio.node.node import Port
 from studio.values import PortType
 
-__all__ = ["Face", "Scope", "Tell"]
+__all__ = ["Face", "Names", "Tell"]
 
 Tell = Callable[..., None]  # takes a path of the document, a message, a hint, and whether the key is meant
 
@@ -41,7 +41,7 @@ class Face:
 
 
 @dataclass
-class Scope:
+class Names:
     """The names of one file. What cannot be resolved is told."""
 
     spec: GraphSpec
