@@ -1,4 +1,4 @@
-"""StepStats, RunStats: what the steps of a run over a data set have done so far, counted: little, however many items."""
+"""StepStats and RunStats: what the steps of a run over a data set have done so far, in a few counts."""
 
 from __future__ import annotations
 

@@ -14,26 +14,26 @@ from studio.cache.store import Store
 from studio.executors.task import Done, Failed, Outcome, RowOutcomes, Work
 from studio.values.artifact import ABSENT, Artifact, Column
 
-__all__ = ["Wire", "artifact_from", "column_from", "outcome_from", "outcome_to", "work_from", "work_to"]
+__all__ = ["Message", "artifact_from", "column_from", "outcome_from", "outcome_to", "work_from", "work_to"]
 
-Wire = list[Any]
+Message = list[Any]
 Exchange = Callable[[Any], Any]
 
 
-def work_to(work: Work, handle: Exchange) -> Wire:
+def work_to(work: Work, handle: Exchange) -> Message:
     """Work, with `live` applied to whatever stands for a live value."""
     inputs = {name: _artifact_to(artifact, handle) for name, artifact in work.inputs.items()}
     return [inputs, str(work.store.folder) if work.store else None, work.keep, work.rows, work.together]
 
 
-def work_from(wire: Wire, artifact: Callable[[Wire], Artifact], store: Callable[[Path], Store]) -> Work:
+def work_from(message: Message, artifact: Callable[[Message], Artifact], store: Callable[[Path], Store]) -> Work:
     """The work back, each input by `artifact`."""
-    inputs, folder, keep, rows, together = wire
+    inputs, folder, keep, rows, together = message
     given = {name: artifact(sent) for name, sent in inputs.items()}
     return Work(given, store(Path(folder)) if folder else None, keep, rows, together)
 
 
-def outcome_to(outcome: Outcome) -> Wire:
+def outcome_to(outcome: Outcome) -> Message:
     """An outcome; its live values are already told by their index."""
     if isinstance(outcome, Failed):
         return [False, *vars(outcome).values()]
@@ -43,37 +43,37 @@ def outcome_to(outcome: Outcome) -> Wire:
     return [True, outputs, *took, outcome.log, outcome.unkept, outcome.began, outcome.batch, each]
 
 
-def outcome_from(wire: Wire, handle: Exchange, worker: int = -1) -> Outcome:
+def outcome_from(message: Message, handle: Exchange, worker: int = -1) -> Outcome:
     """The outcome back, with `live` applied to the index of each live value, and the worker that it comes from."""
-    if not wire[0]:
-        return Failed(*wire[1:])
-    outputs, seconds, spans, log, unkept, began, batch, each = wire[1:]
+    if not message[0]:
+        return Failed(*message[1:])
+    outputs, seconds, spans, log, unkept, began, batch, each = message[1:]
     made = {name: artifact_from(sent, handle) for name, sent in outputs.items()}
     return Done(made, seconds, spans, log, unkept, began, worker, batch, each and _each_from(each))
 
 
-def artifact_from(wire: Wire, handle: Exchange) -> Artifact:
+def artifact_from(message: Message, handle: Exchange) -> Artifact:
     """One artifact back."""
-    if wire[0] is None:
-        return column_from(wire, lambda item: artifact_from(item, handle))
-    kind, digest, size, inline, items, stored, told = wire
+    if message[0] is None:
+        return column_from(message, lambda item: artifact_from(item, handle))
+    kind, digest, size, inline, items, stored, told = message
     if items is None and told is None:
-        return Artifact(*wire)
+        return Artifact(*message)
     inner = None if items is None else tuple(artifact_from(item, handle) for item in items)
     return Artifact(kind, digest, size, inline, inner, stored, None if told is None else handle(told))
 
 
-def _each_to(each: RowOutcomes) -> Wire:
+def _each_to(each: RowOutcomes) -> Message:
     failed = [[row, *outcome_to(failed)] for row, failed in each.failed.items()]
     return [each.seconds, each.spent, list(each.batches.items()), failed]
 
 
-def _each_from(wire: Wire) -> RowOutcomes:
-    seconds, spent, batches, failed = wire
+def _each_from(message: Message) -> RowOutcomes:
+    seconds, spent, batches, failed = message
     return RowOutcomes(seconds, spent, dict(batches), {row: Failed(*told[1:]) for row, *told in failed})
 
 
-def _column_to(column: Column, handle: Exchange) -> Wire:
+def _column_to(column: Column, handle: Exchange) -> Message:
     """What many hold: mostly all of it is small, and then all bytes and all digests go as one list each."""
     items = column.items or ()
     encoded = [item.inline for item in items]
@@ -82,9 +82,9 @@ def _column_to(column: Column, handle: Exchange) -> Wire:
     return [None, column.kind, encoded, [None if item.kind == ABSENT.kind else item.digest for item in items]]
 
 
-def column_from(wire: Wire, artifact: Callable[[Wire], Artifact]) -> Column:
+def column_from(message: Message, artifact: Callable[[Message], Artifact]) -> Column:
     """A column back, what is not small by `artifact`."""
-    _, kind, encoded, told = wire
+    _, kind, encoded, told = message
     if encoded is None:
         return Column(kind, items=tuple(map(artifact, told)))
     pairs = zip(told, encoded, strict=True)
@@ -92,7 +92,7 @@ def column_from(wire: Wire, artifact: Callable[[Wire], Artifact]) -> Column:
     return Column(kind, items=items)
 
 
-def _artifact_to(artifact: Artifact, handle: Exchange) -> Wire:
+def _artifact_to(artifact: Artifact, handle: Exchange) -> Message:
     if isinstance(artifact, Column):
         return _column_to(artifact, handle)
     items = None if artifact.items is None else [_artifact_to(item, handle) for item in artifact.items]

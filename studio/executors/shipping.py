@@ -30,7 +30,7 @@ from studio.values.digest import of_data
 
 __all__ = ["ShippedRecipe", "sealed", "send_by_value", "ship", "shipped_from", "unpacked", "unsealed"]
 
-Wire = list[Any]
+Message = list[Any]
 
 _ENGINE = Path(__file__).parents[1]
 _ENVIRONMENT = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZERS_", "XDG_CACHE", "STUDIO_MODELS")
@@ -40,12 +40,12 @@ _ENVIRONMENT = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZER
 class ShippedRecipe(Recipe):
     """A recipe whose code is not here."""
 
-    contents: Wire = field(default_factory=list, repr=False)
+    contents: Message = field(default_factory=list, repr=False)
     heavy: bool = False  # whether values go beside its outcomes
     label: str = ""  # of its model, for people
 
 
-def ship(recipe: Recipe) -> Wire:
+def ship(recipe: Recipe) -> Message:
     """The recipe as plain lists."""
     ports = ports_of(recipe.node)
     surroundings = _surroundings()
@@ -59,9 +59,9 @@ def ship(recipe: Recipe) -> Wire:
     return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
 
 
-def shipped_from(wire: Wire) -> ShippedRecipe:
+def shipped_from(message: Message) -> ShippedRecipe:
     """The recipe, unopened."""
-    key, name, resources, (replicas, least, batch), contents, heavy, label = wire
+    key, name, resources, (replicas, least, batch), contents, heavy, label = message
     need = Resources.model_validate(resources)
     sizes = {"replicas": replicas, "least": least, "batch": batch}
     return ShippedRecipe(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
@@ -83,7 +83,7 @@ def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     return Recipe(shipped.key, name, node, node.Config.model_validate_json(config), shipped.resources), ports_of(node)
 
 
-def sealed(content: object, nodes: Iterable[type[Node]]) -> Wire:
+def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
     """Anything on its way to a process that does as this one would; these classes go with their code."""
     import ray.cloudpickle
 
@@ -92,11 +92,11 @@ def sealed(content: object, nodes: Iterable[type[Node]]) -> Wire:
     return [_surroundings(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
 
 
-def unsealed(wire: Wire) -> Any:
+def unsealed(message: Message) -> Any:
     """What was sealed, in the process where it is to be used: its surroundings become those of the sender."""
     import ray.cloudpickle
 
-    surroundings, content = wire
+    surroundings, content = message
     _settle(surroundings)
     return ray.cloudpickle.loads(content)
 
@@ -115,11 +115,11 @@ def _shipped(module: str) -> bool:
     return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
 
 
-def _by_name(recipe: Recipe) -> Wire:
+def _by_name(recipe: Recipe) -> Message:
     return ["name", recipe.node.__module__, recipe.node.__qualname__, recipe.config.model_dump_json()]
 
 
-def _by_value(recipe: Recipe, ports: Ports) -> Wire:
+def _by_value(recipe: Recipe, ports: Ports) -> Message:
     import ray.cloudpickle
 
     send_by_value(recipe.node)

@@ -61,7 +61,7 @@ class _Binder:
         self._prefix = prefix
         self._trail = trail  # files that this one is inside of
         self.problems: list[Problem] = list(spec.problems)
-        self.scope = Names(spec, prefix, self._tell)
+        self.names = Names(spec, prefix, self._tell)
         self._definitions: dict[str, Definition] = {}
         self._inner: dict[str, _Binder] = {}
         self.steps: dict[str, Step] = {}  # those of the graphs inside included
@@ -72,9 +72,9 @@ class _Binder:
         """The plan of the whole; None if there are problems."""
         self.bind()
         spec, outputs = self._spec, self.outputs
-        types = {name: type_ for name, edge in outputs.items() if (type_ := self.scope.type(edge))}
+        types = {name: type_ for name, edge in outputs.items() if (type_ := self.names.type(edge))}
         name = spec.graph or Path(spec.file).stem
-        plan = Plan(name, spec.file, spec.description, self.scope.inputs, self.steps, outputs, types, self.relays)
+        plan = Plan(name, spec.file, spec.description, self.names.inputs, self.steps, outputs, types, self.relays)
         order = self._order(plan)
         if self.problems or order is None:
             return None
@@ -92,10 +92,10 @@ class _Binder:
         spec = self._spec
         for name in spec.inputs:
             if not spec.left_out("inputs", name):
-                self.scope.add_input(self._input(name))
+                self.names.add_input(self._input(name))
         for id in spec.nodes:
             if (face := self._face(id)) is not None:
-                self.scope.add_step(id, face)
+                self.names.add_step(id, face)
         for name in self._settings:
             if name.partition("/")[0] not in spec.nodes:
                 raise UsageError(f"'{name}' is no STEP/STEP.FIELD: there is no step '{name.partition('/')[0]}'")
@@ -170,11 +170,11 @@ class _Binder:
         except Uneven as error:
             self._tell(("nodes", id, "each"), f"step '{id}': {use} cannot run once per element: {error}")
         inputs = {
-            name: Port(name, given.type, given.required, given.default) for name, given in inner.scope.inputs.items()
+            name: Port(name, given.type, given.required, given.default) for name, given in inner.names.inputs.items()
         }
         outputs, sources = {}, {}
         for name, edge in inner.outputs.items():
-            if (type_ := inner.scope.type(edge)) is None:
+            if (type_ := inner.names.type(edge)) is None:
                 continue
             outputs[name] = type_.required().listed() if name in many else type_
             sources[name] = Source(f"{self._prefix}{id}.{name}")
@@ -184,7 +184,7 @@ class _Binder:
     # Steps -------------------------------------------------------------------
 
     def _step(self, id: str, spec: StepSpec) -> Step:
-        definition, face = self._definitions[id], self.scope.faces[id]
+        definition, face = self._definitions[id], self.names.faces[id]
         settings, constants = self._with(id, spec, definition, face)
         edges = self._edges(id, spec, face)
         self._missing(id, spec, face)
@@ -214,7 +214,7 @@ class _Binder:
 
     def _splice(self, id: str, spec: StepSpec) -> None:
         """Puts the steps of a graph inside the graph among the others."""
-        inner, face = self._inner[id], self.scope.faces[id]
+        inner, face = self._inner[id], self.names.faces[id]
         for word in sorted(spec.model_fields_set - _OF_A_GRAPH):
             self._tell(
                 ("nodes", id, word), f"step '{id}' is a graph: '{word}' belongs on the steps inside it", key=True
@@ -225,7 +225,7 @@ class _Binder:
         edges, _ = self._edges(id, spec, face), self._each(id, spec, face)
         self._missing(id, spec, face)
         guards = self._guards(id, spec)
-        for name, given in inner.scope.inputs.items():
+        for name, given in inner.names.inputs.items():
             type_ = given.type.listed() if name in spec.each else given.type
             default, folder = given.default, Path(inner._spec.file).parent
             if name in constants:
@@ -238,7 +238,7 @@ class _Binder:
     def _dangling(self, id: str, spec: StepSpec) -> None:
         """Wires of a step whose node is unknown: their far ends can still be checked."""
         for port, wire in spec.in_.items():
-            self.scope.edge(wire, ("nodes", id, "in", port), id)
+            self.names.edge(wire, ("nodes", id, "in", port), id)
 
     # Constants and settings ---------------------------------------------------
 
@@ -316,7 +316,7 @@ class _Binder:
 
     def _prompts(self, id: str, definition: Definition, settings: Mapping[str, Any], given: set[str]) -> None:
         """In a node that takes wires of any name, a prompt asks for no name that is not wired."""
-        if self.scope.faces[id].wires is None:
+        if self.names.faces[id].wires is None:
             return
         for name, info in definition.node.Config.model_fields.items():
             if info.annotation is not Prompt or not isinstance(settings.get(name), str):
@@ -342,7 +342,7 @@ class _Binder:
         port = face.input(name)
         if port is None:
             self._unknown_port(path, id, name, face)
-        edge = self.scope.edge(wire, path, id)
+        edge = self.names.edge(wire, path, id)
         if port is None or edge is None:
             return None
         each = name in spec.each
@@ -359,13 +359,13 @@ class _Binder:
         return (
             source is not None
             and not self._spans_rows(source)
-            and not (source.name in self.scope.inputs and not source.port and self.scope.types[source].feeds(wanted))
+            and not (source.name in self.names.inputs and not source.port and self.names.types[source].feeds(wanted))
         )
 
     def _all_rows(self, path: tuple[str, ...], takes: str, wanted: PortType, edge: Edge) -> Edge:
         """An edge to a step that runs once over all rows: what each of them gives, as a list."""
         source = edge.sources[0]
-        listed = self.scope.types[source].required().listed()
+        listed = self.names.types[source].required().listed()
         if not listed.feeds(wanted):
             self._tell(path, f"{takes}, but '{source}' of all rows is {listed}")
         return Edge(edge.sources, "rows")
@@ -402,7 +402,7 @@ class _Binder:
         if edge.form == "many":
             wanted, takes = wanted.item(), f"{takes.partition(' takes ')[0]} gathers items of {wanted.item()}"
         for index, source in enumerate(edge.sources):
-            given = self.scope.types[source]
+            given = self.names.types[source]
             if not given.feeds(wanted):
                 hint = self._way_out(source, given, wanted)
                 self._tell(wire.path(path, index), f"{takes}, but '{source}' is {given}", hint)
@@ -413,10 +413,10 @@ class _Binder:
             return f"A list of one is written [{source}]."
         if given.feeds(wanted.listed()):
             return f"To run once per element of '{source}', name the port in 'each:'."
-        step = self.scope.output_of(source)
+        step = self.names.output_of(source)
         if step is None:
             return ""
-        face = self.scope.faces[step[0]]
+        face = self.names.faces[step[0]]
         fitting = [name for name, other in face.outputs.items() if other.feeds(wanted)]
         hint = f"{step[0]} has: {face.shown(face.outputs)}."
         return hint + (f" Did you mean '{step[0]}.{fitting[0]}'?" if fitting else "")
@@ -426,7 +426,7 @@ class _Binder:
             wired = name in spec.in_ or name in spec.with_
             wired = wired or any(self._spec.left_out("nodes", id, word, name) for word in ("in", "with"))
             if port.required and not wired:
-                fitting = [given.name for given in self.scope.inputs.values() if given.type.feeds(port.type)]
+                fitting = [given.name for given in self.names.inputs.values() if given.type.feeds(port.type)]
                 hint = f"For example: in: {{{name}: {fitting[0]}}}" if fitting else ""
                 self._tell(("nodes", id), f"step '{id}': input '{name}' ({port.type}) is not wired", hint, key=True)
 
@@ -443,9 +443,9 @@ class _Binder:
         if spec.when is None:
             return ()
         path = ("nodes", id, "when")
-        edges = {ref: self.scope.edge(Wire((ref,)), path, id) for ref in spec.when.refs}
+        edges = {ref: self.names.edge(Wire((ref,)), path, id) for ref in spec.when.refs}
         known = {ref: edge for ref, edge in edges.items() if edge}
-        types = {ref: type_ for ref, edge in known.items() if (type_ := self.scope.type(edge))}
+        types = {ref: type_ for ref, edge in known.items() if (type_ := self.names.type(edge))}
         for problem in spec.when.problems(types):
             self._tell(path, f"step '{id}': 'when: {spec.when}': {problem}")
         return (Guard(spec.when, known),)
@@ -462,7 +462,7 @@ class _Binder:
         found: dict[str, Edge] = {}
         for name, wire in by_port.items():
             place = path if single else (*path, name)
-            edge = self.scope.edge(wire, place, id)
+            edge = self.names.edge(wire, place, id)
             if name not in face.outputs:
                 hint = did_you_mean(name, face.outputs) or f"{id} has: {face.shown(face.outputs)}."
                 self._tell(place, f"step '{id}' has no output '{name}'", hint, key=True)
@@ -475,10 +475,10 @@ class _Binder:
 
     def _output(self, name: str) -> Edge | None:
         wire, path = self._spec.outputs[name], ("outputs", name)
-        edge = self.scope.edge(wire, path)
+        edge = self.names.edge(wire, path)
         if edge is None:
             return None
-        types = {self.scope.types[source].required() for source in edge.sources}
+        types = {self.names.types[source].required() for source in edge.sources}
         if len(types) > 1:
             verb = "gathers values" if edge.form == "many" else "could be values"
             self._tell(path, f"output '{name}' {verb} of different types: {', '.join(sorted(map(str, types)))}")

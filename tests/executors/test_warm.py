@@ -196,9 +196,9 @@ def test_every_shipped_node_goes_by_name(name):
         recipe = recipe_of_node(definition, studio.Machine(), studio.Cache().files)
     except ValueError:
         pytest.skip("its config has no defaults")
-    wire = ship(recipe)
-    assert wire[4][2][0] == "name"
-    found, _ = opened(shipped_from(json.loads(json.dumps(wire))))
+    message = ship(recipe)
+    assert message[4][2][0] == "name"
+    found, _ = opened(shipped_from(json.loads(json.dumps(message))))
     assert found.node is definition.node
     assert found.config == recipe.config
 

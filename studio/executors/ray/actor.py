@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.cache.store import Store
-from studio.executors.messages import Wire, artifact_from, column_from, outcome_to, work_from
+from studio.executors.messages import Message, artifact_from, column_from, outcome_to, work_from
 from studio.executors.pool.executor import Started
 from studio.executors.shipping import ShippedRecipe, unpacked
 from studio.executors.task import Ended, Failed, Outcome, Recipe
@@ -53,30 +53,30 @@ class Host:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Started(os.getpid(), devices, memory, _settle_torch(threads))
 
-    def run(self, batch: int, sent: list[Wire], *arguments: Any) -> Any:
+    def run(self, batch: int, sent: list[Message], *arguments: Any) -> Any:
         """Runs tasks, so many together; returns what became of all of them, and the live values of each."""
         ended = self._ended(batch, sent, arguments)
         return [outcome_to(outcome) for outcome, _ in ended], *(handle for _, handle in ended)
 
-    def run_plain(self, batch: int, sent: list[Wire], *arguments: Any) -> list[Wire]:
+    def run_plain(self, batch: int, sent: list[Message], *arguments: Any) -> list[Message]:
         """Runs tasks of a node whose outputs are all plain: there is nothing to go beside the outcomes."""
         return [outcome_to(outcome) for outcome, _ in self._ended(batch, sent, arguments)]
 
-    def _ended(self, batch: int, sent: list[Wire], arguments: tuple[Any, ...]) -> list[Ended]:
+    def _ended(self, batch: int, sent: list[Message], arguments: tuple[Any, ...]) -> list[Ended]:
         assert self._worker is not None
         if len(sent) == 1 or not self._worker.batches:
-            return [self._one(wire, arguments) for wire in sent]
-        works = [work_from(wire, lambda each: _arrived(each, arguments), self._store) for wire in sent]
+            return [self._one(message, arguments) for message in sent]
+        works = [work_from(message, lambda each: _arrived(each, arguments), self._store) for message in sent]
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
             ended = self._worker.run_many(works, lambda place: arguments[place[0]][place[1]], batch)  # type: ignore[index]
         (first, handle), *others = ended
         return [(self._with_log(first, out.getvalue()), handle), *others]  # whose it is, nobody can tell
 
-    def _one(self, sent: Wire, arguments: tuple[Any, ...]) -> Ended:
+    def _one(self, sent: Message, arguments: tuple[Any, ...]) -> Ended:
         """Runs one task; what it prints goes with its outcome."""
         assert self._worker is not None
         try:
-            work = work_from(sent, lambda wire: _arrived(wire, arguments), self._store)
+            work = work_from(sent, lambda message: _arrived(message, arguments), self._store)
         except _NotMade:
             return Failed("what it needs was not made", upstream=True), []
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
@@ -116,16 +116,16 @@ class _NotMade(Exception):
     """A value that was due has not been made, because the task that makes it failed."""
 
 
-def _arrived(wire: Wire, arguments: tuple[Any, ...]) -> Artifact:
+def _arrived(message: Message, arguments: tuple[Any, ...]) -> Artifact:
     """An input as it is on arrival; one that was due is taken from the outcome it belongs to."""
-    if wire[0] is None:
-        return column_from(wire, lambda item: _arrived(item, arguments))
-    items, place = wire[4], wire[6]
+    if message[0] is None:
+        return column_from(message, lambda item: _arrived(item, arguments))
+    items, place = message[4], message[6]
     if items is not None:
         inner = tuple(_arrived(item, arguments) for item in items)
-        return replace(artifact_from([*wire[:4], None, *wire[5:]], as_it_is), items=inner)
+        return replace(artifact_from([*message[:4], None, *message[5:]], as_it_is), items=inner)
     if place is None or len(place) < 3:
-        return artifact_from(wire, as_it_is)
+        return artifact_from(message, as_it_is)
     outcomes, values, port, index = place
     made, *rest = arguments[outcomes][index]
     if not made:

@@ -23,7 +23,7 @@ from typing import Any
 
 from studio.executors.handles import InProcess, Promised
 from studio.executors.machine import this_machine
-from studio.executors.messages import Wire, outcome_from, work_to
+from studio.executors.messages import Message, outcome_from, work_to
 from studio.executors.pool.executor import PooledExecutor, Started
 from studio.executors.ray.actor import Host
 from studio.executors.ray.cluster import (
@@ -45,7 +45,9 @@ from studio.values import KINDS
 
 __all__ = ["RayExecutor"]
 
-_Send = Callable[[int, list[Wire], list[Any]], list[Any]]  # a batch, what is sent and what goes beside it: references
+_Send = Callable[
+    [int, list[Message], list[Any]], list[Any]
+]  # a batch, what is sent and what goes beside it: references
 
 
 class RayExecutor(PooledExecutor):
@@ -201,11 +203,12 @@ class RayExecutor(PooledExecutor):
         self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 
-    def _returned(self, worker: int, refs: list[Any], sent: list[Wire]) -> list[Outcome]:
+    def _returned(self, worker: int, refs: list[Any], sent: list[Message]) -> list[Outcome]:
         if self._calls.get(worker) is refs:
             del self._calls[worker]  # a reference kept is a value kept
         return [
-            outcome_from(wire, partial(InObjectStore, ref), worker) for wire, ref in zip(sent, refs[1:], strict=True)
+            outcome_from(message, partial(InObjectStore, ref), worker)
+            for message, ref in zip(sent, refs[1:], strict=True)
         ]
 
     def _stop(self, worker: int) -> None:
@@ -232,7 +235,7 @@ def _calls_with_values(actor: Any) -> _Send:
     """Calls that return a reference to all outcomes, and one to the live values of each."""
     single = actor.run.options(num_returns=2).remote
 
-    def call(batch: int, sent: list[Wire], beside: list[Any]) -> list[Any]:
+    def call(batch: int, sent: list[Message], beside: list[Any]) -> list[Any]:
         run = single if len(sent) == 1 else actor.run.options(num_returns=1 + len(sent)).remote
         refs: list[Any] = run(batch, sent, *beside)
         return refs

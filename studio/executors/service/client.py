@@ -21,7 +21,7 @@ from typing import Any
 from studio.errors import EnvironmentMissing
 from studio.executors.base import Executor, Notify, NotifyMany
 from studio.executors.handles import InProcess, Promised
-from studio.executors.messages import Wire, outcome_from, work_to
+from studio.executors.messages import Message, outcome_from, work_to
 from studio.executors.service.address import Address
 from studio.executors.service.channel import ChannelClosed
 from studio.executors.shipping import ship
@@ -117,7 +117,7 @@ class WarmExecutor(Executor):
             raise
         return [each.future for each in asked]
 
-    def _told(self, task: Task, number: int) -> Wire:
+    def _told(self, task: Task, number: int) -> Message:
         """A task as plain lists."""
         key = self._key(task.recipe)
         work = work_to(task.work.with_inputs(self._telling), _as_it_is)
@@ -192,11 +192,11 @@ class WarmExecutor(Executor):
         if asked is not None and asked.notify is not None:
             asked.notify(state, detail)
 
-    def _on_ended(self, number: int, wire: Wire | None, worker: int) -> None:
+    def _on_ended(self, number: int, message: Message | None, worker: int) -> None:
         asked = self._asked.get(number)
-        if asked is None or wire is None:
+        if asked is None or message is None:
             return
-        outcome = outcome_from(wire, lambda place: InService(self, asked.token, place, ""), worker)
+        outcome = outcome_from(message, lambda place: InService(self, asked.token, place, ""), worker)
         if isinstance(outcome, Done):
             self._pace[asked.recipe.key] = outcome.seconds
         self._end(number, outcome)

@@ -27,7 +27,7 @@ from typing import Any
 
 from studio.cache.store import Store
 from studio.executors.handles import InProcess, Promised, fetched, with_handles
-from studio.executors.messages import Wire, artifact_from, outcome_to, work_from
+from studio.executors.messages import Message, artifact_from, outcome_to, work_from
 from studio.executors.pool.executor import PooledExecutor
 from studio.executors.ray.cluster import new_session
 from studio.executors.service.address import Address
@@ -152,11 +152,11 @@ class _Client:
     def _hello(self) -> None:
         self._say(["hello", self._executor.machine.model_dump()])
 
-    def _recipe(self, wire: Wire) -> None:
-        shipped = shipped_from(wire)
+    def _recipe(self, message: Message) -> None:
+        shipped = shipped_from(message)
         self._shipped_recipes[shipped.key] = shipped
 
-    def _submit(self, asked: list[Wire]) -> None:
+    def _submit(self, asked: list[Message]) -> None:
         ids = [id for id, *_ in asked]
         tasks = [self._task(*told) for _, *told in asked]
         futures = self._executor.submit_many(
@@ -166,7 +166,7 @@ class _Client:
         for id, future in zip(ids, futures, strict=True):
             future.add_done_callback(partial(self._tell_end, id))
 
-    def _task(self, key: str, step: str, work: Wire, timeout: float | None, run: str) -> Task:
+    def _task(self, key: str, step: str, work: Message, timeout: float | None, run: str) -> Task:
         given = work_from(work, lambda sent: artifact_from(sent, self._handle), self._store)
         return Task(step, self._shipped_recipes[key], given, timeout, f"{self._name} {run}")
 
@@ -176,7 +176,7 @@ class _Client:
     def _store(self, folder: Path) -> Store:
         return self._stores.setdefault(folder, Store(folder))
 
-    def _handle(self, told: Wire) -> object:
+    def _handle(self, told: Message) -> object:
         """What stands for a live value: one that came along, that a task made, or that it will make."""
         what, *where = told
         if what == "held":
@@ -211,8 +211,8 @@ class _Client:
 
         threading.Thread(target=fetch, daemon=True, name="service-fetch").start()
 
-    def _preload(self, wires: list[Wire]) -> None:
-        started = [self._executor.preload(shipped_from(wire)) for wire in wires]
+    def _preload(self, wires: list[Message]) -> None:
+        started = [self._executor.preload(shipped_from(message)) for message in wires]
         self._say(["preloaded", started])
 
     def _down(self) -> None:
