@@ -587,7 +587,7 @@ def test_a_cache_travels_by_its_folder(tmp_path):
 def test_leases_are_given_back_when_the_record_is_there(tmp_path, monkeypatch):
     """Whatever is put together, and whoever puts it."""
     from studio.cache.record import Basis
-    from studio.cache.recorder import Made, Recorder
+    from studio.cache.record_writer import PendingRecord, RecordWriter
 
     cache = studio.Cache(tmp_path / "c", tier="")
     early, given, batches = [], [], []
@@ -602,13 +602,15 @@ def test_leases_are_given_back_when_the_record_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(
         cache, "save_many", lambda found, replace: (batches.append(len(found)), save_many(found, replace))
     )
-    recorder = Recorder(cache, pytest.fail, many=True)
+    record_writer = RecordWriter(cache, pytest.fail, many=True)
     parts = record(1).parts
     for n in range(3000):
         assert cache.leases.take(key_of(n))
         outputs = record(n).outputs
-        recorder.keep(Made(key_of(n), Basis(parts, "d", "g: s"), {}, outputs, 1.0, n % 5 == 0, leased=True))
-    recorder.close()
+        record_writer.keep(
+            PendingRecord(key_of(n), Basis(parts, "d", "g: s"), {}, outputs, 1.0, n % 5 == 0, leased=True)
+        )
+    record_writer.close()
     assert not early
     assert sorted(given) == sorted(map(key_of, range(3000)))
     assert cache.records.count() == 3000
@@ -618,18 +620,20 @@ def test_leases_are_given_back_when_the_record_is_there(tmp_path, monkeypatch):
 
 def test_what_cannot_be_kept_gives_its_leases_back(tmp_path):
     from studio.cache.record import Basis
-    from studio.cache.recorder import Made, Recorder
+    from studio.cache.record_writer import PendingRecord, RecordWriter
 
     cache = studio.Cache(tmp_path / "c", tier="")
     cache.records.path.mkdir()
     told = []
     for many in (False, True):
-        recorder = Recorder(cache, told.append, many)
+        record_writer = RecordWriter(cache, told.append, many)
         for n in range(20):
             assert cache.leases.take(key_of(n))
-            made = Made(key_of(n), Basis(record(n).parts, "d"), {}, record(n).outputs, 1.0, replace=False, leased=True)
-            recorder.keep(made)
-        recorder.close()
+            made = PendingRecord(
+                key_of(n), Basis(record(n).parts, "d"), {}, record(n).outputs, 1.0, replace=False, leased=True
+            )
+            record_writer.keep(made)
+        record_writer.close()
         assert len(told) == 1 + many
         assert "records.sqlite: unable to open" in told[0]
     assert cache.leases.take(key_of(3))

@@ -1,4 +1,4 @@
-"""Recorder: puts results on record, while others are computed where there are many. It knows no plan and no executor.
+"""RecordWriter: puts results on record, while others are computed where there are many. It knows no plan and no executor.
 
 Nobody else computes a key meanwhile: the lease is given back only when its record is there. Where leases
 do not hold, the record that was there first stays, and both are right.
@@ -17,12 +17,12 @@ from studio.cache.cache import Cache
 from studio.cache.record import Basis, Record
 from studio.values.artifact import Artifact
 
-__all__ = ["Made", "Recorder"]
+__all__ = ["PendingRecord", "RecordWriter"]
 
 _MOST_WAITING = 256  # results, which are kept together; with more, who gives one does what the thread would
 
 
-class Made(NamedTuple):
+class PendingRecord(NamedTuple):
     """What came of a task, to be put on record."""
 
     key: str
@@ -34,17 +34,17 @@ class Made(NamedTuple):
     leased: bool  # whether a lease is to be given back
 
 
-class Recorder:
+class RecordWriter:
     """Keeps what tasks gave, from the one thread of an engine."""
 
     def __init__(self, cache: Cache, failed: Callable[[str], None], many: bool) -> None:
         """With `many`, a thread of its own does it. `failed` hears why nothing can be kept, from any thread."""
         self._cache, self._failed = cache, failed
-        self._waiting: queue.SimpleQueue[Made | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[PendingRecord | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True, name="studio-records") if many else None
         self._keeping = True
 
-    def keep(self, made: Made) -> None:
+    def keep(self, made: PendingRecord) -> None:
         """Keeps a result, at once or soon, and gives its lease back."""
         if self._thread is None:
             self._keep([made])
@@ -71,9 +71,9 @@ class Recorder:
         while (first := self._waiting.get()) is not None:
             self._keep([first, *self._taken()])
 
-    def _taken(self) -> list[Made]:
+    def _taken(self) -> list[PendingRecord]:
         """What waits at this moment; the sign of the end is left for the next look."""
-        taken: list[Made] = []
+        taken: list[PendingRecord] = []
         with contextlib.suppress(queue.Empty):
             while len(taken) < _MOST_WAITING:
                 if (made := self._waiting.get_nowait()) is None:
@@ -82,7 +82,7 @@ class Recorder:
                 taken.append(made)
         return taken
 
-    def _keep(self, results: Sequence[Made]) -> None:
+    def _keep(self, results: Sequence[PendingRecord]) -> None:
         """Puts results on record together, then gives their leases back."""
         try:
             for replace in (False, True):
@@ -98,6 +98,6 @@ class Recorder:
                     self._cache.leases.give(made.key)
 
 
-def _record(basis: Basis, made: Made) -> Record:
+def _record(basis: Basis, made: PendingRecord) -> Record:
     at_rest = {name: artifact.at_rest() for name, artifact in made.outputs.items()}
     return Record(made.key, basis.with_inputs(made.inputs), at_rest, made.seconds, time.time(), basis.step)

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.cache.record import Basis
-from studio.cache.recorder import Made, Recorder
+from studio.cache.record_writer import PendingRecord, RecordWriter
 from studio.errors import Cancelled, InputError
 from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task, Work
@@ -68,14 +68,16 @@ class Engine:
         self.due: deque[Action] = deque()  # actions whose turn has come
         self._leaving: list[Action] = []  # to be given to an executor
         self._flying: set[Action] = set()  # given to one
-        self._unrecorded: deque[Made] = deque()
+        self._unrecorded: deque[PendingRecord] = deque()
         self._prepared: set[str] = set()  # steps whose workers have been asked for
         self._awaited: set[Action] = set()  # what another run is computing
         self._messages: queue.SimpleQueue[tuple[str, Action | None, Any]] = queue.SimpleQueue()
         self._admitted: set[str] = set()  # steps whose workers are known to fit
         self._keeping = cache is not None
         self._asks = many and cache is not None and cache.tier is not None
-        self._recorder = Recorder(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
+        self._record_writer = (
+            RecordWriter(cache, self._cannot_keep if many else self._stop_keeping, many) if cache else None
+        )
 
     def new_execution(
         self, inputs: Inputs, tell: Callable[[Event], None], form: type[Execution] = Execution
@@ -109,16 +111,16 @@ class Engine:
         """Stops what still runs, and gives back every lease; what is done is put on record."""
         while self._unrecorded:
             self._record(self._unrecorded.popleft())
-        if self._recorder is not None:
-            self._recorder.close()
+        if self._record_writer is not None:
+            self._record_writer.close()
         for action in (*self._flying, *self._leaving, *self.due, *self._awaited):
             self._drop(action)
         self._lookups.close()
 
     def settle(self) -> None:
         """Waits until all that was computed is on record."""
-        if self._recorder is not None:
-            self._recorder.close()
+        if self._record_writer is not None:
+            self._record_writer.close()
         while not self._messages.empty():
             self._take(*self._messages.get())
 
@@ -408,7 +410,7 @@ class Engine:
         refreshes, leased, action.leased = self._lookups.refreshes(action.step), action.leased, False
         if action.key:
             basis = None if done.unkept else action.basis
-            made = Made(action.key, basis, action.inputs, done.outputs, done.seconds, refreshes, leased)
+            made = PendingRecord(action.key, basis, action.inputs, done.outputs, done.seconds, refreshes, leased)
             self._unrecorded.append(made)
             self._lookups.hand_over(action.key)
         action.owner.done(action, done)
@@ -441,7 +443,7 @@ class Engine:
             key = chunk.keys.get(row)
             if key is not None:
                 outputs, leased = chunk.outputs_of(row), key in chunk.leases
-                self._unrecorded.append(Made(key, basis, chunk.of(row), outputs, seconds, refreshes, leased))
+                self._unrecorded.append(PendingRecord(key, basis, chunk.of(row), outputs, seconds, refreshes, leased))
                 chunk.leases.discard(key)
                 self._lookups.hand_over(key)
                 self._wake_duplicates(key, outputs, seconds)
@@ -451,10 +453,10 @@ class Engine:
         action.owner.failed(action, failed)
         action.owner.advance()
 
-    def _record(self, made: Made) -> None:
+    def _record(self, made: PendingRecord) -> None:
         """Puts a result on record: what follows it has been sent on its way before."""
-        if self._recorder is not None:
-            self._recorder.keep(made)
+        if self._record_writer is not None:
+            self._record_writer.keep(made)
 
     def _drop(self, action: Action) -> None:
         if action.future is not None and not action.future.done():
@@ -470,8 +472,8 @@ class Engine:
         self._messages.put(("unkept", None, why))
 
     def _stop_keeping(self, why: str) -> None:
-        if self._recorder is not None:
-            self._recorder.stop()
+        if self._record_writer is not None:
+            self._record_writer.stop()
         if not self._keeping:
             return
         self._keeping = False
