@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from studio.dataset.run import Example
 from studio.language.plan import Plan
-from studio.page.views import ABSENT, VIEWS, Scene, Shelf, listing
+from studio.page.views import NOTHING, VIEWS, Scene, Shelf, listing
 from studio.units import show_bytes
 from studio.values import KINDS, Image, Media, PortType
 
@@ -112,7 +112,7 @@ class Examples:
 
     def _html(self, type_: PortType, data: Any, scene: Scene) -> Markup:
         if data is None:
-            return ABSENT
+            return NOTHING
         if type_.depth > 1:
             return listing(data, lambda item: self._html(type_.item(), item, scene))
         view, each = VIEWS[type_.kind], data if type_.many else [data]
@@ -147,7 +147,7 @@ class Examples:
         """A heavy medium, by its address."""
         path = self._path(kind, data) if data is not None else None
         if path is None:
-            return ABSENT
+            return NOTHING
         url, size = self._url(path), show_bytes(path.stat().st_size)
         if kind == "audio":
             return Markup(

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from studio.page.views.shelf import Shelf
 from studio.values import Image, Media
 
-__all__ = ["ABSENT", "MOST_CHARACTERS", "Scene", "View", "bars", "facts", "figure", "folded", "joined", "listing"]
+__all__ = ["MOST_CHARACTERS", "NOTHING", "Scene", "View", "bars", "facts", "figure", "folded", "joined", "listing"]
 
 MOST_CHARACTERS = 100_000  # of one text on a page
 MOST_ITEMS = 200  # of one list on a page
@@ -27,7 +27,7 @@ _TALL = 14  # lines, likewise
 
 T = TypeVar("T")
 
-ABSENT = Markup('<span class="absent">absent</span>')
+NOTHING = Markup('<span class="absent">absent</span>')
 
 
 @dataclass(frozen=True)
