@@ -1,4 +1,4 @@
-"""RecordWriter: puts results on record, while others are computed where there are many. It knows no plan and no executor.
+"""RecordWriter: puts results on record, where there are many while others are computed. It knows no plan.
 
 Nobody else computes a key meanwhile: the lease is given back only when its record is there. Where leases
 do not hold, the record that was there first stays, and both are right.

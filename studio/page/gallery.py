@@ -10,10 +10,9 @@ from markupsafe import Markup
 from studio.cache.packing import unpack
 from studio.cache.store import Store
 from studio.executors.handles import fetched
-from studio.page.views import NOTHING as NOTHING
-from studio.page.views import VIEWS, Scene, Shelf, listing
+from studio.page.views import NOTHING, VIEWS, Scene, Shelf, listing
 from studio.values import Image
-from studio.values.artifact import NOTHING, Artifact
+from studio.values.artifact import ABSENT, Artifact
 
 __all__ = ["Gallery"]
 
@@ -40,7 +39,7 @@ class Gallery:
 
     def brief(self, artifact: Artifact) -> str:
         """A value in a few words."""
-        if artifact.kind == NOTHING.kind:
+        if artifact.kind == ABSENT.kind:
             return "absent"
         if artifact.items is not None:
             return f"{len(artifact.items):,} × {artifact.kind}"
@@ -63,11 +62,11 @@ class Gallery:
             return Markup('<p class="note">This {} cannot be shown: {}</p>').format(artifact.kind, error)
 
     def _view(self, artifact: Artifact, scene: Scene) -> Markup:
-        if artifact.kind == NOTHING.kind:
+        if artifact.kind == ABSENT.kind:
             return NOTHING
         if artifact.items is None:
             return VIEWS[artifact.kind].show(self.load(artifact), scene)
-        if any(item.items is not None or item.kind == NOTHING.kind for item in artifact.items):
+        if any(item.items is not None or item.kind == ABSENT.kind for item in artifact.items):
             return listing(artifact.items, lambda item: self._shown(item, scene))
         return VIEWS[artifact.kind].show_list(_Items(artifact.items, self.load), scene)
 

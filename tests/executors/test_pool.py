@@ -6,7 +6,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.executors.pool.residency import Placement, Residency, State
+from studio.executors.pool.residency import Placement, Residency, WorkerState
 from studio.node.resources import Machine, Resources
 
 TWO = Machine(cpus=2, gpus=2, memory=100)
@@ -125,7 +125,7 @@ def check(it: Residency, busy: set[int]) -> None:
     assert sum(r.need.memory for r in it.residents.values()) <= it.machine.memory
     assert sum(r.need.cpus for r in it.residents.values() if r.running) <= it.machine.cpus + 1e-4
     assert busy <= it.residents.keys(), "a busy worker had to leave"
-    assert {r.id for r in it.residents.values() if r.state is not State.IDLE} == busy
+    assert {r.id for r in it.residents.values() if r.state is not WorkerState.IDLE} == busy
 
 
 @given(
@@ -150,7 +150,7 @@ def test_any_work_that_fits_comes_to_its_end(kinds, order, random):
             break
         worker = random.choice(sorted(busy))
         busy.discard(worker)
-        if it.residents[worker].state is State.STARTING:
+        if it.residents[worker].state is WorkerState.STARTING:
             it.started(worker)
         if random.random() < 0.1:
             it.left(worker)  # it died

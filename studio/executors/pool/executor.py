@@ -24,7 +24,7 @@ from studio.executors.pool.calls import Call, Calls, InputLost, WorkerDied, Work
 from studio.executors.pool.footprints import Footprints
 from studio.executors.pool.policy import Policy
 from studio.executors.pool.queue import Job, Notify, NotifyMany, Queue
-from studio.executors.pool.residency import Placement, Residency, Resident, State
+from studio.executors.pool.residency import Placement, Residency, Resident, WorkerState
 from studio.executors.pool.starting import Started, StartingWorker, StartingWorkers
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.node.resources import Machine
@@ -143,7 +143,7 @@ class PooledExecutor(Executor):
     def _described(self, resident: Resident, now: float) -> dict[str, Any]:
         recipe = self._recipes[resident.id]
         line = self._queue.line(resident.key)
-        idle = resident.state is State.IDLE
+        idle = resident.state is WorkerState.IDLE
         return {
             "worker": resident.id,
             "node": recipe.name,
@@ -196,7 +196,7 @@ class PooledExecutor(Executor):
         with self._mutex:
             now = time.monotonic()
             resting = [
-                r for r in self.residency.residents.values() if r.state is State.IDLE and r.key not in self._queue
+                r for r in self.residency.residents.values() if r.state is WorkerState.IDLE and r.key not in self._queue
             ]
             gone = [r.id for r in resting if now - self._policy.rested.get(r.id, now) >= idle]
             for worker in gone:
@@ -257,7 +257,7 @@ class PooledExecutor(Executor):
             job.since = now
             self._policy.saw(job.task.run, now)
             key = job.task.recipe.key
-            if key not in self._queue and self.residency.of(key, State.STARTING):
+            if key not in self._queue and self.residency.of(key, WorkerState.STARTING):
                 job.notify("loading", "")  # the first in line; those behind it wait for their turn
             self._queue.add(job)
 

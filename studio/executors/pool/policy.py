@@ -15,7 +15,7 @@ from studio.executors.pool.calls import Calls
 from studio.executors.pool.footprints import Footprint
 from studio.executors.pool.pace import Pace
 from studio.executors.pool.queue import Job, Line, Queue
-from studio.executors.pool.residency import Placement, Residency, Resident, State
+from studio.executors.pool.residency import Placement, Residency, Resident, WorkerState
 from studio.executors.task import Recipe
 from studio.node.resources import Resources
 
@@ -72,7 +72,7 @@ class Policy:
             and self._may_run(recipe)
             and (worker := self._residency.take(recipe.key, recipe.resources)) is not None
         ):
-            idle = len(self._residency.of(recipe.key, State.IDLE)) if len(line) > 1 else 0
+            idle = len(self._residency.of(recipe.key, WorkerState.IDLE)) if len(line) > 1 else 0
             line.served = now
             if self._reserved_for == recipe.key:
                 self._release_reserved()
@@ -120,7 +120,7 @@ class Policy:
             return False
         if there < recipe.least:
             return True
-        loading = len(self._residency.of(recipe.key, State.STARTING))
+        loading = len(self._residency.of(recipe.key, WorkerState.STARTING))
         if len(line) <= loading:
             return False
         lasts = len(line) * line.chunk * self.pace.of(recipe.key) / there
@@ -129,7 +129,7 @@ class Policy:
     def _held_up(self, line: Line, now: float) -> bool:
         """Whether a line waits for what others have; if it has for too long, nobody in its way gets more."""
         key = line.recipe.key
-        no_cpu = bool(self._residency.of(key, State.IDLE))
+        no_cpu = bool(self._residency.of(key, WorkerState.IDLE))
         if not no_cpu and not self._worth_another(line):
             return False
         late = self._late(line, now) or (no_cpu and now - line.since > _PATIENCE)  # to get a CPU costs no loading

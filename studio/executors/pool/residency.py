@@ -17,12 +17,12 @@ from enum import Enum
 from studio.executors.pool.footprints import Footprint, Footprints
 from studio.node.resources import Machine, Resources
 
-__all__ = ["Placement", "Residency", "Resident", "State"]
+__all__ = ["Placement", "Residency", "Resident", "WorkerState"]
 
 _GRAIN = 1e-6  # fractions of a GPU are floats
 
 
-class State(Enum):
+class WorkerState(Enum):
     """What a resident worker is doing."""
 
     STARTING = "starting"
@@ -40,14 +40,14 @@ class Resident:
     devices: tuple[int, ...] = ()
     memory: int = 0
     gpu_memory: int = 0  # on each of its devices
-    state: State = State.STARTING
+    state: WorkerState = WorkerState.STARTING
     used: int = 0  # when it was last used, in steps of the pool's own count
     tasks: int = 0  # that it was given so far
     reserved: bool = False  # it is to leave as soon as it can
 
     @property
     def running(self) -> bool:
-        return self.state is not State.IDLE
+        return self.state is not WorkerState.IDLE
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,15 @@ class Residency:
         """An idle worker of this key, now busy; None if there is none, or no CPU for it."""
         chosen: Resident | None = None
         for resident in self.residents.values():
-            if resident.key == key and resident.state is State.IDLE and not resident.reserved:
+            if resident.key == key and resident.state is WorkerState.IDLE and not resident.reserved:
                 chosen = resident if chosen is None or resident.used > chosen.used else chosen
         if chosen is None or not self.has_cpus(need):
             return None
         chosen.tasks += 1
-        self._touch(chosen, State.BUSY)
+        self._touch(chosen, WorkerState.BUSY)
         return chosen.id
 
-    def of(self, key: str, state: State | None = None) -> list[Resident]:
+    def of(self, key: str, state: WorkerState | None = None) -> list[Resident]:
         """The residents of a key, or those of them in a state."""
         return [r for r in self.residents.values() if r.key == key and (state is None or r.state is state)]
 
@@ -109,7 +109,7 @@ class Residency:
 
         Those go first that have been there longest; none goes whose leaving makes no room.
         """
-        ready = [resident for resident in self.residents.values() if resident.state is not State.STARTING]
+        ready = [resident for resident in self.residents.values() if resident.state is not WorkerState.STARTING]
         for resident in self._in_the_way(need, self.footprints.of(key), ready) or ():
             resident.reserved = True
 
@@ -132,24 +132,24 @@ class Residency:
         resident.memory = max(resident.need.memory, memory)
         resident.gpu_memory = gpu_memory
         self.footprints.learn(resident.key, Footprint(resident.memory, gpu_memory, round(seconds, 2)))
-        self._touch(resident, State.BUSY)
+        self._touch(resident, WorkerState.BUSY)
 
     def finished(self, worker: int) -> None:
         """A worker has no task any more."""
         if worker in self.residents:
-            self._touch(self.residents[worker], State.IDLE)
+            self._touch(self.residents[worker], WorkerState.IDLE)
 
     def left(self, worker: int) -> None:
         """A worker is gone."""
         self.residents.pop(worker, None)
 
-    def _touch(self, resident: Resident, state: State) -> None:
+    def _touch(self, resident: Resident, state: WorkerState) -> None:
         resident.state, resident.used = state, next(self._ticks)
 
     def start(self, key: str, need: Resources, may_leave: Callable[[Resident], bool] = _anybody) -> Placement | None:
         """A place for a new worker, and who must leave for it; None if there is no room yet."""
         weight = self.footprints.of(key)
-        idle = [r for r in self.residents.values() if r.state is State.IDLE and (r.reserved or may_leave(r))]
+        idle = [r for r in self.residents.values() if r.state is WorkerState.IDLE and (r.reserved or may_leave(r))]
         idle.sort(key=lambda resident: (not resident.reserved, resident.used))
         leave = self._in_the_way(need, weight, idle)
         if leave is None:
@@ -158,7 +158,7 @@ class Residency:
             self.left(resident.id)
         memory = max(need.memory, weight.memory)
         worker = Resident(next(self._ids), key, need, self._devices(need, weight), memory, weight.gpu_memory)
-        self._touch(worker, State.STARTING)
+        self._touch(worker, WorkerState.STARTING)
         self.residents[worker.id] = worker
         return Placement(worker.id, start=True, leave=tuple(resident.id for resident in leave))
 
