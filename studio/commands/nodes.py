@@ -18,7 +18,7 @@ __all__ = ["nodes", "schema"]
 def nodes(name: str | None, as_json: bool) -> None:
     """List the nodes, or describe one: ports, config, resources, extra, licence."""
     from studio.errors import UsageError
-    from studio.node.describe import describe, listing, page
+    from studio.node.describe import describe, listing, node_page
     from studio.node.registry import NoSuchNode, Registry
 
     registry = Registry(folder=Path())
@@ -29,7 +29,7 @@ def nodes(name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found[0] if name else found, ensure_ascii=False, default=str))
     else:
-        click.echo(page(found[0]) if name else listing(found))
+        click.echo(node_page(found[0]) if name else listing(found))
 
 
 @click.command()

@@ -41,7 +41,7 @@ def _inputs(ports: Ports) -> dict[str, Any]:
     return inputs
 
 
-def page(node: Mapping[str, Any]) -> str:
+def node_page(node: Mapping[str, Any]) -> str:
     """A described node for people."""
     lines = [node["name"], node["doc"], "", "in:"]
     for name, port in node["inputs"].items():
