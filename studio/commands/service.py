@@ -42,12 +42,12 @@ def down() -> None:
 @JSON
 def status(as_json: bool) -> int:
     """Show the Studio that is up: its models, where they are, what they hold (exit code 1 if none is up)."""
-    from studio.commands.service_status import page
+    from studio.commands.service_status import status_page
     from studio.executors.service import control
 
     found = control.status()
     if as_json:
         click.echo(json.dumps({"up": found is not None, **(found or {})}))
     else:
-        click.echo(page(found) if found else "no Studio is up; start one with: studio up")
+        click.echo(status_page(found) if found else "no Studio is up; start one with: studio up")
     return 0 if found else 1

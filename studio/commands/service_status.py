@@ -19,7 +19,7 @@ from studio.paths import graph_names
 from studio.run.recipes import recipe_of, recipe_of_node
 from studio.units import show_bytes
 
-__all__ = ["page", "preload"]
+__all__ = ["preload", "status_page"]
 
 
 def preload(names: Iterable[str]) -> dict[str, bool]:
@@ -36,7 +36,7 @@ def preload(names: Iterable[str]) -> dict[str, bool]:
     return {recipe.name: ok for recipe, ok in zip(recipes, started, strict=True)}
 
 
-def page(told: dict[str, Any]) -> str:
+def status_page(told: dict[str, Any]) -> str:
     """What a Studio says of itself, for a terminal."""
     machine = Machine.model_validate(told["machine"])
     rows = [("NODE", "MODEL", "STATE", "DEVICE", "MEMORY", "GPU", "IDLE", "TASKS")]

@@ -22,11 +22,11 @@ from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact, Column
 
-__all__ = ["ChunkExecution", "Load", "Progress"]
+__all__ = ["ChunkExecution", "MemoryInFlight", "Progress"]
 
 
 @dataclass
-class Load:
+class MemoryInFlight:
     """What all items that are on their way hold in memory, in bytes, and what each held that came to its end lately."""
 
     bytes: int = 0
@@ -62,14 +62,14 @@ class ChunkExecution(Execution):
         due: deque[Action],
         clean: Callable[[str], str],
         stats: RunStats,
-        load: Load,
+        load: MemoryInFlight,
         over: Callable[[ChunkExecution], None],
     ) -> None:
         """The items with their numbers among all, their inputs placed; `over` hears when none of them goes on."""
         self.items = items
         self.together = list(range(len(items)))  # the rows that have not stayed behind
         self.seconds = [0.0] * len(items)  # that the steps of each computed
-        self._load, self._held = load, 0
+        self._memory, self._held = load, 0
         self._chunks: list[ChunkAction] = []  # that have ended
         self._flying = 0
         self._stats, self._over = stats, over
@@ -79,7 +79,7 @@ class ChunkExecution(Execution):
     def advance(self) -> None:
         super().advance()
         if not self._flying and not (self.scheduler.open and self.together):
-            self._load.less(self._held, len(self.items))
+            self._memory.less(self._held, len(self.items))
             self._over(self)
 
     def admit(self) -> None:
@@ -136,7 +136,7 @@ class ChunkExecution(Execution):
             for name, port in chunk.step.outputs.items()
         }
         self._count(chunk)
-        self._held += self._load.more(outputs.values())
+        self._held += self._memory.more(outputs.values())
         self.scheduler.end(chunk.step.id, outputs)
         self.advance()
 

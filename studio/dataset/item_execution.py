@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
-from studio.dataset.chunk_execution import Load, Progress
+from studio.dataset.chunk_execution import MemoryInFlight, Progress
 from studio.dataset.items import Item
 from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
@@ -29,12 +29,12 @@ class ItemExecution(Execution):
         number: int,
         stats: RunStats,
         over: deque[ItemExecution],
-        load: Load,
+        load: MemoryInFlight,
         skipped: Iterable[Event],
     ) -> None:
         """Sets out; the skipped are told of what never began."""
         self.item, self.number = item, number
-        self._load, self._held = load, 0
+        self._memory, self._held = load, 0
         self.failures: dict[str, str] = {}
         self.seconds = 0.0
         self.trace = ""
@@ -59,7 +59,7 @@ class ItemExecution(Execution):
         super().advance()
         if not self.scheduler.open and not self._ended:
             self._ended = True
-            self._load.less(self._held, 1)
+            self._memory.less(self._held, 1)
             self._over.append(self)
 
     def admit(self) -> None:
@@ -91,7 +91,7 @@ class ItemExecution(Execution):
     def _tell_done(self, action: Action, done: Done) -> None:
         self._stats.of[action.step.id].took(done)
         self.seconds += done.seconds
-        self._held += self._load.more(done.outputs.values())
+        self._held += self._memory.more(done.outputs.values())
 
     def _hear(self, event: Event) -> None:
         assert isinstance(event, StepEvent)

@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import islice, repeat
 
 from studio.cache.cache import Cache
-from studio.dataset.chunk_execution import ChunkExecution, Load, Progress
+from studio.dataset.chunk_execution import ChunkExecution, MemoryInFlight, Progress
 from studio.dataset.item_execution import ItemExecution
 from studio.dataset.items import Item
 from studio.dataset.step_stats import RunStats
@@ -36,9 +36,9 @@ _YOUNG = 50_000  # objects after which circles are looked for
 _AT_ONCE = 32  # items taken in before others are looked after
 _CHUNK_ITEMS = 256  # items that go together, at most
 _FEWEST = 4  # that it is worth it for
-_SCOUTS = 64  # items that go ahead, to see how long it takes
-_CARGO = 128 << 20  # bytes that the values of items that go together take in memory, at most
-_LEG = 0.2  # seconds that a step of all of them may take: others wait for as long
+_WARM_UP = 64  # items that go ahead, to see how long it takes
+_MOST_TOGETHER_BYTES = 128 << 20  # bytes that the values of items that go together take in memory, at most
+_TIME_SLICE = 0.2  # seconds that a step of all of them may take: others wait for as long
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Map:
             subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
         )
         self._stats = stats
-        self._load = Load()
+        self._memory = MemoryInFlight()
         self._over: deque[ItemExecution] = deque()  # journeys whose end is to be told
         self._arrived: deque[ChunkExecution] = deque()  # chunks whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
@@ -123,20 +123,23 @@ class Map:
         under_way = self._taken - self._told
         if self._exhausted or not under_way:
             return not self._exhausted
-        return self._room >= (self._together or 1) and self._load.bytes < _MOST_BYTES
+        return self._room >= (self._together or 1) and self._memory.bytes < _MOST_BYTES
 
     @property
     def _room(self) -> int:
         """How many more items may be on their way: few, until it is known how long steps take that many may share."""
         unknown = self._subplan.uniform and self._stats.pace == math.inf
-        return (min(self._window, _SCOUTS) if unknown else self._window) - (self._taken - self._told)
+        return (min(self._window, _WARM_UP) if unknown else self._window) - (self._taken - self._told)
 
     @property
     def _together(self) -> int:
         """How many items go together: more, the quicker all steps are. None where items may go different ways."""
         if not self._subplan.uniform:
             return 0
-        quick, light = int(_LEG / max(self._stats.pace, 1e-6)), int(_CARGO / max(self._load.each, 1))
+        quick, light = (
+            int(_TIME_SLICE / max(self._stats.pace, 1e-6)),
+            int(_MOST_TOGETHER_BYTES / max(self._memory.each, 1)),
+        )
         size = min(_CHUNK_ITEMS, self._window // 3, quick, light)
         return size - size % self._batch if size >= max(_FEWEST, self._batch) else 0
 
@@ -164,7 +167,7 @@ class Map:
         if items:
             engine = self._engine
             ChunkExecution(
-                self._subplan, items, engine.due, engine.clean, self._stats, self._load, self._arrived.append
+                self._subplan, items, engine.due, engine.clean, self._stats, self._memory, self._arrived.append
             ).advance()
 
     def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
@@ -175,7 +178,7 @@ class Map:
         skipped: list[Event] = []  # before anything ran
         execution = self._engine.new_execution(item.inputs, skipped.append, ItemExecution)
         assert isinstance(execution, ItemExecution)
-        execution.begin(item, number, self._stats, self._over, self._load, skipped)
+        execution.begin(item, number, self._stats, self._over, self._memory, skipped)
         failed = list(execution.go_on(progress)) if progress else []
         execution.advance()
         for action, outcome in failed:

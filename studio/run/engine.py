@@ -382,7 +382,7 @@ class Engine:
         elif outcome.upstream:
             action.owner.back_in_line(action)
         elif outcome.lost and action.losses < _MOST_LOSSES:
-            self._leaving.extend(action.owner.bereave(action))
+            self._leaving.extend(action.owner.lost_inputs(action))
         elif outcome.retryable and action.tries <= action.step.retries:
             reason = f"{self.clean(outcome.message)}; trying again"
             self._hear(action, StepRestarted(action.step.id, reason, element=action.element))
@@ -399,8 +399,8 @@ class Engine:
         elif outcome.lost and action.losses < _MOST_LOSSES:
             self._leaving.extend(action.owner.lost_again(action))
         else:
-            for bereft in action.owner.not_remade(action):
-                self._failed(bereft, outcome)
+            for waiting in action.owner.not_remade(action):
+                self._failed(waiting, outcome)
 
     def _succeeded(self, action: Action, done: Done) -> None:
         if done.unkept and self._keeping:

@@ -87,7 +87,7 @@ class Execution:
         self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
         self._quick: set[str] = set()  # steps on their way that will soon be done
         self._remade: dict[str, Action] = {}  # what is made again because it was lost
-        self._bereft: list[Action] = []  # what waits for that
+        self._waiting_for_lost: list[Action] = []  # what waits for that
         self._skip(self.scheduler.first_skipped)
 
     @property
@@ -341,11 +341,11 @@ class Execution:
 
     # What was lost -----------------------------------------------------------
 
-    def bereave(self, action: Action) -> list[Action]:
+    def lost_inputs(self, action: Action) -> list[Action]:
         """What an action needs was lost with the process that held it: those that are to make it again."""
         action.losses += 1
         action.tries -= 1
-        self._bereft.append(action)
+        self._waiting_for_lost.append(action)
         for maker in sorted(self._subplan.plan.makers(action.step.edges.values()) & self.scheduler.made.keys()):
             step = self.scheduler.steps[maker]
             elements = self._elements.get(maker)
@@ -369,8 +369,8 @@ class Execution:
         for follower in self._elements.values():
             follower.admitted = []  # they stand for what was lost
         going: list[Action] = []
-        while self._bereft and not self._remade:  # the last to have lost something goes first
-            other = self._bereft.pop()
+        while self._waiting_for_lost and not self._remade:  # the last to have lost something goes first
+            other = self._waiting_for_lost.pop()
             if other.remakes:
                 self._remade[other.id] = other
             going.append(other)
@@ -379,13 +379,13 @@ class Execution:
     def lost_again(self, action: Action) -> list[Action]:
         """Something that was to be made again has lost what it needs itself."""
         del self._remade[action.id]
-        return self.bereave(action)
+        return self.lost_inputs(action)
 
     def not_remade(self, action: Action) -> list[Action]:
         """What was lost cannot be made again: those that needed it."""
         del self._remade[action.id]
-        bereft, self._bereft = self._bereft, []
-        return [other for other in bereft if not other.remakes]
+        waiting, self._waiting_for_lost = self._waiting_for_lost, []
+        return [other for other in waiting if not other.remakes]
 
 
 def _in_memory_only(outputs: Mapping[str, Artifact]) -> bool:
