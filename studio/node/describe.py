@@ -10,7 +10,7 @@ from typing import Any
 from studio.node.node import Ports, ports_of
 from studio.node.registry import Definition
 
-__all__ = ["describe", "listing", "page"]
+__all__ = ["describe", "listing", "node_page"]
 
 
 def describe(definition: Definition) -> dict[str, Any]:

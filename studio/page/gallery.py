@@ -81,7 +81,7 @@ class _Items(Sequence[Any]):
     """The values of a list, each loaded when it is looked at."""
 
     def __init__(self, items: Sequence[Artifact], load: Callable[[Artifact], Any]) -> None:
-        self._items, self._memory = items, load
+        self._items, self._load = items, load
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -89,8 +89,8 @@ class _Items(Sequence[Any]):
     def __getitem__(self, index: slice) -> Sequence[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return _Items(self._items[index], self._memory)
-        return self._memory(self._items[index])
+            return _Items(self._items[index], self._load)
+        return self._load(self._items[index])
 
     def __len__(self) -> int:
         return len(self._items)
