@@ -80,9 +80,9 @@ def _save(result: Result, out: Path | None) -> dict[str, Any]:
 
 def _writers(graph: Graph, inputs: dict[str, Any], options: dict[str, Any], given: dict[str, Any]) -> dict[Any, Path]:
     """What hears the run beside its result, and where each of them is to be written."""
-    node_page = {graph.page(inputs, options): given["report"]} if given["report"] else {}
+    page = {graph.page(inputs, options): given["report"]} if given["report"] else {}
     trace = {graph.trace(): given["trace"]} if given["trace"] else {}
-    return {**node_page, **trace}
+    return {**page, **trace}
 
 
 def _unwritten(writer: Any, path: Path) -> str:
