@@ -177,7 +177,7 @@ def test_a_worker_killed_from_outside_loses_nobody(ray_executor):
     assert [each.split()[0] for each in told(first)] == ["slow", "slow", "a", "b"]
 
 
-class StepStats(studio.Node):
+class Stage(studio.Node):
     """One of many models, each of which wants more than half a GPU; a line in a file for each load."""
 
     class Config(studio.Node.Config):
@@ -202,7 +202,7 @@ def test_six_models_on_two_gpus(executor, tally, together):
         f"with: {{tally: '{tally}', number: {n}, loading: {1.0 if together else 0.0}}}, resources: {{gpus: 0.6}}}}"
         for n in range(6)
     ]
-    graph = studio.load("inputs: {text: text}\nnodes:\n" + "\n".join(steps) + "\noutputs: {x: s5}", nodes=[StepStats])
+    graph = studio.load("inputs: {text: text}\nnodes:\n" + "\n".join(steps) + "\noutputs: {x: s5}", nodes=[Stage])
     inputs = [f"{n} " for n in range(20 if together else 2)]
 
     def run(text: str) -> str:

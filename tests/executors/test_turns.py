@@ -9,11 +9,11 @@ from concurrent.futures import wait as wait_for
 import pytest
 
 from studio.errors import ResourcesMissing
-from studio.executors.pool.residency import executor as pooled
-from studio.executors.pool.residency import policy as turns
-from studio.executors.pool.residency.executor import InputLost, PooledExecutor, Started, WorkerDied
-from studio.executors.pool.residency.footprints import Footprint
-from studio.executors.pool.residency.queue import Job
+from studio.executors.pool import executor as pooled
+from studio.executors.pool import policy as turns
+from studio.executors.pool.executor import InputLost, PooledExecutor, Started, WorkerDied
+from studio.executors.pool.footprints import Footprint
+from studio.executors.pool.queue import Job
 from studio.executors.task import Done, Failed, Recipe, Task, Work
 from studio.node.resources import Machine, Resources
 from studio.values.artifact import Artifact
@@ -761,7 +761,7 @@ def test_two_that_together_overfill_a_gpu_take_turns(tmp_path):
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"a": {"memory": "x"}}'])
 def test_a_damaged_file_of_footprints_is_none(tmp_path, damage):
-    from studio.executors.pool.residency.footprints import Footprint, Footprints
+    from studio.executors.pool.footprints import Footprint, Footprints
 
     file = tmp_path / "f.json"
     file.write_text(damage)

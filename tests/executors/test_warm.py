@@ -21,7 +21,7 @@ from studio.executors.service import control as standby
 from studio.executors.service.address import Address, ServiceApart
 from studio.executors.service.channel import Channel, ChannelClosed
 from studio.executors.service.client import WarmExecutor
-from studio.executors.shipping import opened, ship, shipped_from
+from studio.executors.shipping import ship, shipped_from, unpacked
 from studio.node.registry import Registry
 from studio.run.recipes import recipe_of_node
 from tests.door import run_log
@@ -96,9 +96,7 @@ def test_a_note_that_outlived_its_studio_is_removed(nobody_up, tmp_path):
 
 def test_a_process_of_the_same_number_is_another(nobody_up):
     here = Address.here(nobody_up / "service")
-    Address(
-        **{**vars(here), "born": here.became_ready - 1000, "children": ()}
-    ).write()  # the children here are pytest's
+    Address(**{**vars(here), "born": here.born - 1000, "children": ()}).write()  # the children here are pytest's
     assert Address.found() is None
 
 
@@ -198,7 +196,7 @@ def test_every_shipped_node_goes_by_name(name):
         pytest.skip("its config has no defaults")
     message = ship(recipe)
     assert message[4][2][0] == "name"
-    found, _ = opened(shipped_from(json.loads(json.dumps(message))))
+    found, _ = unpacked(shipped_from(json.loads(json.dumps(message))))
     assert found.node is definition.node
     assert found.config == recipe.config
 

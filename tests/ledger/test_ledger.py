@@ -204,7 +204,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from studio.dataset.results import ResultsFolder
-folder = ResultsFolder.open(Path(sys.argv[1]), {"graph": "dub"})
+results = ResultsFolder.open(Path(sys.argv[1]), {"graph": "dub"})
 print("open", flush=True)
 time.sleep(60)
 """
@@ -269,13 +269,13 @@ def test_foreign_journals(tmp_path):
 def test_lines_that_were_taken_away_are_to_be_done_again(tmp_path):
     with ResultsFolder.open(tmp_path, ABOUT) as results:
         results.write([line("a", 0), line("b", 1), line("c", 2)])
-    results = tmp_path / "results.jsonl"
-    results.write_bytes(results.read_bytes()[:-5])
+    lines = tmp_path / "results.jsonl"
+    lines.write_bytes(lines.read_bytes()[:-5])
     with ResultsFolder.open(tmp_path, ABOUT) as results:
         assert [bool(results.known(id)) for id in "abc"] == [True, True, False]
         results.write([line("c", 2)])
     assert ids(tmp_path) == "abc"
-    results.unlink()
+    lines.unlink()
     with ResultsFolder.open(tmp_path, ABOUT) as results:
         assert results.known("a") is None
     assert rows(tmp_path) == []
@@ -284,8 +284,8 @@ def test_lines_that_were_taken_away_are_to_be_done_again(tmp_path):
 def test_lines_that_were_changed_are_not_taken_for_ours(tmp_path):
     with ResultsFolder.open(tmp_path, ABOUT) as results:
         results.write([line("b", 1), line("a", 0)])
-    results = tmp_path / "results.jsonl"
-    results.write_bytes(b" " + results.read_bytes())
+    lines = tmp_path / "results.jsonl"
+    lines.write_bytes(b" " + lines.read_bytes())
     with (
         ResultsFolder.open(tmp_path, ABOUT) as results,
         pytest.raises(studio.StoreError, match=r"results\.jsonl' is not as this run wrote it, at byte"),
@@ -322,22 +322,22 @@ import resource, sys
 from pathlib import Path
 from studio import StoreError
 from studio.dataset.results import ResultsFolder
-from tests.folder.test_ledger import line
+from tests.ledger.test_ledger import line
 folder, most = Path(sys.argv[1]), int(sys.argv[2])
-with ResultsFolder.open(folder, {}) as folder:
+with ResultsFolder.open(folder, {}) as results:
     kept = 0
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, -1))
     try:
         while kept < 10_000:
-            folder.write([line(f"{n:040}", -n, text="x" * (n % 7 * most // 10_000)) for n in range(kept, kept + 10)])
+            results.write([line(f"{n:040}", -n, text="x" * (n % 7 * most // 10_000)) for n in range(kept, kept + 10)])
             kept += 10
     except StoreError as error:
         for again in range(3):  # and nothing gets worse by trying
             try:
-                folder.write([line(f"{n:040}", n, text="x" * 200_000) for n in range(kept, kept + 10)])
+                results.write([line(f"{n:040}", n, text="x" * 200_000) for n in range(kept, kept + 10)])
             except StoreError:
-                assert folder.results.read_bytes().count(b"\\n") == kept
-                assert folder.results.stat().st_size == folder._journal.end
+                assert results.results.read_bytes().count(b"\\n") == kept
+                assert results.results.stat().st_size == results._journal.end
                 continue
             raise SystemExit("it took what cannot fit")
         resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
@@ -352,18 +352,18 @@ def test_no_room_to_settle(tmp_path):
 import resource
 from pathlib import Path
 from studio import StoreError
-from studio.dataset.results import Ledger
+from studio.dataset.results import ResultsFolder
 from tests.ledger.test_ledger import line
 folder = Path({str(tmp_path)!r})
-with Ledger.open(folder, {{}}) as ledger:
-    ledger.write([line(f"{{n}}", -n, text="x" * 100) for n in range(1000)])
+with ResultsFolder.open(folder, {{}}) as results:
+    results.write([line(f"{{n}}", -n, text="x" * 100) for n in range(1000)])
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))
     try:
-        ledger.settle(True)
+        results.settle(True)
     except StoreError as error:
         print(error)
     resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
-    ledger.write([line("more", -1000)])
+    results.write([line("more", -1000)])
     assert not (folder / ".results.jsonl.settled").exists()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=os.getcwd())
@@ -381,24 +381,24 @@ LIVES = """
 import os, random, sys
 from pathlib import Path
 from studio.dataset.results import ResultsFolder
-from tests.folder.test_ledger import line
+from tests.ledger.test_ledger import line
 
 def live(folder, version, dice, tell):
     '''One pass over a hundred items, done as far as one gets: in any order, a few at a time, settled now and then.'''
-    with ResultsFolder.open(folder, {"version": version}) as folder:
+    with ResultsFolder.open(folder, {"version": version}) as results:
         order = list(range(100))
         dice.shuffle(order)
         while order:
             some, order = order[:7], order[7:]
-            known = {n: folder.known(f"item {n}") for n in some}
+            known = {n: results.known(f"item {n}") for n in some}
             there = [n for n in some if known[n] and known[n].digest == f"{version}:{n}"]
-            folder.met([(f"item {n}", n) for n in there])
+            results.met([(f"item {n}", n) for n in there])
             fresh = sorted({*some} - {*there}, key=lambda n: dice.random())
-            folder.write([line(f"item {n}", n, digest=f"{version}:{n}", text="x" * dice.randrange(300)) for n in fresh])
+            results.write([line(f"item {n}", n, digest=f"{version}:{n}", text="x" * dice.randrange(300)) for n in fresh])
             tell("".join(f"{version} {n}\\n" for n in fresh))
             if dice.random() < 0.2:
-                folder.settle(False)
-        folder.settle(True)
+                results.settle(False)
+        results.settle(True)
 """
 
 
@@ -488,7 +488,7 @@ import shutil, sys
 folder = Path(sys.argv[1])
 
 def life(count):
-    '''A short life that ends, as by a kill, at the count-th call or return inside of the folder.'''
+    '''A short life that ends, as by a kill, at the count-th call or return inside of the results.'''
     def step(frame, event, what):
         nonlocal count
         if "/studio/dataset/results/" in frame.f_code.co_filename:
@@ -496,13 +496,13 @@ def life(count):
             if count == 0:
                 os._exit(9)
     sys.setprofile(step)
-    with ResultsFolder.open(folder, {}) as folder:
-        folder.write([line("c", 2), line("a", 0)])
-        folder.write([line("b", 1), line("c", 2, digest="e")])
-        folder.settle(False)
-        folder.met([("a", 0)])
-        folder.write([line("z", 9)])
-        folder.settle(True)
+    with ResultsFolder.open(folder, {}) as results:
+        results.write([line("c", 2), line("a", 0)])
+        results.write([line("b", 1), line("c", 2, digest="e")])
+        results.settle(False)
+        results.met([("a", 0)])
+        results.write([line("z", 9)])
+        results.settle(True)
     sys.setprofile(None)
     os._exit(0)
 
@@ -516,16 +516,16 @@ while status:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, 9), status
     found = {}
-    with ResultsFolder.open(folder, {}) as folder:
-        text = folder.results.read_text()
+    with ResultsFolder.open(folder, {}) as results:
+        text = results.results.read_text()
         assert len([*map(__import__("json").loads, text.splitlines())]) == text.count("\\n")
-        known = {id: folder.known(id) for id in "abcz"}
+        known = {id: results.known(id) for id in "abcz"}
         kept = {id: entry.digest for id, entry in known.items() if entry}
         assert list(kept) in ([], ["a", "c"], ["a", "b", "c"], ["a", "b", "c", "z"]), kept
         assert kept.get("c", "-") == ("-" if not kept else "e" if "b" in kept else "d"), kept
-        folder.write([line("n", 10)])
-        folder.settle(False)
-        rows = [*map(__import__("json").loads, folder.results.read_text().splitlines())]
+        results.write([line("n", 10)])
+        results.settle(False)
+        rows = [*map(__import__("json").loads, results.results.read_text().splitlines())]
         assert {row["id"]: row["outputs"]["digest"] for row in rows} == {**kept, "n": "d"}, rows
         assert [row["id"] for row in rows] == ["n", *sorted(kept)], rows
 print(step)
