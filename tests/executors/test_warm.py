@@ -17,6 +17,7 @@ import pytest
 
 import studio
 from studio import executors
+from studio.commands.service_status import preload
 from studio.executors.service import control as standby
 from studio.executors.service.address import Address, ServiceApart
 from studio.executors.service.channel import Channel, ChannelClosed
@@ -306,13 +307,13 @@ def test_interrupting_one_run_leaves_the_other(warm_executor, graph):
 @pytest.mark.ray
 def test_what_was_preloaded_is_there(warm_executor, graph):
     file = graph(settings="{model: before}")
-    assert standby.preload([str(file)]) == {"Mine": True}
+    assert preload([str(file)]) == {"Mine": True}
     there = lambda: [w for w in standby.status()["workers"] if w["model"] == "before" and w["state"] == "idle"]  # noqa: E731
     assert eventually(there)
     found = run_log(studio.load(file), options={"executor": warm_executor, "cache": False}, text="a")
     assert not found.of(studio.StepLoading)
     with pytest.raises(studio.UsageError, match=r"neither a graph nor a node .asr.wisper."):
-        standby.preload(["asr.wisper"])
+        preload(["asr.wisper"])
 
 
 @pytest.mark.ray
