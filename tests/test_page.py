@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import studio
+from studio import Measures
 from studio.page.phrases import seconds_of
 from tests import fakes, shown
 from tests.door import load
@@ -211,9 +212,7 @@ def test_elements_of_a_step_are_told_apart():
     page = graph.page({}, LOCAL)
     list(map(page.hear, [studio.RunStarted("g", ("s",)), studio.StepWaiting("s")]))
     for element in range(150):
-        page.hear(
-            studio.StepFinished("s", "k", {}, 0.5, {"compute": 0.5}, element=element, began=time.time(), worker=1)
-        )
+        page.hear(studio.StepFinished("s", "k", {}, Measures(0.5, {"compute": 0.5}, time.time(), 1), element=element))
     text = Tags(page.html()).text
     assert "150 elements" in text
     assert "50 more, which are not on this page" in text

@@ -15,6 +15,7 @@ from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import studio
+from studio import Measures
 from studio.cache import database, upkeep
 from studio.cache import records as of_records
 from studio.cache.packing import pack
@@ -42,7 +43,7 @@ def records(tmp_path):
 def record(n, node="N", value=None, step="g: s") -> Record:
     parts = {"scheme": 1, "node": node, "version": "", "source": "", "config": {"n": n}, "model": None, "inputs": {}}
     number, _ = pack("data", n if value is None else value)
-    return Record(key_of(n), parts, {"x": number}, 1.0, 1.0, step)
+    return Record(key_of(n), parts, {"x": number}, Measures(1.0), 1.0, step)
 
 
 def aside(folder):
@@ -608,7 +609,7 @@ def test_leases_are_given_back_when_the_record_is_there(tmp_path, monkeypatch):
         assert cache.leases.take(key_of(n))
         outputs = record(n).outputs
         record_writer.keep(
-            PendingRecord(key_of(n), Basis(parts, "d", "g: s"), {}, outputs, 1.0, n % 5 == 0, leased=True)
+            PendingRecord(key_of(n), Basis(parts, "d", "g: s"), {}, outputs, Measures(1.0), n % 5 == 0, leased=True)
         )
     record_writer.close()
     assert not early
@@ -630,7 +631,7 @@ def test_what_cannot_be_kept_gives_its_leases_back(tmp_path):
         for n in range(20):
             assert cache.leases.take(key_of(n))
             made = PendingRecord(
-                key_of(n), Basis(record(n).parts, "d"), {}, record(n).outputs, 1.0, replace=False, leased=True
+                key_of(n), Basis(record(n).parts, "d"), {}, record(n).outputs, Measures(1.0), replace=False, leased=True
             )
             record_writer.keep(made)
         record_writer.close()

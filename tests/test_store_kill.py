@@ -17,6 +17,7 @@ from tests.door import ran, run_log
 WRITER = """
 import os, sys
 import studio
+from studio import Measures
 from studio.cache.record import Record
 from studio.values.digest import of_data
 from studio.values import KINDS
@@ -35,7 +36,7 @@ for round_ in iter(sys.stdin.readline, ""):  # one child for each word: forking 
             artifact = cache.store.put("audio", KINDS["audio"].encode(sound))
             small, _ = pack("number", (seed * 31 + n) % 97)
             parts = {"scheme": 1, "node": "n", "version": "", "source": "", "config": {"n": (seed * 31 + n) % 97}, "model": None, "inputs": {}}
-            cache.save(Record(of_data(parts), parts, {"audio": artifact, "number": small}, 1.0, 1.0), replace=bool(n % 2))
+            cache.save(Record(of_data(parts), parts, {"audio": artifact, "number": small}, Measures(1.0), 1.0), replace=bool(n % 2))
     print(child, flush=True)
     os.waitpid(child, 0)
 """

@@ -3,6 +3,7 @@
 import pytest
 
 import studio
+from studio import Measures
 from studio.run.timeline import Timeline, in_lanes
 from tests.door import run_log
 
@@ -18,8 +19,8 @@ def parts(timeline, step="s"):
     return [(each.part, each.start, each.end) for each in timeline.spans(step)]
 
 
-def finished(at, step="s", **more):
-    return studio.StepFinished(step, "k", {}, 4.0, at=at, **more)
+def finished(at, step="s", element=None, log="", **more):
+    return studio.StepFinished(step, "k", {}, Measures(4.0, **more), log, element=element, at=at)
 
 
 SPANS = {"read": 1.0, "compute": 4.0, "encode": 2.0}

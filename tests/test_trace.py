@@ -3,6 +3,7 @@
 import json
 
 import studio
+from studio import Measures
 from studio.run.trace import Trace
 from tests.door import run_log
 
@@ -48,9 +49,7 @@ def test_slices_of_a_row_are_apart_or_inside_each_other():
     spans = {"read": 0.1, "compute": 1.0}
     events = [studio.RunStarted("g", ("s",), at=0)]
     events += [studio.StepStarted("s", element=n, at=1 + n / 2) for n in range(4)]
-    events += [
-        studio.StepFinished("s", "", {}, 1.0, spans, element=n, at=9, began=1 + n / 2, worker=7) for n in range(4)
-    ]
+    events += [studio.StepFinished("s", "", {}, Measures(1.0, spans, 1 + n / 2, 7), element=n, at=9) for n in range(4)]
     data = trace_of([*events, studio.RunFinished({}, 9.0, at=9)])
     tasks = [event for event in of(data, "X") if event["cat"] == "task"]
     assert [task["name"] for task in sorted(tasks, key=lambda task: task["ts"])] == [f"s[{n}]" for n in range(4)]

@@ -76,14 +76,16 @@ class Chat(Node):
     def run_batch(self, calls: Sequence[Mapping[str, Any]]) -> list[str | Exception]:
         """Answer several together, padded on the left; with a seed one by one, as each must draw the same numbers."""
         asked = [self._asked(call["prompt"]) for call in calls]
-        answers: dict[int, str | Exception] = {
+        answers: dict[int, list[int] | Exception] = {
             number: error for number, tokens in enumerate(asked) if (error := self._too_long(tokens))
         }
         fitting = [number for number in range(len(calls)) if number not in answers]
         alone = self.config.temperature > 0 and self.config.seed is not None
         for group in [[number] for number in fitting] if alone else [fitting] if fitting else []:
             answers.update(zip(group, self._answers([asked[number] for number in group]), strict=True))
-        return [answers[number] for number in range(len(calls))]
+        told = [answers[number] for number in range(len(calls))]
+        self.measure(tokens=[len(answer) if isinstance(answer, list) else 0 for answer in told])
+        return [self._text(answer) if isinstance(answer, list) else answer for answer in told]
 
     def _asked(self, prompt: str) -> list[int]:
         """The prompt as the model was taught to see it, in tokens."""
@@ -100,7 +102,7 @@ class Chat(Node):
             f"{self.longest} that '{self.config.model}' takes: shorten it, or lower max_tokens"
         )
 
-    def _answers(self, asked: list[list[int]]) -> list[str]:
+    def _answers(self, asked: list[list[int]]) -> list[list[int]]:
         import torch
 
         given = self.tokenizer.pad({"input_ids": asked}, padding=True, padding_side="left", return_tensors="pt")
@@ -114,7 +116,7 @@ class Chat(Node):
                 pad_token_id=self.tokenizer.pad_token_id,
             )
         new = written[:, given["input_ids"].shape[1] :]
-        return [self._text(tokens) for tokens in new.tolist()]
+        return [self._until_end(tokens) for tokens in new.tolist()]
 
     def _choosing(self) -> dict[str, Any]:
         """How the next word is chosen; a model's own settings for sampling say nothing where it does not sample."""
@@ -122,9 +124,18 @@ class Chat(Node):
             return {"do_sample": True, "temperature": self.config.temperature}
         return {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
 
-    def _text(self, tokens: list[int]) -> str:
+    @property
+    def _ends(self) -> set[int]:
+        """The tokens that end an answer."""
         ends = self.model.generation_config.eos_token_id
-        ends = {*ends} if isinstance(ends, list) else {ends}
-        if len(tokens) == self.config.max_tokens and not ends & {*tokens}:
+        return {*ends} if isinstance(ends, list) else {ends}
+
+    def _until_end(self, tokens: list[int]) -> list[int]:
+        """An answer with the token that ends it; what fills it up to the length of a longer one is no part of it."""
+        end = next((place for place, token in enumerate(tokens, 1) if token in self._ends), len(tokens))
+        return tokens[:end]
+
+    def _text(self, tokens: list[int]) -> str:
+        if len(tokens) == self.config.max_tokens and tokens[-1] not in self._ends:
             print(f"the answer was cut off after {self.config.max_tokens} tokens (max_tokens)")
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()

@@ -171,9 +171,17 @@ class OpenAI(Node):
             ) from None
         if not isinstance(text, str):
             raise ServerFailed(f"{self.place} sent a message without text: {self._clean(str(refusal or message))}")
+        self._count(response.json().get("usage"))
         if choice.get("finish_reason") == "length":
             print("the answer was cut off: its limit of tokens was reached")
         return text.strip()
+
+    def _count(self, usage: Any) -> None:
+        """The tokens that the server says it took, if it does."""
+        told = usage if isinstance(usage, dict) else {}
+        for name, part in (("prompt tokens", "prompt_tokens"), ("tokens", "completion_tokens")):
+            if isinstance(told.get(part), int):
+                self.measure(**{name: told[part]})
 
     def _refusal(self, response: Any) -> Exception:
         """The error that a status means."""

@@ -13,6 +13,7 @@ from typing import Any
 from studio.values import KINDS
 from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact
 from studio.values.digest import Uncacheable, of_bytes
+from studio.values.measures import Measures
 
 __all__ = [
     "SCHEME",
@@ -66,9 +67,14 @@ class Record:
     key: str
     parts: Parts
     outputs: Mapping[str, Artifact]
-    seconds: float  # that it took
+    measures: Measures  # what making them took
     made: float  # seconds since the epoch
     step: str = ""  # that it was made for, with its graph
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the node took."""
+        return self.measures.seconds
 
     @property
     def node(self) -> str:
@@ -102,7 +108,8 @@ def written_record(record: Record) -> bytes:
         "key": record.key,
         "parts": record.parts,
         "outputs": {name: _dumped(artifact) for name, artifact in record.outputs.items()},
-        "seconds": record.seconds,
+        "seconds": record.measures.seconds,
+        **({"numbers": dict(record.measures.numbers)} if record.measures.numbers else {}),
         "made": record.made or time.time(),
         "step": record.step,
     }
@@ -117,7 +124,8 @@ def record_from(text: bytes) -> Record:
         raise ValueError("the record is not what was written")
     data = json.loads(body)
     outputs = {name: _loaded(artifact) for name, artifact in data["outputs"].items()}
-    return Record(data["key"], data["parts"], outputs, data["seconds"], data["made"], data.get("step", ""))
+    measures = Measures(data["seconds"], numbers=data.get("numbers", {}))
+    return Record(data["key"], data["parts"], outputs, measures, data["made"], data.get("step", ""))
 
 
 def check_foreign(record: Record, key: str, node: str) -> None:
@@ -125,7 +133,7 @@ def check_foreign(record: Record, key: str, node: str) -> None:
     fits = (
         record.key == key
         and record.node == node
-        and all(type(n) in (int, float) for n in (record.seconds, record.made))
+        and all(type(n) in (int, float) for n in (record.seconds, record.made, *record.measures.numbers.values()))
     )
     leaves = [leaf for artifact in record.outputs.values() for leaf in artifact.leaves]
     known = all(leaf.absent or leaf.kind in KINDS for leaf in leaves)

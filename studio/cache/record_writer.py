@@ -16,6 +16,7 @@ from typing import NamedTuple
 from studio.cache.cache import Cache
 from studio.cache.record import Basis, Record
 from studio.values.artifact import Artifact
+from studio.values.measures import Measures
 
 __all__ = ["PendingRecord", "RecordWriter"]
 
@@ -29,7 +30,7 @@ class PendingRecord(NamedTuple):
     basis: Basis | None  # nothing, if it cannot be kept
     inputs: Mapping[str, Artifact]
     outputs: Mapping[str, Artifact]
-    seconds: float  # that it took
+    measures: Measures  # what it took
     replace: bool  # whatever is on record
     leased: bool  # whether a lease is to be given back
 
@@ -100,4 +101,4 @@ class RecordWriter:
 
 def _record(basis: Basis, made: PendingRecord) -> Record:
     at_rest = {name: artifact.at_rest() for name, artifact in made.outputs.items()}
-    return Record(made.key, basis.with_inputs(made.inputs), at_rest, made.seconds, time.time(), basis.step)
+    return Record(made.key, basis.with_inputs(made.inputs), at_rest, made.measures, time.time(), basis.step)

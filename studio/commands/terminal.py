@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -24,6 +25,7 @@ from studio.run.events import (
     StepWaiting,
     Warned,
 )
+from studio.values.measures import Measures
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -49,7 +51,7 @@ class Report:
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._debug = debug
-        self._states: dict[str, tuple[str, float, float | None]] = {}  # state, since when, seconds
+        self._states: dict[str, tuple[str, float, Measures | None]] = {}  # state, since when, what it took
         self._counts: Counter[str] = Counter()  # elements that have ended, by step
         self._cached: Counter[str] = Counter()  # those of them that were known
         self._live: Live | None = None
@@ -82,10 +84,10 @@ class Report:
             case StepRestarted(step=step, reason=reason):
                 self._set(step, "waiting")
                 self._say(f"{step}: {reason}", "yellow")
-            case StepCached(step=step):
-                self._ended(step, "cached", 0.0)
-            case StepFinished(step=step, seconds=seconds, log=log):
-                self._ended(step, "done", seconds)
+            case StepCached(step=step, measures=measures):
+                self._ended(step, "cached", replace(measures, seconds=0.0))
+            case StepFinished(step=step, measures=measures, log=log):
+                self._ended(step, "done", measures)
                 self._show_log(step, log)
             case StepFailed(step=step, trace=trace, log=log):
                 self._ended(step, "failed", None)
@@ -128,11 +130,12 @@ class Report:
         before, since, _ = self._states.get(step, ("", 0.0, None))
         self._states[step] = (state, since if since and before == state else time.monotonic(), None)
 
-    def _ended(self, step: str, state: str, seconds: float | None) -> None:
-        self._states[step] = (state, 0.0, seconds)
+    def _ended(self, step: str, state: str, took: Measures | None) -> None:
+        self._states[step] = (state, 0.0, took)
         if not self._live and not self._quiet:
-            shown = "" if seconds is None else f"  {seconds:.2f} s"
-            print(f"{step:<16} {state}{self._counted(step)}{shown}", file=self._stream, flush=True)
+            shown = f"  {took.seconds:.2f} s" if took else ""
+            numbers = f"  {took.counted}" if took and took.counted else ""
+            print(f"{step:<16} {state}{self._counted(step)}{shown}{numbers}", file=self._stream, flush=True)
 
     def _counted(self, step: str) -> str:
         count, cached = self._counts[step], self._cached[step]
@@ -163,10 +166,10 @@ class Report:
 
         table = Table.grid(padding=(0, 2))
         now = time.monotonic()
-        for step, (state, since, seconds) in self._states.items():
-            spent = seconds if seconds is not None else (now - since if since else None)
+        for step, (state, since, took) in self._states.items():
+            spent = took.seconds if took else (now - since if since else None)
             clock = "" if spent is None or state in ("", "cached") else f"{spent:6.1f} s"
-            table.add_row(
-                Text(step), Text(state + self._counted(step), style=_STYLES.get(state, "")), Text(clock, style="dim")
-            )
+            counted = Text(took.counted if took else "", style="dim")
+            state_ = Text(state + self._counted(step), style=_STYLES.get(state, ""))
+            table.add_row(Text(step), state_, Text(clock, style="dim"), counted)
         return table

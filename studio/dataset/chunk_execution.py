@@ -143,15 +143,15 @@ class ChunkExecution(Execution):
     def _count(self, chunk: ChunkAction) -> None:
         """Counts for each row what is counted of a task; one that failed goes on waiting."""
         step_stats = self._stats.of[chunk.step.id]
-        for seconds in chunk.known:
-            step_stats.knew(seconds)
-        if chunk.each is None:
+        for measures in chunk.known:
+            step_stats.knew(measures)
+        if chunk.ended_rows is None:
             step_stats.waiting -= len(chunk.wanted)
             return
-        step_stats.waiting -= chunk.each.seconds.count(None) - len(chunk.failed)  # who got no turn waits anew
-        step_stats.took_together(chunk.each)
-        for row, seconds in chunk.seconds():
-            self.seconds[row] += seconds
+        step_stats.waiting -= chunk.ended_rows.seconds.count(None) - len(chunk.failed)  # who got no turn waits anew
+        step_stats.took_together(chunk.ended_rows)
+        for row, measures in chunk.computed():
+            self.seconds[row] += measures.seconds
 
 
 def _unheard(_: Event) -> None:

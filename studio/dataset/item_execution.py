@@ -13,6 +13,7 @@ from studio.executors.task import Done, Failed
 from studio.run.events import Event, StepEvent, StepFailed
 from studio.run.execution import Action, Execution
 from studio.values.artifact import Artifact
+from studio.values.measures import Measures
 
 __all__ = ["ItemExecution"]
 
@@ -83,14 +84,14 @@ class ItemExecution(Execution):
         if action.tries == 1 and not action.losses:  # once, however often it is tried
             self._stats.of[action.step.id].waiting += 1
 
-    def _tell_found(self, action: Action, outputs: Mapping[str, Artifact], seconds: float) -> None:
-        self._stats.of[action.step.id].knew(seconds)
+    def _tell_found(self, action: Action, outputs: Mapping[str, Artifact], measures: Measures) -> None:
+        self._stats.of[action.step.id].knew(measures)
         if action.tries:  # it failed, and another made it meanwhile
             self._stats.of[action.step.id].waiting -= 1
 
     def _tell_done(self, action: Action, done: Done) -> None:
         self._stats.of[action.step.id].took(done)
-        self.seconds += done.seconds
+        self.seconds += done.measures.seconds
         self._held += self._memory.more(done.outputs.values())
 
     def _hear(self, event: Event) -> None:

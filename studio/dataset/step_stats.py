@@ -10,6 +10,7 @@ from typing import Any
 from studio.executors.task import Done, RowOutcomes
 from studio.language.plan import Step
 from studio.run.events import StepEvent, StepFailed, StepReplaced, StepSkipped
+from studio.values.measures import Measures
 
 __all__ = ["RunStats", "StepStats"]
 
@@ -33,38 +34,52 @@ class StepStats:
         self.saved = 0.0  # that the cached ones once took
         self.pace: float | None = None  # seconds that a task took lately, or once took where it was known
         self.batches: Counter[int] = Counter()  # tasks, by how many were computed together
+        self.numbers: Counter[str] = Counter()  # what its node measured, of all computed tasks
         self._durations: Counter[int] = Counter()  # tasks, by the logarithm of what they took
 
-    def knew(self, seconds: float) -> None:
-        """The outputs of a task were known; they once took so many seconds."""
+    def knew(self, measures: Measures) -> None:
+        """The outputs of a task were known, and what they once took."""
         self.cached += 1
-        self.saved += seconds
-        self._lately(seconds)
+        self.saved += measures.seconds
+        self._lately(measures.seconds)
 
     def took(self, done: Done) -> None:
         """A task was computed."""
         self.done += 1
         self.waiting -= 1
-        self.seconds += done.seconds
-        self.batches[done.batch] += 1
-        self._durations[_bucket(done.seconds)] += 1
-        self._lately(done.spent)
+        took = done.measures
+        self.seconds += took.seconds
+        self.batches[took.batch] += 1
+        self._durations[_bucket(took.seconds)] += 1
+        self._lately(took.spent)
+        self._count(took.numbers)
 
-    def took_together(self, each: RowOutcomes) -> None:
+    def took_together(self, rows: RowOutcomes) -> None:
         """Rows of a chunk were computed; those that failed go on waiting."""
-        seconds = [took for took in each.seconds if took is not None]
+        seconds = [took for took in rows.seconds if took is not None]
         self.done += len(seconds)
         self.waiting -= len(seconds)
         self.seconds += sum(seconds)
-        self.batches.update(each.batches)
+        self.batches.update(rows.batches)
+        for numbers in rows.numbers.values():
+            self._count(numbers)
         self._durations.update(map(_bucket, seconds))
         if seconds:
-            self._lately(each.spent / len(seconds), len(seconds))
+            self._lately(rows.spent / len(seconds), len(seconds))
+
+    def _count(self, numbers: Mapping[str, float]) -> None:
+        for name, number in numbers.items():
+            self.numbers[name] += number  # type: ignore[assignment]  # a Counter counts floats as well
 
     def _lately(self, seconds: float, tasks: int = 1) -> None:
         before = seconds if self.pace is None else self.pace
         share = max(_SWAY, 1 / (self.done + self.cached)) * tasks  # at first the mean: a worker's first task is slow
         self.pace = before + min(1.0, share) * (seconds - before)
+
+    @property
+    def counted(self) -> str:
+        """What its node measured, in words."""
+        return Measures(numbers=self.numbers).counted
 
     def percentile(self, share: float) -> float:
         """The seconds that this share of the tasks stayed below, to a tenth of it."""
@@ -88,13 +103,15 @@ class StepStats:
 
     def figures(self) -> dict[str, Any]:
         """All that was counted, as plain data to keep: what two sittings counted can be added."""
-        counted = {"batches": dict(self.batches), "durations": dict(self._durations)}
+        counted: dict[str, Any] = {"batches": dict(self.batches), "durations": dict(self._durations)}
+        counted |= {"numbers": dict(self.numbers)} if self.numbers else {}
         return {name: getattr(self, name) for name in (*_COUNTS, "seconds", "saved")} | counted
 
     def add(self, figures: Mapping[str, Any]) -> None:
         """Counts what an earlier sitting counted, too."""
         for name in (*_COUNTS, "seconds", "saved"):
             setattr(self, name, getattr(self, name) + figures[name])
+        self._count(figures.get("numbers", {}))
         for counter, name in ((self.batches, "batches"), (self._durations, "durations")):
             counter.update({int(key): count for key, count in figures[name].items()})
 
@@ -102,7 +119,10 @@ class StepStats:
         """As plain data."""
         counts = {name: getattr(self, name) for name in _COUNTS}
         times = {"seconds": round(self.seconds, 4), "p50": self.percentile(0.5), "p95": self.percentile(0.95)}
-        return {"node": self.node, **counts, **times, "saved": round(self.saved, 4), "batch": round(self.fill, 2)}
+        numbers = {"numbers": dict(self.numbers)} if self.numbers else {}
+        return {
+            "node": self.node, **counts, **times, "saved": round(self.saved, 4), "batch": round(self.fill, 2), **numbers
+        }  # fmt: skip
 
 
 def _bucket(seconds: float) -> int:

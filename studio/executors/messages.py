@@ -13,6 +13,7 @@ from typing import Any
 from studio.cache.store import Store
 from studio.executors.task import Done, Failed, Outcome, RowOutcomes, Work
 from studio.values.artifact import ABSENT, Artifact, Column
+from studio.values.measures import Measures
 
 __all__ = ["Message", "artifact_from", "column_from", "outcome_from", "outcome_to", "work_from", "work_to"]
 
@@ -38,18 +39,20 @@ def outcome_to(outcome: Outcome) -> Message:
     if isinstance(outcome, Failed):
         return [False, *vars(outcome).values()]
     outputs = {name: _artifact_to(artifact, lambda index: index) for name, artifact in outcome.outputs.items()}
-    took = [outcome.seconds, dict(outcome.spans)]
-    each = _each_to(outcome.each) if outcome.each else None
-    return [True, outputs, *took, outcome.log, outcome.unkept, outcome.began, outcome.batch, each]
+    took = outcome.measures
+    measures = [took.seconds, dict(took.spans), took.began, took.worker, took.batch, dict(took.numbers)]
+    return [True, outputs, measures, outcome.log, outcome.unkept, outcome.rows and _rows_to(outcome.rows)]
 
 
 def outcome_from(message: Message, handle: Exchange, worker: int = -1) -> Outcome:
     """The outcome back, with `live` applied to the index of each live value, and the worker that it comes from."""
     if not message[0]:
         return Failed(*message[1:])
-    outputs, seconds, spans, log, unkept, began, batch, each = message[1:]
+    outputs, measures, log, unkept, rows = message[1:]
     made = {name: artifact_from(sent, handle) for name, sent in outputs.items()}
-    return Done(made, seconds, spans, log, unkept, began, worker, batch, each and _each_from(each))
+    seconds, spans, began, _, batch, numbers = measures
+    took = Measures(seconds, spans, began, worker, batch, numbers)
+    return Done(made, took, log, unkept, rows and _rows_from(rows))
 
 
 def artifact_from(message: Message, handle: Exchange) -> Artifact:
@@ -63,14 +66,15 @@ def artifact_from(message: Message, handle: Exchange) -> Artifact:
     return Artifact(kind, digest, size, inline, inner, stored, None if told is None else handle(told))
 
 
-def _each_to(each: RowOutcomes) -> Message:
-    failed = [[row, *outcome_to(failed)] for row, failed in each.failed.items()]
-    return [each.seconds, each.spent, list(each.batches.items()), failed]
+def _rows_to(rows: RowOutcomes) -> Message:
+    failed = [[row, *outcome_to(failed)] for row, failed in rows.failed.items()]
+    return [rows.seconds, rows.spent, list(rows.batches.items()), failed, list(rows.numbers.items())]
 
 
-def _each_from(message: Message) -> RowOutcomes:
-    seconds, spent, batches, failed = message
-    return RowOutcomes(seconds, spent, dict(batches), {row: Failed(*told[1:]) for row, *told in failed})
+def _rows_from(message: Message) -> RowOutcomes:
+    seconds, spent, batches, failed, numbers = message
+    ended = {row: Failed(*told[1:]) for row, *told in failed}
+    return RowOutcomes(seconds, spent, dict(batches), ended, dict(numbers))
 
 
 def _column_to(column: Column, handle: Exchange) -> Message:

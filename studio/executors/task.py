@@ -11,6 +11,7 @@ from studio.cache.store import Store
 from studio.node.node import Node
 from studio.node.resources import Resources
 from studio.values.artifact import Artifact
+from studio.values.measures import Measures
 
 __all__ = ["Done", "Ended", "Failed", "Outcome", "Recipe", "RowOutcomes", "Task", "Work", "with_leaves"]
 
@@ -78,22 +79,18 @@ class Task:
 
 @dataclass(slots=True)  # see Artifact
 class Done:
-    """A task that ended well: an artifact for each output port, and where the time went."""
+    """A task that ended well: an artifact for each output port, and what it took."""
 
     outputs: Mapping[str, Artifact]
-    seconds: float = 0.0  # in the node's own code
-    spans: Mapping[str, float] = field(default_factory=dict)  # read, compute, encode: seconds each
+    measures: Measures = field(default_factory=Measures)
     log: str = ""  # what the node printed
     unkept: str = ""  # why outputs could not be kept in the store
-    began: float = 0.0  # when the worker took it up, in seconds since the epoch
-    worker: int = -1  # which of the executor's workers that was
-    batch: int = 1  # how many tasks were computed together
-    each: RowOutcomes | None = None  # of a chunk: then outputs are columns, ABSENT where a row failed
+    rows: RowOutcomes | None = None  # of a chunk: then outputs are columns, ABSENT where a row failed
 
     @property
     def spent(self) -> float:
         """Seconds of reading, computing and encoding, where they are known."""
-        return self.each.spent if self.each else sum(self.spans.values()) or self.seconds
+        return self.rows.spent if self.rows else self.measures.spent
 
 
 @dataclass(slots=True)  # see Artifact
@@ -104,6 +101,11 @@ class RowOutcomes:
     spent: float  # seconds: reading, computing and encoding, of all rows that ended well
     batches: dict[int, int]  # such rows, by how many were computed together
     failed: dict[int, Failed]
+    numbers: dict[int, dict[str, float]]  # what the node counted, of rows for which it did
+
+    def measures(self, row: int) -> Measures:
+        """What one row took that ended well."""
+        return Measures(self.seconds[row] or 0.0, numbers=self.numbers.get(row, {}))
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from studio.cache.store import Store
 from studio.errors import StudioError
 from studio.executors.out_of_memory import give_back, is_shortage
 from studio.executors.task import Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
-from studio.node.node import Port, Ports, ports_of
+from studio.node.node import MEASURED, Port, Ports, ports_of
 from studio.values import KINDS, PortType
 from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged
+from studio.values.measures import Measures, added
 
 __all__ = ["Worker"]
 
@@ -77,7 +78,7 @@ class Worker:
         """Runs each row for itself; a data set has so many that little may be done for one."""
         clock, run, store = time.perf_counter, self._node.run, work.store
         columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
-        packing = _Packing(store if work.keep else None, rows_done.handle)
+        packing, counts = _Packing(store if work.keep else None, rows_done.handle), vars(self._node)
         ended = clock()
         end = ended + _PATIENCE
         for row in range(work.rows):
@@ -90,13 +91,15 @@ class Worker:
                 result = run(**arguments)
                 computed = clock()
                 outputs = self._packed(self._named(result), packing)
+                if MEASURED in counts:
+                    rows_done.rows.numbers[row] = self._counted()
             except Exception as error:
                 failed, ran_out = failure(error), is_shortage(error)
             else:
                 ended = clock()
                 rows_done.add(row, outputs, computed - read, ended - started)
                 continue
-            rows_done.each.failed[row] = self._failed(failed, ran_out)
+            rows_done.rows.failed[row] = self._failed(failed, ran_out)
             ended = clock()
         rows_done.unkept = packing.unkept
 
@@ -114,12 +117,15 @@ class Worker:
             ended = self.run_many([works[row] for row in rows], fetch, work.together)
             for row, (outcome, handle) in zip(rows, ended, strict=True):
                 if isinstance(outcome, Failed):
-                    rows_done.each.failed[row] = outcome
+                    rows_done.rows.failed[row] = outcome
                 else:
                     outputs = _shifted(outcome.outputs, len(rows_done.handle)) if handle else outcome.outputs
                     rows_done.handle += handle
                     rows_done.unkept = rows_done.unkept or outcome.unkept
-                    rows_done.add(row, outputs, outcome.seconds, outcome.spent, outcome.batch)
+                    took = outcome.measures
+                    rows_done.add(row, outputs, took.seconds, took.spent, took.batch)
+                    if took.numbers:
+                        rows_done.rows.numbers[row] = dict(took.numbers)
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()
@@ -130,7 +136,8 @@ class Worker:
         packing = _Packing(work.store if work.keep else None)
         outputs = self._packed(results, packing)
         spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
-        return Done(outputs, computed - read, spans, unkept=packing.unkept, began=began), packing.handle
+        measures = Measures(computed - read, spans, began, numbers=self._counted())
+        return Done(outputs, measures, unkept=packing.unkept), packing.handle
 
     def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
         """The outcome of each: so many together where the node knows how, else one after the other."""
@@ -171,12 +178,12 @@ class Worker:
         computed = time.perf_counter()
         if len(results) != len(works):
             raise BadOutput(f"run_batch returned {len(results)} results for {len(works)} tasks")
-        share = {"read": (read - started) / len(works), "compute": (computed - read) / len(works)}
-        return [
-            self._ended(result, work, began, share, len(works)) for result, work in zip(results, works, strict=True)
-        ]
+        size = len(works)
+        spans = {"read": (read - started) / size, "compute": (computed - read) / size}
+        shares = [Measures(spans["compute"], spans, began, batch=size, numbers=own) for own in self._counted_each(size)]
+        return [self._ended(*each) for each in zip(results, works, shares, strict=True)]
 
-    def _ended(self, result: object, work: Work, began: float, share: Mapping[str, float], batch: int) -> Ended:
+    def _ended(self, result: object, work: Work, share: Measures) -> Ended:
         """What became of one task of several."""
         if isinstance(result, Exception):
             return failure(result), []
@@ -186,9 +193,21 @@ class Worker:
             outputs = self._packed(self._named(result), packing)
         except Exception as error:
             return failure(error), []
-        spans = {**share, "encode": time.perf_counter() - encoding}
-        done = Done(outputs, share["compute"], spans, unkept=packing.unkept, began=began, batch=batch)
-        return done, packing.handle
+        measures = replace(share, spans={**share.spans, "encode": time.perf_counter() - encoding})
+        return Done(outputs, measures, unkept=packing.unkept), packing.handle
+
+    def _counted(self) -> dict[str, float]:
+        """What the node counted of the task that has just run."""
+        return self._counted_each(1)[0]
+
+    def _counted_each(self, size: int) -> list[dict[str, float]]:
+        """The same for each task of a batch: a list has a number for each, any other number is shared out."""
+        told = vars(self._node).pop(MEASURED, None) or ()
+        each: list[dict[str, float]] = []
+        for place in range(size):
+            own = [{name: _share(number, place, size) for name, number in numbers.items()} for numbers in told]
+            each.append(added(own))
+        return each
 
     def _named(self, result: object) -> dict[str, object]:
         names = self._names
@@ -208,30 +227,40 @@ class Worker:
         return outputs
 
 
+def _share(number: object, place: int, size: int) -> object:
+    """What one task of a batch is told of a number that its node measured."""
+    if not isinstance(number, Sequence):
+        return added([{"": number}])[""] / size
+    if len(number) != size:
+        raise ValueError(f"a measure has {len(number)} numbers for {size} tasks")
+    return number[place]
+
+
 class _ChunkResult:
     """What became of the rows of a chunk so far."""
 
     def __init__(self, rows: int) -> None:
-        self.each = RowOutcomes([None] * rows, 0.0, {}, {})
+        self.rows = RowOutcomes([None] * rows, 0.0, {}, {}, {})
         self.handle: list[object] = []
         self.unkept = ""
-        self._rows: list[Mapping[str, Artifact]] = [{}] * rows
+        self._outputs: list[Mapping[str, Artifact]] = [{}] * rows
 
     def add(self, row: int, outputs: Mapping[str, Artifact], seconds: float, spent: float, batch: int = 1) -> None:
         """A row ended well, after so many seconds in the node, and as many with reading and encoding."""
-        each = self.each
-        self._rows[row] = outputs
-        each.seconds[row] = seconds
-        each.spent += spent
-        each.batches[batch] = each.batches.get(batch, 0) + 1
+        rows = self.rows
+        self._outputs[row] = outputs
+        rows.seconds[row] = seconds
+        rows.spent += spent
+        rows.batches[batch] = rows.batches.get(batch, 0) + 1
 
     def done(self, ports: Mapping[str, Port], began: float) -> Done:
         """All as one."""
         outputs = {
-            name: Column(port.type.kind, items=tuple([row.get(name, ABSENT) for row in self._rows]))
+            name: Column(port.type.kind, items=tuple([row.get(name, ABSENT) for row in self._outputs]))
             for name, port in ports.items()
         }
-        return Done(outputs, sum(filter(None, self.each.seconds)), unkept=self.unkept, began=began, each=self.each)
+        measures = Measures(sum(filter(None, self.rows.seconds)), began=began)
+        return Done(outputs, measures, unkept=self.unkept, rows=self.rows)
 
 
 class _Packing:

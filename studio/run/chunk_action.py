@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from studio.executors.task import Done, Failed, RowOutcomes
 from studio.run.execution import Action
 from studio.values.artifact import ABSENT, Artifact
+from studio.values.measures import Measures
 
 __all__ = ["ChunkAction"]
 
@@ -26,8 +27,8 @@ class ChunkAction(Action):
     outputs: dict[str, list[Artifact]] = field(default_factory=dict)  # by port; ABSENT where a row has none
     made: set[int] = field(default_factory=set)
     failed: dict[int, Failed] = field(default_factory=dict)
-    known: list[float] = field(default_factory=list)  # seconds that once took what was not computed now
-    each: RowOutcomes | None = None  # what is told of those that were computed, in the order in which they were wanted
+    known: list[Measures] = field(default_factory=list)  # what once took that which was not computed now
+    ended_rows: RowOutcomes | None = None  # of those that were computed, in the order of `wanted`
 
     def of(self, row: int) -> dict[str, Artifact]:
         """The inputs of one row."""
@@ -50,18 +51,18 @@ class ChunkAction(Action):
             return self.inputs
         return {name: given.only(self.wanted) for name, given in self.inputs.items()}
 
-    def find(self, row: int, outputs: Mapping[str, Artifact], seconds: float) -> None:
-        """The outputs of a row are known; they once took so many seconds."""
+    def find(self, row: int, outputs: Mapping[str, Artifact], measures: Measures) -> None:
+        """The outputs of a row are known, and what they once took."""
         for name, artifact in outputs.items():
             self._made(name)[row] = artifact
         self.made.add(row)
-        self.known.append(seconds)
+        self.known.append(measures)
 
     def compute(self, done: Done) -> None:
         """Those that were wanted were computed, and some perhaps failed."""
-        self.each = done.each
-        assert self.each is not None
-        self.failed = {self.wanted[place]: failed for place, failed in self.each.failed.items()}
+        self.ended_rows = done.rows
+        assert self.ended_rows is not None
+        self.failed = {self.wanted[place]: failed for place, failed in self.ended_rows.failed.items()}
         for name, column in done.outputs.items():
             items = list(column.items or ())
             if len(self.wanted) == self.size:  # in their order: then it is all there is
@@ -70,22 +71,25 @@ class ChunkAction(Action):
             made = self._made(name)
             for row, artifact in zip(self.wanted, items, strict=True):
                 made[row] = artifact
-        self.made.update(row for row, _ in self.seconds())
+        self.made.update(row for row, _ in self.computed())
 
     def share(self) -> None:
         """What came of one row is that of all that wanted the same; where it failed, they try for themselves."""
         for row, other in self.alike.items():
             if other in self.made:
-                self.find(row, self.outputs_of(other), 0.0)
+                self.find(row, self.outputs_of(other), Measures())
 
     def outputs_of(self, row: int) -> dict[str, Artifact]:
         """What a row gave."""
         return {name: items[row] for name, items in self.outputs.items()}
 
-    def seconds(self) -> Iterable[tuple[int, float]]:
-        """The rows that were computed, and the seconds that each took."""
-        pairs = zip(self.wanted, self.each.seconds, strict=True) if self.each else ()
-        return ((row, took) for row, took in pairs if took is not None)
+    def computed(self) -> Iterable[tuple[int, Measures]]:
+        """The rows that were computed, and what each took."""
+        rows = self.ended_rows
+        if rows is None:
+            return ()
+        places = (place for place, took in enumerate(rows.seconds) if took is not None)
+        return ((self.wanted[place], rows.measures(place)) for place in places)
 
     def _made(self, name: str) -> list[Artifact]:
         """What has been made for an output port, row by row."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from studio.executors.task import Failed
 from studio.language.plan import Step
 from studio.values.artifact import Artifact
+from studio.values.measures import Measures
 
 __all__ = ["Elements"]
 
@@ -26,9 +27,8 @@ class Elements:
     running: int = 0
     made: dict[int, Mapping[str, Artifact]] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
-    cached: int = 0
-    seconds: float = 0.0  # that those took which ran
-    saved: float = 0.0  # that the cached ones once took
+    ran: list[Measures] = field(default_factory=list)  # what those took that ran
+    known: list[Measures] = field(default_factory=list)  # what those once took that were known
     started: bool = False
 
     def __post_init__(self) -> None:

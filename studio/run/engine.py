@@ -34,6 +34,7 @@ from studio.run.lookups import Lookups
 from studio.run.recipes import recipe_of
 from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact
+from studio.values.measures import Measures
 
 __all__ = ["Engine"]
 
@@ -169,7 +170,7 @@ class Engine:
         if record is None:
             return False
         self._lookups.give(action)
-        action.owner.found(action, record.outputs, record.seconds)
+        action.owner.found(action, record.outputs, record.measures)
         action.owner.advance()
         return True
 
@@ -410,18 +411,18 @@ class Engine:
         refreshes, leased, action.leased = self._lookups.refreshes(action.step), action.leased, False
         if action.key:
             basis = None if done.unkept else action.basis
-            made = PendingRecord(action.key, basis, action.inputs, done.outputs, done.seconds, refreshes, leased)
+            made = PendingRecord(action.key, basis, action.inputs, done.outputs, done.measures, refreshes, leased)
             self._unrecorded.append(made)
             self._lookups.hand_over(action.key)
         action.owner.done(action, done)
         action.owner.advance()
-        self._wake_duplicates(action.key, done.outputs, done.seconds)
+        self._wake_duplicates(action.key, done.outputs, done.measures)
 
-    def _wake_duplicates(self, key: str, outputs: Mapping[str, Artifact], seconds: float) -> None:
+    def _wake_duplicates(self, key: str, outputs: Mapping[str, Artifact], measures: Measures) -> None:
         """Those that wanted the same have it."""
         for duplicate in self._lookups.end(key):
             if duplicate.owner.goes_on(duplicate):
-                duplicate.owner.found(duplicate, outputs, seconds)
+                duplicate.owner.found(duplicate, outputs, measures)
                 duplicate.owner.advance()
 
     def _chunk_ended(self, chunk: ChunkAction, outcome: Outcome) -> None:
@@ -439,14 +440,14 @@ class Engine:
     def _keep_chunk(self, chunk: ChunkAction, basis: Basis | None) -> None:
         """Has the rows that were computed put on record."""
         refreshes = self._lookups.refreshes(chunk.step)
-        for row, seconds in chunk.seconds():
+        for row, measures in chunk.computed():
             key = chunk.keys.get(row)
             if key is not None:
                 outputs, leased = chunk.outputs_of(row), key in chunk.leases
-                self._unrecorded.append(PendingRecord(key, basis, chunk.of(row), outputs, seconds, refreshes, leased))
+                self._unrecorded.append(PendingRecord(key, basis, chunk.of(row), outputs, measures, refreshes, leased))
                 chunk.leases.discard(key)
                 self._lookups.hand_over(key)
-                self._wake_duplicates(key, outputs, seconds)
+                self._wake_duplicates(key, outputs, measures)
 
     def _failed(self, action: Action, failed: Failed) -> None:
         self._abandon(action)

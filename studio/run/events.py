@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from studio.values.artifact import Artifact
+from studio.values.measures import Measures
 
 __all__ = [
     "Event",
@@ -75,11 +76,16 @@ class StepRestarted(StepEvent):
 
 @dataclass(frozen=True)
 class StepCached(StepEvent):
-    """A step's outputs were known. `seconds` is what they once took."""
+    """A step's outputs were known. `measures` is what they once took."""
 
     key: str
     outputs: Mapping[str, Artifact]
-    seconds: float
+    measures: Measures
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that they once took."""
+        return self.measures.seconds
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,13 @@ class StepFinished(StepEvent):
 
     key: str
     outputs: Mapping[str, Artifact]
-    seconds: float
-    spans: Mapping[str, float] = field(default_factory=dict)  # read, compute, encode: seconds each
+    measures: Measures
     log: str = ""
-    began: float = 0.0  # when the worker took it up
-    worker: int = -1  # which of the executor's workers
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the node took."""
+        return self.measures.seconds
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from studio.run.inputs import Inputs
 from studio.run.scheduler import Consequence, Scheduler
 from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact, Damaged
+from studio.values.measures import Measures
 
 __all__ = ["Action", "Execution"]
 
@@ -249,25 +250,25 @@ class Execution:
 
     # Ends --------------------------------------------------------------------
 
-    def found(self, action: Action, outputs: Mapping[str, Artifact], seconds: float) -> None:
+    def found(self, action: Action, outputs: Mapping[str, Artifact], measures: Measures) -> None:
         """Its outputs were known, or made by another that was asked the same."""
-        self._tell_found(action, outputs, seconds)
-        self._end(action, outputs, seconds, cached=True)
+        self._tell_found(action, outputs, measures)
+        self._end(action, outputs, measures, cached=True)
 
     def done(self, action: Action, done: Done) -> None:
         """It was computed."""
         self._tell_done(action, done)
-        self._end(action, done.outputs, done.seconds, cached=False)
+        self._end(action, done.outputs, done.measures, cached=False)
 
     def waits(self, action: Action) -> None:
         """It is on its way to a worker."""
         self.tell(StepWaiting(action.step.id, element=action.element))
 
-    def _tell_found(self, action: Action, outputs: Mapping[str, Artifact], seconds: float) -> None:
-        self.tell(StepCached(action.step.id, action.key, outputs, seconds, element=action.element))
+    def _tell_found(self, action: Action, outputs: Mapping[str, Artifact], measures: Measures) -> None:
+        self.tell(StepCached(action.step.id, action.key, outputs, measures, element=action.element))
 
     def _tell_done(self, action: Action, done: Done) -> None:
-        ending = (done.outputs, done.seconds, done.spans, self._clean(done.log), done.began, done.worker)
+        ending = (done.outputs, done.measures, self._clean(done.log))
         self.tell(StepFinished(action.step.id, action.key, *ending, element=action.element))
 
     def failed(self, action: Action, failed: Failed) -> None:
@@ -282,7 +283,7 @@ class Execution:
         elements.failed[action.element] = failed
         self._element_ended(elements)
 
-    def _end(self, action: Action, outputs: Mapping[str, Artifact], seconds: float, *, cached: bool) -> None:
+    def _end(self, action: Action, outputs: Mapping[str, Artifact], measures: Measures, *, cached: bool) -> None:
         """An action has its outputs."""
         action.ended = True
         if action.element is None:
@@ -290,9 +291,7 @@ class Execution:
             return
         elements = self._elements[action.step.id]
         elements.made[action.element] = outputs
-        elements.seconds += 0.0 if cached else seconds
-        elements.saved += seconds if cached else 0.0
-        elements.cached += cached
+        (elements.known if cached else elements.ran).append(measures)
         self._element_ended(elements)
 
     def _element_ended(self, elements: Elements) -> None:
@@ -305,10 +304,10 @@ class Execution:
             self._step_failed(step, elements.failure())
             return
         outputs = elements.outputs()
-        if elements.cached == len(elements.given):
-            self.tell(StepCached(step.id, "", outputs, elements.saved))
+        if len(elements.known) == len(elements.given):
+            self.tell(StepCached(step.id, "", outputs, Measures.total(elements.known)))
         else:
-            self.tell(StepFinished(step.id, "", outputs, elements.seconds))
+            self.tell(StepFinished(step.id, "", outputs, Measures.total(elements.ran)))
         self._skip(self.scheduler.end(step.id, outputs))
 
     def _step_failed(self, step: Step, failed: Failed) -> None:

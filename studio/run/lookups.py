@@ -196,7 +196,7 @@ class Lookups:
                 left.append(row)
                 continue
             cache.touch(record)
-            chunk.find(row, record.outputs, record.seconds)
+            chunk.find(row, record.outputs, record.measures)
             if record.key in chunk.leases:
                 self._gives(record.key)
                 chunk.leases.discard(record.key)

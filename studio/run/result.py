@@ -44,11 +44,13 @@ class StepResult:
     message: str = ""
     spans: Mapping[str, float] = field(default_factory=dict)
     elements: Mapping[str, int] = field(default_factory=dict)  # how they ended, of a step with `each`
+    numbers: Mapping[str, float] = field(default_factory=dict)  # what its node measured; of a cached one, then
 
     def as_data(self) -> dict[str, Any]:
-        """As plain data, without the message and the elements where there are none."""
+        """As plain data, without the message, the elements and the numbers where there are none."""
         shown: dict[str, Any] = {"status": self.status, "seconds": self.seconds, "key": self.key}
         shown |= {"elements": dict(self.elements)} if self.elements else {}
+        shown |= {"numbers": dict(self.numbers)} if self.numbers else {}
         return {**shown, "message": self.message} if self.message else shown
 
 
@@ -75,10 +77,11 @@ class Result(Mapping[str, Any]):
         match event:
             case RunStarted(graph=graph):
                 self.graph = graph
-            case StepCached(step=step, key=key):
-                self.steps[step] = StepResult("cached", 0.0, key, elements=self._ends_of(step))
-            case StepFinished(step=step, key=key, seconds=seconds, spans=spans):
-                self.steps[step] = StepResult("done", seconds, key, spans=spans, elements=self._ends_of(step))
+            case StepCached(step=step, key=key, measures=measures):
+                self.steps[step] = StepResult("cached", 0.0, key, "", {}, self._ends_of(step), measures.numbers)
+            case StepFinished(step=step, key=key, measures=took):
+                ends = self._ends_of(step)
+                self.steps[step] = StepResult("done", took.seconds, key, "", took.spans, ends, took.numbers)
             case StepFailed(step=step, message=message, exit_code=code):
                 self.steps[step] = StepResult("failed", message=message, elements=self._ends_of(step))
                 self.failures[step] = message

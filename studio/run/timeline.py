@@ -26,6 +26,7 @@ from studio.run.events import (
     StepWaiting,
     Warned,
 )
+from studio.values.measures import Measures
 
 __all__ = ["PARTS", "Span", "StepHistory", "Timeline", "WorkSpan", "in_lanes"]
 
@@ -87,7 +88,7 @@ class StepHistory:
     began: float = 0.0  # when its inputs were there
     ended: float = 0.0
     worker: int = -1
-    seconds: float = 0.0  # in the node's own code; of a cached step, what it once took
+    measures: Measures = field(default_factory=Measures)  # of a cached step, what it once took
     key: str = ""
     message: str = ""
     trace: str = ""
@@ -95,6 +96,11 @@ class StepHistory:
     restarts: list[str] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     _open: tuple[str, float] | None = None  # the part that lasts at the moment, and since when
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in the node's own code; of a cached step, those that it once took."""
+        return self.measures.seconds
 
     @property
     def work_spans(self) -> Iterator[WorkSpan]:
@@ -118,18 +124,18 @@ class StepHistory:
     def finish(self, event: StepFinished) -> None:
         """It is done: what the worker measured is finer than what was seen from outside."""
         started = self._open[1] if self._open else event.at
-        first = max(self.began, min(event.began or started, event.at))
+        first = max(self.began, min(event.measures.began or started, event.at))
         self._open = None
         self.spans = [_until(span, first) for span in self.spans if span.start < first]
         if not self.spans and self.began < first:
             self.spans.append(Span(self.step, self.element, "queue", self.began, first))
         self._measured(first, event)
-        self.worker = event.worker
-        self.spans = [_by(span, event.worker) for span in self.spans]
+        self.worker = event.measures.worker
+        self.spans = [_by(span, self.worker) for span in self.spans]
         self.end("done", event.at)
 
     def _measured(self, at: float, event: StepFinished) -> None:
-        spans = event.spans or {"compute": event.seconds}
+        spans = event.measures.spans or {"compute": event.seconds}
         for name, part in _SPANS:
             end = min(at + spans.get(name, 0.0), max(event.at, at))
             if end > at:
@@ -235,11 +241,11 @@ class Timeline:
             case StepRestarted(reason=reason):
                 history.restarts.append(reason)
                 history.turn("queue", event.at)
-            case StepCached(key=key, seconds=seconds):
-                history.key, history.seconds = key, seconds
+            case StepCached(key=key, measures=measures):
+                history.key, history.measures = key, measures
                 history.end("cached", event.at)
-            case StepFinished(key=key, seconds=seconds, log=log):
-                history.key, history.seconds, history.log = key, seconds, log
+            case StepFinished(key=key, measures=measures, log=log):
+                history.key, history.measures, history.log = key, measures, log
                 history.finish(event)
             case StepFailed(message=message, trace=trace, log=log):
                 history.message, history.trace, history.log = message, trace, log

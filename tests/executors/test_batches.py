@@ -135,9 +135,9 @@ def test_a_share_of_the_time_is_told_to_each(executor):
     futures = submit(executor, kind, "slow", "a", "slow", "c")
     told(futures)
     first, *done = [future.result() for future in futures]
-    assert (first.batch, [each.batch for each in done]) == (1, [3, 3, 3])
-    assert all(0.08 < each.seconds < 0.25 for each in done)
-    assert all(each.spans["compute"] == each.seconds for each in done)
+    assert (first.measures.batch, [each.measures.batch for each in done]) == (1, [3, 3, 3])
+    assert all(0.08 < each.measures.seconds < 0.25 for each in done)
+    assert all(each.measures.spans["compute"] == each.measures.seconds for each in done)
 
 
 def test_many_tasks_at_once(executor):

@@ -8,6 +8,7 @@ from concurrent.futures import wait as wait_for
 
 import pytest
 
+from studio import Measures
 from studio.errors import ResourcesMissing
 from studio.executors.pool import executor as pooled
 from studio.executors.pool import policy as turns
@@ -57,7 +58,7 @@ class Puppets(PooledExecutor):
         """Each task says that it took so long; by default nobody measured."""
         worker = min(self.calls) if worker is None else worker
         steps, future = self.calls.pop(worker)
-        future.set_result([Done({}, seconds) for _ in steps])
+        future.set_result([Done({}, Measures(seconds)) for _ in steps])
         return steps
 
     def die(self, worker=None):

@@ -487,4 +487,6 @@ def _too_early(outcome: Outcome) -> bool:
 
 def _signed(outcome: Outcome, worker: int) -> Outcome:
     """The outcome, with the worker that it comes from."""
-    return outcome if isinstance(outcome, Failed) or outcome.worker == worker else replace(outcome, worker=worker)
+    if isinstance(outcome, Failed) or outcome.measures.worker == worker:
+        return outcome
+    return replace(outcome, measures=replace(outcome.measures, worker=worker))

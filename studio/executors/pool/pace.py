@@ -33,9 +33,9 @@ class Pace:
         took, count = 0.0, 0
         for done in outcomes:
             if isinstance(done, Done):
-                each = done.each
+                rows = done.rows
                 took += done.spent
-                count += len(each.seconds) - each.seconds.count(None) if each else 1
+                count += len(rows.seconds) - rows.seconds.count(None) if rows else 1
         if not took:
             return
         mean = took / count

@@ -198,7 +198,7 @@ class WarmExecutor(Executor):
             return
         outcome = outcome_from(message, lambda place: InService(self, asked.token, place, ""), worker)
         if isinstance(outcome, Done):
-            self._pace[asked.recipe.key] = outcome.seconds
+            self._pace[asked.recipe.key] = outcome.measures.seconds
         self._end(number, outcome)
 
     def _end(self, number: int, outcome: Outcome) -> None:

@@ -234,7 +234,7 @@ def _ended(id: int, future: Future[Outcome]) -> list[Any]:
         return ["ended", id, None, -1]
     outcome, numbers = future.result(), itertools.count()
     numbered = with_handles(outcome, lambda _: next(numbers))
-    return ["ended", id, outcome_to(numbered), outcome.worker if isinstance(outcome, Done) else -1]
+    return ["ended", id, outcome_to(numbered), outcome.measures.worker if isinstance(outcome, Done) else -1]
 
 
 def main() -> int:
