@@ -48,7 +48,7 @@ def run(worker: Worker, texts: str, batch: int = 8):
     works = [Work({"text": pack("text", text)[0]}) for text in texts.split()]
     outcomes = [outcome for outcome, _ in worker.run_many(works, lambda handle: handle, batch)]
     return [
-        (unpack(done.outputs["text"], lambda handle: handle, None), done.batch)
+        (unpack(done.outputs["text"], lambda handle: handle, None), done.measures.batch)
         if isinstance(done, Done)
         else done.message
         for done in outcomes

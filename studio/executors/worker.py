@@ -57,7 +57,8 @@ class Worker:
         return self._failed(failed, ran_out), []
 
     def _failed(self, failed: Failed, ran_out: bool) -> Failed:
-        """A task that failed for itself."""
+        """A task that failed for itself. What its node counted is not told to the next."""
+        vars(self._node).pop(MEASURED, None)
         if not ran_out:
             return failed
         give_back()  # now that the error, and all that it held, is gone
@@ -157,6 +158,7 @@ class Worker:
                 return self._together(works, fetch)
             except Exception as error:  # one of them, or the batch as such: each for itself will tell
                 too_large = is_shortage(error)
+                vars(self._node).pop(MEASURED, None)
             if too_large:
                 give_back()
                 self._bears = len(works) // 2
@@ -203,11 +205,10 @@ class Worker:
     def _counted_each(self, size: int) -> list[dict[str, float]]:
         """The same for each task of a batch: a list has a number for each, any other number is shared out."""
         told = vars(self._node).pop(MEASURED, None) or ()
-        each: list[dict[str, float]] = []
-        for place in range(size):
-            own = [{name: _share(number, place, size) for name, number in numbers.items()} for numbers in told]
-            each.append(added(own))
-        return each
+        shares = [{name: _shares(name, number, size) for name, number in numbers.items()} for numbers in told]
+        return [
+            added({name: each[place] for name, each in numbers.items()} for numbers in shares) for place in range(size)
+        ]
 
     def _named(self, result: object) -> dict[str, object]:
         names = self._names
@@ -227,13 +228,13 @@ class Worker:
         return outputs
 
 
-def _share(number: object, place: int, size: int) -> object:
-    """What one task of a batch is told of a number that its node measured."""
-    if not isinstance(number, Sequence):
-        return added([{"": number}])[""] / size
+def _shares(name: str, number: object, size: int) -> Sequence[object]:
+    """What each task of a batch is told of what its node measured."""
+    if not isinstance(number, list | tuple):
+        return [number] if size == 1 else [added([{name: number}])[name] / size] * size
     if len(number) != size:
-        raise ValueError(f"a measure has {len(number)} numbers for {size} tasks")
-    return number[place]
+        raise ValueError(f"the measure '{name}' has {len(number)} numbers for {size} tasks")
+    return number
 
 
 class _ChunkResult:
