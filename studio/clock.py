@@ -78,5 +78,5 @@ class Clock:
 
 
 @functools.cache
-def _clock(process: int) -> Clock:
+def _clock(_process: int) -> Clock:
     return Clock()
