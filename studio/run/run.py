@@ -10,6 +10,7 @@ from studio.cache.cache import Cache
 from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
+from studio.run.execution import Told
 from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
 
@@ -35,7 +36,7 @@ class Run:
         self._engine = Engine(
             subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
         )
-        self._execution = self._engine.new_execution(inputs, self._news.append)
+        self._execution = self._engine.new_execution(inputs, Told(self._news.append, self._engine.clean))
 
     def events(self) -> Iterator[Event]:
         """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
