@@ -107,6 +107,8 @@ class Step:
     gpus_asked: bool  # by the graph itself, and not merely by the node's default
     timeout: float | None = None
     retries: int = 0
+    retry_delay: float = 0.0  # seconds before the first retry
+    retry_backoff: float = 1.0  # factor by which each further delay is longer than the one before
     cache: str = "auto"
     each: tuple[str, ...] = ()  # ports whose lists it runs over, once per element
     when: tuple[Guard, ...] = ()  # all must hold
