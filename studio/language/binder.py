@@ -20,7 +20,9 @@ from studio.language.dataset_scope import misplaced, mixed
 from studio.language.names import Face, Names
 from studio.language.nested import Uneven, depends, spread
 from studio.language.plan import Edge, GraphInput, Guard, Plan, Relay, Source, Step, filled, variables_in
-from studio.language.spec import GraphSpec, StepSpec, Wire
+from studio.language.spec import GraphSpec
+from studio.language.step_spec import StepSpec
+from studio.language.wire import Wire
 from studio.node.node import Port, ports_of
 from studio.node.prompt import Prompt
 from studio.node.registry import Definition, NoSuchNode, Registry
@@ -200,7 +202,9 @@ class _Binder:
             resources=definition.node.resources.model_copy(update=asked),
             gpus_asked="gpus" in asked,
             timeout=spec.timeout,
-            retries=spec.retries,
+            retries=spec.retries.times,
+            retry_delay=spec.retries.delay,
+            retry_backoff=spec.retries.backoff,
             cache=spec.cache,
             each=self._each(id, spec, face),
             when=self._guards(id, spec),

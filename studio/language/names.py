@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from studio.errors import did_you_mean
 from studio.language.document import Path
 from studio.language.plan import Edge, GraphInput, Source
-from studio.language.spec import GraphSpec, Wire
+from studio.language.spec import GraphSpec
+from studio.language.wire import Wire
 from studio.node.node import Port
 from studio.values import PortType
 
