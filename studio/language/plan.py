@@ -1,4 +1,4 @@
-"""Plan: a graph bound to nodes, wired, typed, acyclic, frozen: all that a run knows of a graph. `wiring` makes it."""
+"""Plan: a graph bound to nodes, wired, typed, acyclic, frozen: all that a run knows of a graph. The binder makes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,19 @@ from studio.node.registry import Definition
 from studio.node.resources import Resources
 from studio.values import PortType
 
-__all__ = ["Edge", "GraphInput", "Guard", "Plan", "Relay", "Scope", "Source", "Step", "filled", "variables_in"]
+__all__ = [
+    "Edge",
+    "GraphInput",
+    "Guard",
+    "Plan",
+    "Relay",
+    "Scope",
+    "Source",
+    "Step",
+    "filled",
+    "origins",
+    "variables_in",
+]
 
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -192,12 +204,7 @@ class Plan:
 
     def origins(self, edge: Edge) -> Iterator[Source]:
         """The inputs of the graph and the outputs of steps that an edge comes from, through all relays."""
-        for source in edge.sources:
-            relay = self.relays.get(source.name) if not source.port else None
-            if relay is None:
-                yield source
-            elif relay.edge is not None:
-                yield from self.origins(relay.edge)
+        return origins(edge, self.relays)
 
     def makers(self, edges: Iterable[Edge]) -> set[str]:
         """The steps that edges come from."""
@@ -209,14 +216,28 @@ class Plan:
 
     def needed(self, outputs: Iterable[str], spares: bool = False) -> set[str]:
         """The steps that some outputs need; with `spares`, also those that would be needed if others failed."""
-        pending = list(self.makers(self.outputs[name] for name in outputs))
-        needed: set[str] = set()
+        return self.closure(self.makers(self.outputs[name] for name in outputs), spares)
+
+    def closure(self, steps: Iterable[str], spares: bool = False) -> set[str]:
+        """These steps and all that they need; with `spares`, also what would be needed if some of them failed."""
+        found: set[str] = set()
+        pending = list(steps)
         while pending:
             step = pending.pop()
-            if step not in needed:
-                needed.add(step)
+            if step not in found:
+                found.add(step)
                 pending += self.needs[step] | (self.spares[step] if spares else set())
-        return needed
+        return found
+
+
+def origins(edge: Edge, relays: Mapping[str, Relay]) -> Iterator[Source]:
+    """The inputs of the graph and the outputs of steps that an edge comes from, through all relays."""
+    for source in edge.sources:
+        relay = None if source.port else relays.get(source.name)
+        if relay is None:
+            yield source
+        elif relay.edge is not None:
+            yield from origins(relay.edge, relays)
 
 
 def variables_in(value: Any) -> Iterator[str]:
