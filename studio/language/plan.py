@@ -35,8 +35,8 @@ __all__ = [
 
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
-
 Scope = Literal["item", "dataset"]  # whether a step runs for each row of a data set, or once over all of them
+Form = Literal["one", "many", "first", "rows"]  # of an edge
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Edge:
     """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows."""
 
     sources: tuple[Source, ...]
-    form: Literal["one", "many", "first", "rows"] = "one"
+    form: Form = "one"
 
     def __str__(self) -> str:
         return self.worded(map(str, self.sources))
