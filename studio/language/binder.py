@@ -73,7 +73,7 @@ class _Binder:
             if not spec.left_out("inputs", name):
                 names.add_input(_input(name, given))
         for id in spec.nodes:
-            self._sign(id)
+            self._add_step(id)
         for name in self._settings:
             if name.partition("/")[0] not in spec.nodes:
                 raise UsageError(f"'{name}' is no STEP/STEP.FIELD: there is no step '{name.partition('/')[0]}'")
@@ -91,27 +91,27 @@ class _Binder:
 
     # Signatures --------------------------------------------------------------
 
-    def _sign(self, id: str) -> None:
+    def _add_step(self, id: str) -> None:
         """Finds out what a step takes and gives; if that cannot be, it is told, and the step has no signature."""
         use = self._spec.nodes[id].use
         try:
             path = self._registry.graph(use)
             if path is None:
-                self._sign_node(id, self._registry.find(use))
+                self._add_node(id, self._registry.find(use))
             elif (inner := self._bound_inside(id, path)) is not None:
-                self._sign_graph(id, use, inner)
+                self._add_graph(id, use, inner)
         except NoSuchNode as error:
             self._names.tell(("nodes", id, "use"), f"step '{id}': {error}", error.hint)
 
-    def _sign_node(self, id: str, definition: Definition) -> None:
+    def _add_node(self, id: str, definition: Definition) -> None:
         self._definitions[id] = definition
         ports, each = ports_of(definition.node), self._spec.nodes[id].each
         types = {name: port.type for name, port in ports.outputs.items()}
         outputs = {name: type_.required().listed() if each else type_ for name, type_ in types.items()}
         sources = {name: Source(self._names.prefix + id, name) for name in outputs}
-        self._names.add_step(id, Signature(definition.name, ports.inputs, outputs, sources, ports.wires))
+        self._names.add_step(id, Signature(definition.name, ports.inputs, outputs, sources, ports.free))
 
-    def _sign_graph(self, id: str, use: str, inner: BoundFile) -> None:
+    def _add_graph(self, id: str, use: str, inner: BoundFile) -> None:
         self._inner[id] = inner
         listed: set[str] = set()
         try:
@@ -269,8 +269,7 @@ def _unused(plan: Plan, spec: GraphSpec) -> Iterator[Problem]:
     for id in spec.nodes:
         if id not in used:
             yield spec.problem(("nodes", id), f"no output needs step '{id}', so it never runs", key=True)
-    found = [*plan.outputs.values(), *(edge for step in plan.steps.values() for edge in step.wires)]
-    found += [edge for step in plan.steps.values() for edge in step.instead.values()]
+    found = [*plan.outputs.values(), *(edge for step in plan.steps.values() for edge in step.all_edges)]
     found += [relay.edge for relay in plan.relays.values() if relay.edge]
     read = {source.name for edge in found for source in edge.sources}
     for name in plan.inputs:

@@ -49,7 +49,7 @@ def port_constants(entry: StepEntry) -> dict[str, object]:
 
 def check_prompts(entry: StepEntry, written: Mapping[str, Any], given: Collection[str]) -> None:
     """In a node that takes wires of any name, a prompt asks for no name that is not wired."""
-    if entry.signature.wires is None:
+    if entry.signature.free is None:
         return
     for field, prompt in _prompts(entry, written):
         for unknown in sorted(prompt.names - set(given)):

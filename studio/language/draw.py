@@ -18,7 +18,11 @@ _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE = 190, 62, 30, 46, 20
 
 
 def draw(plan: Plan, form: str = "text") -> str:
-    """The plan in one of FORMATS."""
+    """The plan in one of FORMATS; UsageError for any other.
+
+    Every wire is drawn, those too that a longer way makes unnecessary for the order (a transitive
+    reduction would drop them): a person wants to see that `to` goes to three steps.
+    """
     if form not in FORMATS:
         raise UsageError(f"there is no format '{form}'; there are: {', '.join(FORMATS)}")
     return FORMATS[form](plan)

@@ -38,11 +38,7 @@ def check_ports(entry: StepEntry) -> None:
 
 
 def guards(entry: StepEntry) -> tuple[Guard, ...]:
-    """Its condition, if it has one, with the edges that it reads.
-
-    It is typed here, before anything runs: `when: hear.language > 3` would otherwise fail hours later,
-    and only for the rows that get there.
-    """
+    """Its condition, if it has one, with the edges that it reads; what its types make senseless is told."""
     when = entry.spec.when
     if when is None:
         return ()

@@ -24,14 +24,14 @@ class Signature:
     inputs: Mapping[str, Port]
     outputs: Mapping[str, PortType]
     sources: Mapping[str, Source]  # what each output is in the plan
-    wires: PortType | None = None
+    free: PortType | None = None  # the type of further inputs, of any name
     complete: bool = True  # whether all of it could be read
 
     def input(self, name: str) -> Port | None:
-        """The input of this name, one of the free wires included."""
-        if name in self.inputs or self.wires is None:
+        """The input of this name, one of the free ones included."""
+        if name in self.inputs or self.free is None:
             return self.inputs.get(name)
-        return Port(name, self.wires)
+        return Port(name, self.free)
 
     @property
     def takes(self) -> str:

@@ -155,11 +155,17 @@ class Step:
         return port is not None and port.required
 
     @property
-    def wires(self) -> Iterator[Edge]:
+    def needed_edges(self) -> Iterator[Edge]:
         """All edges that it cannot do without: those of its inputs and of its conditions."""
         yield from self.edges.values()
         for guard in self.when:
             yield from guard.edges.values()
+
+    @property
+    def all_edges(self) -> Iterator[Edge]:
+        """All edges that it may read, those of its fallbacks included."""
+        yield from self.needed_edges
+        yield from self.instead.values()
 
     @cached_property
     def variables(self) -> dict[str, set[str]]:
@@ -195,7 +201,7 @@ class Plan:
     @cached_property
     def needs(self) -> dict[str, set[str]]:
         """For each step, those that must be done before."""
-        return {id: self.makers(step.wires) for id, step in self.steps.items()}
+        return {id: self.makers(step.needed_edges) for id, step in self.steps.items()}
 
     @cached_property
     def spares(self) -> dict[str, set[str]]:

@@ -1,6 +1,10 @@
 """GraphSpec: what a YAML file says, checked for its form alone, with the place of everything in it.
 
-It has met no node class: names of nodes, ports and config fields are checked by `plan`.
+It has met no node class: names of nodes, ports and config fields are checked by the binder.
+
+Problems are told all at once. So what is malformed is told and left out, and the rest is read on; and
+what is left out is remembered, for nobody wants to hear that a step is missing whose `use` is misspelled.
+Problems are sorted by their places in the end (GraphError): the order in which they are found is free.
 """
 
 from __future__ import annotations
@@ -80,7 +84,7 @@ class GraphSpec(Strict):
 
     @staticmethod
     def document(path: str | FilePath) -> Document:
-        """The document in a file."""
+        """The document in a file; GraphError if it cannot be read, or is no YAML."""
         try:
             return Document.read(FilePath(path).read_bytes(), str(path))
         except OSError as error:
@@ -89,9 +93,10 @@ class GraphSpec(Strict):
 
     @classmethod
     def of(cls, document: Document, settings: Mapping[str, Any] | None = None) -> GraphSpec:
-        """From a document. What is malformed is left out and told in `problems`, so that all can be told at once.
+        """From a document. What is malformed is left out and told in `problems`.
 
         settings: config to set over what it says, by STEP.FIELD; UsageError where there is no such step.
+        GraphError where it is no mapping, or so malformed that nothing can be read past.
         """
         document = _set(document, settings or {})
         if not isinstance(document.data, Mapping):
@@ -107,7 +112,7 @@ class GraphSpec(Strict):
     @classmethod
     def _without_malformed(cls, document: Document) -> GraphSpec:
         problems, left_out, data = list(document.problems), set[Path](), document.data
-        for _ in range(4):  # leaving something out may show what lay behind it
+        for _ in range(_MOST_READINGS):  # leaving something out may show what lay behind it
             try:
                 spec = cls.model_validate(data)
                 break
@@ -171,7 +176,7 @@ def _existing(data: Any, loc: Path) -> Path:
 
 
 def _pruned(data: Any, left_out: set[Path], path: Path = ()) -> Any:
-    """The data without what lies at some paths."""
+    """The data without what lies at some paths; what is changed is copied, for aliases share their values."""
     if not isinstance(data, Mapping):
         return data
     kept = [(key, value) for key, value in data.items() if (*path, key) not in left_out]

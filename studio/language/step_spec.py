@@ -23,7 +23,7 @@ from studio.language.malformed import shown
 from studio.language.wire import Wire, WireField
 from studio.node.resources import Resources
 
-__all__ = ["Remedy", "Replicas", "Retries", "StepSpec", "Strict"]
+__all__ = ["OnError", "Replicas", "Retries", "StepSpec", "Strict"]
 
 _MOST_REPLICAS, _MOST_RETRIES = 1000, 100
 _LONGEST = 1e9  # seconds of any time limit; a clock cannot wait much longer
@@ -69,27 +69,27 @@ class Retries(Strict):
 
 
 @dataclass(frozen=True)
-class Remedy:
+class OnError:
     """What is done when a step fails: `fail`, `skip`, or `use` of a wire for each output (or for the only one)."""
 
     does: Literal["fail", "skip", "use"] = "fail"
     wires: Mapping[str, Wire] | Wire = field(default_factory=dict)
 
     @classmethod
-    def read(cls, raw: Any) -> Remedy:
+    def read(cls, raw: Any) -> OnError:
         """From `fail`, `skip` or {use: WIRE}; pydantic's error if it is none of them."""
         if raw in ("fail", "skip"):
             return cls(raw)
         if not isinstance(raw, dict) or raw.keys() != {"use"}:
             message = "should be fail, skip or {use: WIRE}, not {shown}"
-            raise PydanticCustomError("remedy", message, {"shown": shown(raw)})
+            raise PydanticCustomError("on_error", message, {"shown": shown(raw)})
         used = raw["use"]
         if isinstance(used, dict) and used.keys() != {"first_of"}:
             return cls("use", {str(port): Wire.read(wire) for port, wire in used.items()})
         return cls("use", Wire.read(used))
 
 
-_REMEDY_SCHEMA: Any = {
+_ON_ERROR_SCHEMA: Any = {
     "anyOf": [
         {"enum": ["fail", "skip"]},
         {"type": "object", "properties": {"use": {}}, "required": ["use"], "additionalProperties": False},
@@ -160,8 +160,8 @@ class StepSpec(Strict):
     when: Annotated[Condition | None, BeforeValidator(_condition), WithJsonSchema({"type": "string"})] = Field(
         None, description="a comparison over wires; where it does not hold, the step is skipped"
     )
-    on_error: Annotated[Remedy, BeforeValidator(Remedy.read), WithJsonSchema(_REMEDY_SCHEMA)] = Field(
-        Remedy(), description="what a failure means: fail, skip, or {use: WIRE} for that value instead"
+    on_error: Annotated[OnError, BeforeValidator(OnError.read), WithJsonSchema(_ON_ERROR_SCHEMA)] = Field(
+        OnError(), description="what a failure means: fail, skip, or {use: WIRE} for that value instead"
     )
     scope: Literal["item", "dataset"] = Field(
         "item", description="of a data set: for each row (item), or once over the values of all rows (dataset)"

@@ -156,7 +156,7 @@ class Scheduler:
         """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
         if not self.lost and step.id in self._subplan.certain:
             return ""
-        for edge in step.wires:
+        for edge in step.needed_edges:
             state, cause = self._look(edge)
             if state == _LOST:
                 self.lost[step.id] = cause
