@@ -133,11 +133,9 @@ class _Binder:
             loop = " -> ".join([*(each.name for each in trail), path.name])
             self._names.tell(("nodes", id, "use"), f"step '{id}': a graph cannot be inside itself: {loop}")
             return None
-        settings = {
-            name.partition("/")[2]: value for name, value in self._settings.items() if name.startswith(f"{id}/")
-        }
-        own = {name: value for name, value in settings.items() if "/" not in name}
-        deeper = {name: value for name, value in settings.items() if "/" in name}
+        inside = {name.partition("/")[2]: value for name, value in self._settings.items() if name.startswith(f"{id}/")}
+        own = {name: value for name, value in inside.items() if "/" not in name}
+        deeper = {name: value for name, value in inside.items() if "/" in name}
         try:
             spec = GraphSpec.of(GraphSpec.document(path), own)
         except GraphError as error:
