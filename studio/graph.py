@@ -7,7 +7,7 @@ import functools
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.cache.cache import Cache
 from studio.cache.upkeep import prune_at_times
@@ -22,6 +22,7 @@ from studio.errors import Problem, UsageError, did_you_mean
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
 from studio.language.binder import bind
+from studio.language.dependencies import to_networkx
 from studio.language.document import Document
 from studio.language.draw import draw
 from studio.language.plan import Plan
@@ -38,6 +39,9 @@ from studio.run.run import Run
 from studio.run.subplan import Subplan
 from studio.run.trace import Trace
 from studio.run.why import Verdict, why
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Graph", "load"]
 
@@ -261,6 +265,20 @@ class Graph:
     def draw(self, form: str = "text") -> str:
         """The graph as `text`, `mermaid` or `svg`."""
         return draw(self.plan, form)
+
+    def to_networkx(self) -> nx.MultiDiGraph[str]:
+        """The graph for networkx: what stands before a step, the longest way, a file in GraphML.
+
+        Nodes are steps by their ids, those of graphs inside among them (`hear`, `dubbed/hear`), and
+        `input:NAME` and `output:NAME`. All have a `kind` ("step", "input", "output"); steps have `use`,
+        `scope` and `each` (the ports, with commas), inputs and outputs `type`, inputs `required`.
+        Every wire is an edge of its own, straight from what makes a value to what reads it: `source_port`
+        and `target_port` (empty at inputs and outputs), the `type` of what is made, the `form` ("one",
+        "many", "first", "rows") and the `role`: "input", "output", "when" (a condition reads it) or
+        "instead" (what stands in if the step fails). The attributes are texts and bools.
+        GraphError holds all that is wrong with the graph.
+        """
+        return to_networkx(self.plan)
 
     def _must_know(self, chosen: Iterable[str], known: Iterable[str]) -> None:
         for name in chosen:

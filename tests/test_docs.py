@@ -20,7 +20,8 @@ import yaml
 
 import cli
 import studio
-from studio.language.spec import GraphSpec, InputSpec, StepSpec
+from studio.language.spec import GraphSpec, InputSpec
+from studio.language.step_spec import StepSpec
 from studio.node.registry import Registry
 from studio.node.resources import Resources
 

@@ -101,7 +101,9 @@ outputs: {a: rows, b: spared, c: each, d: [one, many], e: {first_of: [guarded, o
 
 def test_every_form_of_edge_is_drawn_in_every_format():
     plan = load(EVERY_FORM).plan
-    drawn = {edge.form for step in plan.steps.values() for edge in step.wires} | {e.form for e in plan.outputs.values()}
+    drawn = {edge.form for step in plan.steps.values() for edge in step.needed_edges} | {
+        e.form for e in plan.outputs.values()
+    }
     assert drawn == set(typing.get_args(typing.get_type_hints(Edge)["form"]))
     assert "      texts ← all one.text" in load(EVERY_FORM).draw().splitlines()
     for form in ("mermaid", "svg"):

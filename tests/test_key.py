@@ -57,6 +57,7 @@ HITS = {
     "a comment in the graph": {"graph": "# new\n" + GRAPH},
     "a description": {"graph": GRAPH + "description: new\n"},
     "resources": {"graph": GRAPH.replace("with:", "resources: {cpus: 1}, timeout: 9, retries: 2, with:")},
+    "retries": {"graph": GRAPH.replace("with:", "retries: {times: 2, delay: 1.5, backoff: 2}, with:")},
     "a comment in the node": {"node": NODE.replace("# a comment", "# another comment")},
     "a docstring": {"node": NODE.replace("Says it twice.", "Says it.").replace("A node of one's own.", "Mine.")},
     "layout": {"node": NODE.replace("return text", "return \\\n            text")},

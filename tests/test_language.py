@@ -168,7 +168,7 @@ def check(case, executor, folder):
         read = {
             s.name
             for id in plan.needed(plan.outputs, spares=True)
-            for edge in (*plan.steps[id].wires, *plan.steps[id].instead.values())
+            for edge in plan.steps[id].all_edges
             for s in edge.sources
         }
         log = run_log(

@@ -7,7 +7,7 @@ lost: it failed, or needs something that did. What an end means for others is wo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from studio.cache.packing import unpack
@@ -67,7 +67,7 @@ class Scheduler:
     def fall(self, id: str) -> list[Consequence]:
         """A step has failed, and waits for what stands in for its outputs; then it is ready again."""
         self._falling.add(id)
-        skipped = self._need(self._closure(self._plan.spares[id]))
+        skipped = self._need(self._plan.closure(self._plan.spares[id]))
         self.waits_for[id] = self._plan.spares[id] & self.open
         if not self.waits_for[id]:
             self.ready.append(id)
@@ -117,17 +117,6 @@ class Scheduler:
 
     # What follows ------------------------------------------------------------
 
-    def _closure(self, ids: Iterable[str]) -> set[str]:
-        """These steps and all that they need."""
-        found: set[str] = set()
-        pending = list(ids)
-        while pending:
-            id = pending.pop()
-            if id not in found:
-                found.add(id)
-                pending += self._plan.needs[id]
-        return found
-
     def _need(self, ids: set[str]) -> list[Consequence]:
         """Takes up steps that were not needed so far."""
         fresh = [id for id in self._subplan.steps if id in ids and id not in self.steps]
@@ -167,7 +156,7 @@ class Scheduler:
         """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
         if not self.lost and step.id in self._subplan.certain:
             return ""
-        for edge in step.wires:
+        for edge in step.needed_edges:
             state, cause = self._look(edge)
             if state == _LOST:
                 self.lost[step.id] = cause

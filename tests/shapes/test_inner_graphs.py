@@ -109,3 +109,20 @@ def test_settings_reach_inside(folder):
     for wrong in ("n/up.end", "m/up.end", "m/inner/nobody.end"):
         with pytest.raises(studio.UsageError, match=wrong.rpartition("/")[2].partition(".")[0]):
             load(path, settings={wrong: "?"}).check()
+
+
+def test_what_a_graph_hands_on_means_the_same_wherever_its_step_stands(tmp_path):
+    (tmp_path / "on.yaml").write_text(
+        "inputs: {t: text}\nnodes: {up: {use: Upper, with: {text: a}}}\noutputs: {t: t, up: up}"
+    )
+    steps = [
+        "each: {use: Upper, in: {text: t}}",
+        "all: {use: Join, in: {texts: each}, scope: dataset}",
+        "first: {use: ./on.yaml, in: {t: all}}",
+        "second: {use: ./on.yaml, in: {t: first.t}}",
+        "end: {use: Upper, in: {text: second.t}, scope: dataset}",
+    ]
+    for order in (steps, steps[::-1], [*steps[2:], *steps[:2]], [*steps[3:], *steps[:3]]):
+        text = "inputs: {t: text}\nnodes:\n" + "".join(f"  {step}\n" for step in order) + "outputs: {end: end}\n"
+        edges = graph(tmp_path, text).plan.steps["end"].edges
+        assert edges["text"].form == "one", order

@@ -1,4 +1,4 @@
-"""What each node takes, gives and needs, as plain data; and the JSON Schema of graphs made from it."""
+"""Description: what a node takes, gives and needs, as plain data and for people."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from studio.node.node import Ports, ports_of
 from studio.node.registry import Definition
 
-__all__ = ["describe", "listing", "node_page"]
+__all__ = ["node_data", "node_listing", "node_page"]
 
 
-def describe(definition: Definition) -> dict[str, Any]:
+def node_data(definition: Definition) -> dict[str, Any]:
     """A node as plain data: ports, config, resources, extra, licence, docs."""
     node = definition.node
     ports = ports_of(node)
@@ -36,8 +36,8 @@ def _inputs(ports: Ports) -> dict[str, Any]:
     inputs: dict[str, Any] = {
         name: {"type": str(port.type), "required": port.required} for name, port in ports.inputs.items()
     }
-    if ports.wires is not None:
-        inputs["*"] = {"type": str(ports.wires), "required": False}
+    if ports.free is not None:
+        inputs["*"] = {"type": str(ports.free), "required": False}
     return inputs
 
 
@@ -57,7 +57,7 @@ def node_page(node: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def listing(nodes: Sequence[Mapping[str, Any]]) -> str:
+def node_listing(nodes: Sequence[Mapping[str, Any]]) -> str:
     """Described nodes for people, two lines each: ports, and what it is."""
     width = max((len(node["name"]) for node in nodes), default=0)
     lines: list[str] = []
