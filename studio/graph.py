@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from studio.cache.cache import Cache
 from studio.cache.upkeep import prune_at_times
 from studio.dataset.columns import media_of
+from studio.dataset.item_result import ItemResult
 from studio.dataset.map import ItemFinished
 from studio.dataset.options import Options
 from studio.dataset.ray_data import Udf, udf_of
 from studio.dataset.results import ResultsFolder
-from studio.dataset.run import DatasetRun, ItemResult
+from studio.dataset.run import DatasetRun
 from studio.dataset.sources import Rows, open_rows
 from studio.errors import Problem, UsageError, did_you_mean
 from studio.executors import executor_for, shared

@@ -14,8 +14,9 @@ from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.executors.task import Done
 from studio.run.events import Event, StepEvent, StepFailed
-from studio.run.execution import Execution, Listener
+from studio.run.execution import Execution
 from studio.run.inputs import Inputs
+from studio.run.listener import Listener
 from studio.run.single_action import SingleAction
 from studio.values.artifact import Artifact
 from studio.values.measures import Measures

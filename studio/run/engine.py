@@ -28,9 +28,10 @@ from studio.executors.task import Done, Failed, Outcome
 from studio.run.action import Action, ActionState, Computed, LookUp, Next
 from studio.run.dispatch import Dispatch
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
-from studio.run.execution import Execution, Listener
+from studio.run.execution import Execution
 from studio.run.inbox import Cancel, DueAgain, Ended, Heard, Inbox, Message, Unkept
 from studio.run.inputs import Inputs
+from studio.run.listener import Listener
 from studio.run.lookups import Lookups
 from studio.run.provisioning import Provisioning
 from studio.run.secrets import Secrets
@@ -179,11 +180,10 @@ class Engine:
 
     def _listen(self) -> None:
         """Takes what comes next; where that takes long, looks at what others compute."""
-        heard = False
+        message: Message | None = None
         for message in self._inbox.wait(_POLL if self._awaited else _PULSE if self._many else None):
-            heard = True
             self._take(message)
-        if not heard:
+        if message is None:
             self._look_again()
 
     def _take(self, message: Message) -> None:
@@ -254,15 +254,11 @@ class Engine:
             joined.append((each, self._lookups.hand_over(key)))
         action.done(done)
         for each, others in joined:
-            for other in others:
-                self._have_it(other, each)
+            for other in others:  # they wanted the same, and have it
+                if other.owner.goes_on(other):
+                    other.found(each.outputs, each.measures)
+                    other.known()
         self._abandon(action)  # of a chunk: the rows that failed
-
-    def _have_it(self, action: SingleAction, computed: Computed) -> None:
-        """One that wanted the same has it."""
-        if action.owner.goes_on(action):
-            action.found(computed.outputs, computed.measures)
-            action.known()
 
     def _retry(self, action: Action, failed: Failed) -> None:
         """It is tried again: at once, or after the delay that its step asks for."""

@@ -1,21 +1,20 @@
 """Execution: one item's way through a plan: what is ready becomes actions, and what becomes of these is told.
 
-A step is one action, or one for each element where it has `each`. It looks nothing up and runs nothing. Who listens
-decides what is told of it (events of a run, counts of a data set) and when what was given is checked.
+A step is one action, or one for each element where it has `each`. It looks nothing up and runs nothing.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from studio.errors import InputError
-from studio.executors.handles import Promised
 from studio.executors.task import Done, Failed, Outcome
-from studio.language.plan import Source, Step
+from studio.language.plan import Step
 from studio.run.action import Action, ActionState
+from studio.run.ahead import Ahead, promised
 from studio.run.elements import Elements
 from studio.run.events import (
     Event,
@@ -28,85 +27,15 @@ from studio.run.events import (
     StepWaiting,
 )
 from studio.run.inputs import Inputs
+from studio.run.listener import Listener
 from studio.run.recovery import Recovery
 from studio.run.scheduler import Consequence, Scheduler
 from studio.run.single_action import SingleAction, StepOwner
 from studio.run.subplan import Subplan
-from studio.values.artifact import ABSENT, Artifact, Damaged
+from studio.values.artifact import Artifact, Damaged
 from studio.values.measures import Measures
 
-__all__ = ["Execution", "Listener", "Progress", "Told"]
-
-_WINDOW = 128  # elements of one step that are on their way at a time
-
-
-class Listener(ABC):
-    """Who hears of an execution. What happens to every task has a method of its own: a data set only counts it."""
-
-    @abstractmethod
-    def hear(self, event: Event) -> None:
-        """Hears what happens to few."""
-
-    @abstractmethod
-    def waits(self, action: SingleAction) -> None:
-        """A task is on its way to a worker."""
-
-    @abstractmethod
-    def found(self, action: SingleAction, outputs: Mapping[str, Artifact], measures: Measures) -> None:
-        """The outputs of a task were known."""
-
-    @abstractmethod
-    def done(self, action: SingleAction, done: Done) -> None:
-        """A task was computed."""
-
-    @abstractmethod
-    def admit(self, inputs: Inputs) -> None:
-        """Sees to what was given, before anything runs; InputError says what is not sound."""
-
-    @abstractmethod
-    def doubt(self, inputs: Inputs) -> None:
-        """A task failed: InputError if it did so because what was given is not sound."""
-
-    @abstractmethod
-    def refused(self, error: InputError) -> None:
-        """What was given is not sound: the execution has ended."""
-
-    @abstractmethod
-    def advanced(self, execution: Execution) -> None:
-        """All that is ready was taken up; whether anything is left to do, `execution.open` says."""
-
-
-class Told(Listener):
-    """Tells all of it in events, as a run does."""
-
-    def __init__(self, tell: Callable[[Event], None], clean: Callable[[str], str]) -> None:
-        """What nodes print is cleaned of secrets before it is told."""
-        self._tell, self._clean = tell, clean
-
-    def hear(self, event: Event) -> None:
-        self._tell(event)
-
-    def waits(self, action: SingleAction) -> None:
-        self.hear(StepWaiting(action.step.id, element=action.element))
-
-    def found(self, action: SingleAction, outputs: Mapping[str, Artifact], measures: Measures) -> None:
-        self.hear(StepCached(action.step.id, action.key, outputs, measures, element=action.element))
-
-    def done(self, action: SingleAction, done: Done) -> None:
-        log = self._clean(done.log)
-        self.hear(StepFinished(action.step.id, action.key, done.outputs, done.measures, log, element=action.element))
-
-    def admit(self, inputs: Inputs) -> None:
-        inputs.admit()
-
-    def doubt(self, inputs: Inputs) -> None:
-        """All of it was checked before."""
-
-    def refused(self, error: InputError) -> None:
-        raise error
-
-    def advanced(self, execution: Execution) -> None:
-        """Whoever runs it asks for itself whether it is over."""
+__all__ = ["Execution", "Progress"]
 
 
 @dataclass(frozen=True)
@@ -132,12 +61,12 @@ class Execution(StepOwner):
         self._subplan = subplan
         self._due, self._clean = due, clean
         self.listener, self._tell = listener, listener.hear
-        self.scheduler = Scheduler(subplan, inputs, self._promised)
-        self._admitted = False
         self._actions: dict[str, SingleAction] = {}  # of whole steps
+        self.scheduler = Scheduler(subplan, inputs, partial(promised, self._actions))
+        self._ahead = Ahead(subplan, self.scheduler, self._actions, self)
+        self._admitted = False
         self._elements: dict[str, Elements] = {}
         self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
-        self._quick: set[str] = set()  # steps on their way that will soon be done
         self._recovery: Recovery | None = None  # once something was lost
         self._skip(self.scheduler.first_skipped)
 
@@ -183,7 +112,7 @@ class Execution(StepOwner):
         self._elements.clear()
         self.scheduler.release()
         self._recovery = None
-        del self.listener, self._tell
+        del self._ahead, self.listener, self._tell
 
     # Beginnings --------------------------------------------------------------
 
@@ -233,14 +162,8 @@ class Execution(StepOwner):
 
     def _next_elements(self, elements: Elements) -> None:
         """Takes up elements, as many as may be on their way."""
-        while elements.running < _WINDOW and elements.waiting:
-            index = elements.waiting.popleft()
-            inputs = elements.given[index]
-            if any(inputs[name].absent and elements.step.requires(name) for name in elements.step.each):
-                elements.made[index] = dict.fromkeys(elements.step.outputs, ABSENT)
-            else:
-                elements.running += 1
-                self._due.append(SingleAction(elements.step, inputs, execution=self, element=index))
+        for index, inputs in elements.due():
+            self._due.append(SingleAction(elements.step, inputs, execution=self, element=index))
         if elements.ended:
             self._elements_ended(elements)
 
@@ -279,40 +202,20 @@ class Execution(StepOwner):
         self.close()
         self.advance()
 
-    # Sent ahead --------------------------------------------------------------
-
     def ahead_of(self, step: Step) -> None:
-        """Without keys to wait for, what follows a quick step is sent to its worker while that one still runs."""
-        self._quick.add(step.id)
-        for id in self.scheduler.followers[step.id]:
-            if id in self.scheduler.open and id not in self._actions and self._can_go_ahead(self.scheduler.steps[id]):
-                follower = self.scheduler.steps[id]
-                inputs = self.scheduler.inputs.inputs_of(follower, admit=False)
-                action = self._actions[id] = SingleAction(follower, inputs, ActionState.AHEAD, execution=self)
-                self._due.append(action)
+        self._due.extend(self._ahead.of(step))
+
+    def _catch_up(self, action: SingleAction) -> None:
+        """A step that was sent ahead has its inputs now: what was heard of it meanwhile counts from here."""
+        self._tell(StepWaiting(action.step.id))
+        self._tell(StepStarted(action.step.id))
+        action.state = ActionState.RUNNING
+        self._due.append(action)
 
     def back_in_line(self, action: SingleAction) -> None:
         action.future, action.tries, action.state = None, action.tries - 1, ActionState.WAITING
         action.inputs = self.scheduler.inputs.inputs_of(action.step, admit=False)
         self._due.append(action)
-
-    def _promised(self, source: Source) -> Artifact:
-        """The promise of what a step is on its way to make."""
-        maker = self._actions[source.name]
-        assert maker.future is not None  # only steps that are on their way are promised
-        return Artifact(maker.step.outputs[source.port].kind, handle=Promised(maker.future, source.port))
-
-    def _can_go_ahead(self, step: Step) -> bool:
-        """Whether nothing but the values of quick steps is missing, and nothing depends on what these are."""
-        plain = step.id in self._subplan.certain and not step.definition.node.inline and not self.scheduler.lost
-        return plain and self.scheduler.waits_for[step.id] <= self._quick
-
-    def _catch_up(self, action: SingleAction) -> None:
-        """A step that was sent ahead now has its inputs: what was heard of it meanwhile counts from here."""
-        self._tell(StepWaiting(action.step.id))
-        self._tell(StepStarted(action.step.id))
-        action.state = ActionState.RUNNING
-        self._due.append(action)  # with what was heard early
 
     # Ends --------------------------------------------------------------------
 
@@ -334,11 +237,13 @@ class Execution(StepOwner):
         if action.element is None:
             self._step_failed(action.step, failed)
             return
-        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
-        self._tell(StepFailed(action.step.id, message, trace, failed.exit_code, log, element=action.element))
+        told = self._cleaned(failed)
+        self._tell(
+            StepFailed(action.step.id, told.message, told.trace, told.exit_code, told.log, element=action.element)
+        )
         elements = self._elements[action.step.id]
-        elements.failed[action.element] = failed
-        self._element_ended(elements)
+        elements.fail(action.element, failed)
+        self._next_elements(elements)
 
     def _end(self, action: SingleAction, outputs: Mapping[str, Artifact], measures: Measures, *, cached: bool) -> None:
         """An action has its outputs."""
@@ -347,12 +252,7 @@ class Execution(StepOwner):
             self._skip(self.scheduler.end(action.step.id, outputs))
             return
         elements = self._elements[action.step.id]
-        elements.made[action.element] = outputs
-        (elements.known if cached else elements.ran).append(measures)
-        self._element_ended(elements)
-
-    def _element_ended(self, elements: Elements) -> None:
-        elements.running -= 1
+        elements.end(action.element, outputs, measures, cached=cached)
         self._next_elements(elements)
 
     def _elements_ended(self, elements: Elements) -> None:
@@ -369,26 +269,32 @@ class Execution(StepOwner):
 
     def _step_failed(self, step: Step, failed: Failed) -> None:
         """A step has failed: what does its graph say to that?"""
-        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
+        failed = self._cleaned(failed)
         if step.on_error == "skip":
-            self._tell(StepReplaced(step.id, message, trace, log, {}))
+            self._tell(StepReplaced(step.id, failed.message, failed.trace, failed.log, {}))
             self._skip(self.scheduler.skip(step.id))
         elif step.on_error == "use":
             self._failures[step.id] = failed
             self._skip(self.scheduler.fall(step.id))
         else:
-            self._tell(StepFailed(step.id, message, trace, failed.exit_code, log))
-            self._skip(self.scheduler.lose(step.id))
+            self._lose(step, failed)
+
+    def _lose(self, step: Step, failed: Failed) -> None:
+        self._tell(StepFailed(step.id, failed.message, failed.trace, failed.exit_code, failed.log))
+        self._skip(self.scheduler.lose(step.id))
+
+    def _cleaned(self, failed: Failed) -> Failed:
+        """A failure without the secrets that its texts may hold."""
+        texts = {name: self._clean(getattr(failed, name)) for name in ("message", "trace", "log")}
+        return replace(failed, **texts)
 
     def _replace(self, step: Step) -> None:
         """What was to stand in for the outputs of a failed step has come to an end."""
         failed, outputs = self._failures[step.id], self.scheduler.instead(step.id)
-        message, trace, log = map(self._clean, (failed.message, failed.trace, failed.log))
         if outputs is None:
-            self._tell(StepFailed(step.id, message, trace, failed.exit_code, log))
-            self._skip(self.scheduler.lose(step.id))
+            self._lose(step, failed)
         else:
-            self._tell(StepReplaced(step.id, message, trace, log, outputs))
+            self._tell(StepReplaced(step.id, failed.message, failed.trace, failed.log, outputs))
             self._skip(self.scheduler.end(step.id, outputs))
 
     def _skip(self, consequences: list[Consequence]) -> None:

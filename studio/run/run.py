@@ -10,8 +10,8 @@ from studio.cache.cache import Cache
 from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
-from studio.run.execution import Told
 from studio.run.inputs import Inputs
+from studio.run.listener import Told
 from studio.run.subplan import Subplan
 
 __all__ = ["Run"]
