@@ -205,7 +205,9 @@ class DatasetRun:
         yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
         upto = list(self.stats.of)[: list(self.stats.of).index(phase[-1]) + 1]
         subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", upto)
-        for event in self._events_of(subplan, self._not_over(), self.stats.of_these(phase)):
+        items = islice(self._new_items(), self._options.limit)
+        not_over = (item for item in items if item.inputs is not None and not self._is_over(item))
+        for event in self._events_of(subplan, not_over, self.stats.of_these(phase)):
             if not isinstance(event, ItemFinished):
                 yield event
 
@@ -224,12 +226,6 @@ class DatasetRun:
         self._cancelled = True
         if self._map is not None:
             self._map.cancel()
-
-    def _not_over(self) -> Iterator[Item]:
-        """The items that are not over, before the last part of the steps."""
-        for item in islice(self._new_items(), self._options.limit):
-            if item.inputs is not None and not self._is_over(item):
-                yield item
 
     def _is_over(self, item: Item) -> str:
         """How an item ended that stays as it is; nothing if it is to be done."""

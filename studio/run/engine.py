@@ -10,7 +10,7 @@ cancelling is one more message. The way of an action through it:
     turn → _listen → _take   what executors say of it while it runs
            → _ended          Done: _succeeded (its owner goes on; what has a key is to be recorded)
                              Failed: it is tried again, what it lost is made again, or it has failed
-    turn → _record           the RecordWriter keeps the result, and gives back the lease
+    turn                     the RecordWriter keeps the result, and gives back the lease
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Engine:
             self._consider(self.due.popleft())
         elif self._leaving:
             self._send()
-        elif self._unrecorded:
-            self._record(self._unrecorded.popleft())
+        elif self._unrecorded and self._writer is not None:
+            self._writer.keep(self._unrecorded.popleft())  # what follows it has been sent on its way before
         else:
             self._listen()
 
@@ -103,9 +103,9 @@ class Engine:
 
     def let_go(self) -> None:
         """Stops what still runs, and gives back every lease; what is done is put on record."""
-        while self._unrecorded:
-            self._record(self._unrecorded.popleft())
         if self._writer is not None:
+            while self._unrecorded:
+                self._writer.keep(self._unrecorded.popleft())
             self._writer.close()
         for alarm in self._resting.values():
             alarm.cancel()
@@ -286,11 +286,6 @@ class Engine:
         self.due.extend(self._lookups.abandon(action))
 
     # Records -----------------------------------------------------------------
-
-    def _record(self, record: PendingRecord) -> None:
-        """Puts a result on record: what follows it has been sent on its way before."""
-        if self._writer is not None:
-            self._writer.keep(record)
 
     def _stop_keeping(self, why: str) -> None:
         if self._writer is not None:

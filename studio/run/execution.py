@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from studio.errors import InputError
@@ -21,13 +21,13 @@ from studio.run.events import (
     StepCached,
     StepFailed,
     StepFinished,
-    StepReplaced,
     StepSkipped,
     StepStarted,
     StepWaiting,
 )
 from studio.run.inputs import Inputs
 from studio.run.listener import Listener
+from studio.run.on_error import OnError
 from studio.run.recovery import Recovery
 from studio.run.scheduler import Consequence, Scheduler
 from studio.run.single_action import SingleAction, StepOwner
@@ -59,14 +59,14 @@ class Execution(StepOwner):
     ) -> None:
         """The messages of failures are `clean` of secrets."""
         self._subplan = subplan
-        self._due, self._clean = due, clean
+        self._due = due
         self.listener, self._tell = listener, listener.hear
         self._actions: dict[str, SingleAction] = {}  # of whole steps
         self.scheduler = Scheduler(subplan, inputs, partial(promised, self._actions))
+        self._on_error = OnError(self.scheduler, self._tell, clean)
         self._ahead = Ahead(subplan, self.scheduler, self._actions, self)
         self._admitted = False
         self._elements: dict[str, Elements] = {}
-        self._failures: dict[str, Failed] = {}  # of steps that something else stands in for
         self._recovery: Recovery | None = None  # once something was lost
         self._skip(self.scheduler.first_skipped)
 
@@ -112,7 +112,7 @@ class Execution(StepOwner):
         self._elements.clear()
         self.scheduler.release()
         self._recovery = None
-        del self._ahead, self.listener, self._tell
+        del self._ahead, self._on_error, self.listener, self._tell
 
     # Beginnings --------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class Execution(StepOwner):
             return
         step = self.scheduler.steps[id]
         if self.scheduler.fell(id):
-            self._replace(step)
+            self._skip(self._on_error.replaced(step))
         elif id in self._actions and self._actions[id].future is not None:
             self._catch_up(self._actions[id])
         elif self._goes(step):
@@ -138,7 +138,7 @@ class Execution(StepOwner):
             self.refused(error)
             return False
         except (ValueError, Damaged) as error:
-            self._step_failed(step, Failed(str(error), retryable=False))
+            self._skip(self._on_error.failed(step, Failed(str(error), retryable=False)))
             return False
         if obstacle:
             self._tell(StepSkipped(step.id, f"its condition does not hold: {obstacle}"))
@@ -154,7 +154,7 @@ class Execution(StepOwner):
         try:
             given = self.scheduler.elements(step, inputs)
         except ValueError as error:
-            self._step_failed(step, Failed(str(error), retryable=False))
+            self._skip(self._on_error.failed(step, Failed(str(error), retryable=False)))
             return
         self._elements[step.id] = Elements(step, given)
         self._tell(StepWaiting(step.id))
@@ -235,9 +235,9 @@ class Execution(StepOwner):
             self.refused(error)
             return
         if action.element is None:
-            self._step_failed(action.step, failed)
+            self._skip(self._on_error.failed(action.step, failed))
             return
-        told = self._cleaned(failed)
+        told = self._on_error.cleaned(failed)
         self._tell(
             StepFailed(action.step.id, told.message, told.trace, told.exit_code, told.log, element=action.element)
         )
@@ -258,7 +258,7 @@ class Execution(StepOwner):
     def _elements_ended(self, elements: Elements) -> None:
         step = elements.step
         if elements.failed:
-            self._step_failed(step, elements.failure())
+            self._skip(self._on_error.failed(step, elements.failure()))
             return
         outputs = elements.outputs()
         if len(elements.known) == len(elements.given):
@@ -266,36 +266,6 @@ class Execution(StepOwner):
         else:
             self._tell(StepFinished(step.id, "", outputs, Measures.total(elements.ran)))
         self._skip(self.scheduler.end(step.id, outputs))
-
-    def _step_failed(self, step: Step, failed: Failed) -> None:
-        """A step has failed: what does its graph say to that?"""
-        failed = self._cleaned(failed)
-        if step.on_error == "skip":
-            self._tell(StepReplaced(step.id, failed.message, failed.trace, failed.log, {}))
-            self._skip(self.scheduler.skip(step.id))
-        elif step.on_error == "use":
-            self._failures[step.id] = failed
-            self._skip(self.scheduler.fall(step.id))
-        else:
-            self._lose(step, failed)
-
-    def _lose(self, step: Step, failed: Failed) -> None:
-        self._tell(StepFailed(step.id, failed.message, failed.trace, failed.exit_code, failed.log))
-        self._skip(self.scheduler.lose(step.id))
-
-    def _cleaned(self, failed: Failed) -> Failed:
-        """A failure without the secrets that its texts may hold."""
-        texts = {name: self._clean(getattr(failed, name)) for name in ("message", "trace", "log")}
-        return replace(failed, **texts)
-
-    def _replace(self, step: Step) -> None:
-        """What was to stand in for the outputs of a failed step has come to an end."""
-        failed, outputs = self._failures[step.id], self.scheduler.instead(step.id)
-        if outputs is None:
-            self._lose(step, failed)
-        else:
-            self._tell(StepReplaced(step.id, failed.message, failed.trace, failed.log, outputs))
-            self._skip(self.scheduler.end(step.id, outputs))
 
     def _skip(self, consequences: list[Consequence]) -> None:
         for id, reason in consequences:
