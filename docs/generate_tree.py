@@ -1,4 +1,4 @@
-"""Renews the tree in README.md from the floors and the first lines of the wings: `python docs/generate_tree.py`."""  # noqa: INP001
+"""Renews the tree of README.md and the tables of docs/architecture.md, both from the first lines of files."""  # noqa: INP001
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-_PLACE = re.compile(r"(?<=<!-- tree -->\n).*?(?=<!-- /tree -->)", re.DOTALL)
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 _TOP = {
     "cli.py": "the command `studio`; what it can do lies in studio/commands",
     "nodes/": "one node a file; its path is its name",
@@ -26,9 +26,18 @@ def tree() -> str:
     return "```text\n" + "\n".join(f"{name:<{width}}  {text}" for name, text in rows) + "\n```\n"
 
 
-def renewed() -> str:
-    """README.md with the tree as it is now."""
-    return _PLACE.sub(lambda _: tree(), README.read_text(encoding="utf-8"))
+def wings() -> str:
+    """A table for each wing, and one for what stands beside the wings: its files, and what each is."""
+    engine = ROOT / "studio"
+    folders = [path for room in _rooms() if (path := engine / room).is_dir()]
+    tables = {folder.name: _table(folder, sorted(folder.rglob("*.py"))) for folder in folders}
+    tables["beside the wings"] = _table(engine, sorted(engine.glob("*.py")))
+    return "\n".join(f"### {name}\n\n| file | is |\n|---|---|\n{table}\n" for name, table in tables.items())
+
+
+def renewed() -> dict[Path, str]:
+    """The pages as they are to be."""
+    return {README: _with(README, "tree", tree()), ARCHITECTURE: _with(ARCHITECTURE, "wings", wings())}
 
 
 def floors() -> list[str]:
@@ -40,13 +49,26 @@ def floors() -> list[str]:
     return list(layers)
 
 
+def _with(page: Path, place: str, text: str) -> str:
+    """A page, with this text between `<!-- place -->` and `<!-- /place -->`."""
+    between = re.compile(rf"(?<=<!-- {place} -->\n).*?(?=<!-- /{place} -->)", re.DOTALL)
+    return between.sub(lambda _: text, page.read_text(encoding="utf-8"))
+
+
+def _rooms() -> list[str]:
+    """What stands above the ground, the top floor first."""
+    return [room for floor in floors()[:-1] for room in floor.split(" | ") if room != "__main__"]
+
+
 def _wings() -> list[tuple[str, str]]:
-    *above, ground = floors()
-    rooms = [room for floor in above for room in floor.split(" | ") if room != "__main__"]
-    return [
-        *map(_room, rooms),
-        ("studio/", f"{ground.replace(' | ', ', ')}: the ground, which knows no word of the field"),
-    ]
+    ground = floors()[-1].replace(" | ", ", ")
+    return [*map(_room, _rooms()), ("studio/", f"{ground}: the ground, which knows no word of the field")]
+
+
+def _table(folder: Path, files: list[Path]) -> str:
+    rows = {path.relative_to(folder): _first_line(path) for path in files if path.name != "__init__.py"}
+    ordered = sorted(rows, key=lambda path: (len(path.parts), path))
+    return "\n".join(f"| `{path.as_posix()}` | {rows[path]} |" for path in ordered)
 
 
 def _room(name: str) -> tuple[str, str]:
@@ -63,4 +85,5 @@ def _first_line(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(renewed(), encoding="utf-8")
+    for page, text in renewed().items():
+        page.write_text(text, encoding="utf-8")
