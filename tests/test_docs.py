@@ -236,6 +236,20 @@ def test_every_extra_is_named():
     assert [name for name in used | {"starter"} if f"`{name}`" not in DOCS["docs/models.md"]] == []
 
 
+def test_every_file_has_its_word_in_the_glossary():
+    words = re.findall(r"^\| .* \| `([\w/]+\.py)` \|$", DOCS["docs/concepts.md"], flags=re.MULTILINE)
+    engine = ROOT / "studio"
+    files = [path.relative_to(engine).as_posix() for path in engine.rglob("*.py") if not path.name.startswith("__")]
+    assert sorted(words) == sorted(files), "a row of docs/concepts.md for each file of studio/, and none for others"
+
+
+def test_every_file_that_is_named_is_there():
+    named = {(page, path) for page, text in DOCS.items() for path in re.findall(r"`((?:\w+/)+\w+\.py)\b", text)}
+    roots = (ROOT, ROOT / "studio", *(path for path in (ROOT / "studio").iterdir() if path.is_dir()))
+    lost = {(page, path) for page, path in named if not any((root / path).is_file() for root in roots)}
+    assert lost == set()
+
+
 def test_decisions_are_short_and_numbered():
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
