@@ -229,6 +229,25 @@ def test_every_error_has_its_exit_code_in_the_table():
     assert {error.__name__: str(getattr(error, "exit_code", 1)) for error in errors} == rows
 
 
+def messages() -> Iterator[str]:
+    """Every text in our code, with `…` for what is filled in."""
+    for path in [*(ROOT / "studio").rglob("*.py"), *(ROOT / "nodes").rglob("*.py")]:
+        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match part:
+                case ast.JoinedStr(values=values):
+                    yield "".join(str(value.value) if isinstance(value, ast.Constant) else "…" for value in values)
+                case ast.Constant(value=str() as text):
+                    yield text
+
+
+def test_every_message_that_is_explained_is_one():
+    explained = re.findall(r"`([^`]*…[^`]*)`", _FENCE.sub("", DOCS["docs/troubleshooting.md"]))
+    known = list(messages())
+    forms = {text: re.compile(".*".join(map(re.escape, text.split("…"))), re.DOTALL) for text in explained}
+    assert len(forms) > 8
+    assert [text for text, form in forms.items() if not any(form.search(message) for message in known)] == []
+
+
 def test_every_extra_is_named():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("optional-dependencies", {})
     used = {Registry().find(name).node.extra for name in Registry().names()} - {""}
