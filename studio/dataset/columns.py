@@ -1,4 +1,4 @@
-"""Feeds: which column of a data set goes to which input of a graph. What cannot be is said before anything runs."""
+"""Columns: which column of a data set goes to which input of a graph. What cannot be is said before anything runs."""
 
 from __future__ import annotations
 

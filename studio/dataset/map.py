@@ -81,7 +81,7 @@ class Map:
         )
         self._stats = stats
         self._memory = MemoryInFlight()
-        self._over: deque[ItemListener] = deque()  # journeys whose end is to be told
+        self._over: deque[ItemListener] = deque()  # items whose end is to be told
         self._arrived: deque[ChunkExecution] = deque()  # chunks whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items

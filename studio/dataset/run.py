@@ -1,4 +1,4 @@
-"""Dataset: a run of a graph over a data set, row by row, into a folder. One that was stopped goes on where it was.
+"""DatasetRun: a run of a graph over a data set, row by row, into a folder. One that was stopped goes on where it was.
 
 Items that are done stay as they are, as long as neither they nor the graph changed; all others go
 through a `Map`, and every one that ends becomes a line of the `ResultsFolder`.

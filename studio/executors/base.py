@@ -1,7 +1,7 @@
 """Executor: takes tasks, gives futures. It knows no graph and no cache.
 
 This is what a run knows of any executor. Those that have a pool of workers of their own share
-`pooled.py`; one that asks somebody else's is `warm.py`.
+`pool/`; one that asks somebody else's is in `service/`.
 """
 
 from __future__ import annotations

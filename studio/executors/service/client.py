@@ -1,4 +1,4 @@
-"""Warm: workers of the Studio that is up, asked for by a socket. This process needs no Ray of its own.
+"""WarmExecutor: workers of the Studio that is up, asked for by a socket. This process needs no Ray of its own.
 
 Values stay where they were made until somebody here looks at them. When this process ends, however it
 does, the service ends what it had asked for.

@@ -1,4 +1,4 @@
-"""Standby: a Studio that stays up between commands, its models resident: begun, asked, ended."""
+"""Control: a Studio that stays up between commands is begun, asked and ended."""
 
 from __future__ import annotations
 
