@@ -1,4 +1,4 @@
-"""OnError: what becomes of a step that failed: it fails, is skipped, or something stands in for it, as its graph says."""
+"""OnError: what becomes of a step that failed, as its graph says: it fails, is skipped, or something stands in for it."""
 
 from __future__ import annotations
 
