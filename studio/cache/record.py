@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -24,6 +25,7 @@ __all__ = [
     "record_from",
     "record_name",
     "slug",
+    "whole_record",
     "written_record",
 ]
 
@@ -126,6 +128,15 @@ def record_from(text: bytes) -> Record:
     outputs = {name: _loaded(artifact) for name, artifact in data["outputs"].items()}
     measures = Measures(data["seconds"], numbers=data.get("numbers", {}))
     return Record(data["key"], data["parts"], outputs, measures, data["made"], data.get("step", ""))
+
+
+def whole_record(key: str, text: bytes) -> Record | None:
+    """The record that is written under a key, if it is whole."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        record = record_from(text)
+        if record.key == key and record.node:
+            return record
+    return None
 
 
 def check_foreign(record: Record, key: str, node: str) -> None:
