@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import studio
 from studio import Measures
-from studio.cache import database, upkeep
 from studio.cache import records as of_records
+from studio.cache import upkeep
+from studio.cache.database import database
 from studio.cache.packing import pack
 from studio.cache.record import Record
 from studio.cache.records import Records
@@ -234,8 +235,8 @@ def test_clear_empties_it_though_others_have_it_open(tmp_path):
     assert upkeep.stats(one).records == 1
 
 
-def test_what_cannot_be_emptied_is_set_aside(records, monkeypatch):
-    monkeypatch.setattr(database, "_PATIENCE", 0.05)
+def test_what_cannot_be_emptied_is_set_aside(records):
+    records._file.patience = 0.05
     records.put([(key_of(1), "N", b"x")])
     db = sqlite3.connect(records.path, isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
@@ -380,8 +381,8 @@ def test_who_has_the_old_file_open_goes_over_to_the_new_one(tmp_path, monkeypatc
 # What cannot be written ----------------------------------------------------------------------------------------------
 
 
-def test_locked_too_long_is_an_error_and_looks_go_on(records, monkeypatch):
-    monkeypatch.setattr(database, "_PATIENCE", 0.05)
+def test_locked_too_long_is_an_error_and_looks_go_on(records):
+    records._file.patience = 0.05
     records.put([(key_of(1), "N", b"x")])
     records.close()
     db = sqlite3.connect(records.path, isolation_level=None)

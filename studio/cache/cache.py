@@ -40,7 +40,7 @@ class Cache:
         self.folder = Path(folder) if folder else default_folder()
         self.store = Store(self.folder)
         self.records = Records.of(self.folder / "records.sqlite", self.store)
-        self.files = FileDigests(self.folder / "files.sqlite")
+        self.files = FileDigests.of(self.folder.absolute() / "files.sqlite")
         self.leases = Leases.of(self.folder)
         self._damaged = -self.records.damaged  # what was set aside before is another's
         url = os.environ.get("STUDIO_TIER", "") if tier is None else tier

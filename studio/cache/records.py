@@ -67,7 +67,7 @@ class Records:
     def __init__(self, path: Path, store: Store) -> None:
         self.path = path
         self._store = store
-        self._file = Database(path, _TABLES, Path(store.unfinished), store.set_aside)
+        self._file = Database(path, _TABLES, store.set_aside)
         self._damaged = 0  # texts
         self._stale: set[str] = set()
         self._touched: set[str] = set()
