@@ -20,6 +20,10 @@ _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 class Malformed(OSError):
     """The file is damaged, or no database of ours."""
 
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path.name}: {reason}")
+        self.reason = reason
+
 
 def connected(path: Path, mode: str, patience: float) -> sqlite3.Connection:
     """A connection that waits so many seconds for locks of others. Whoever uses it begins its transactions."""
@@ -55,9 +59,9 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def as_os_error(path: Path, error: sqlite3.Error) -> OSError:
     """What an error means: Malformed, BlockingIOError where another process is in the way, or another OSError."""
-    text = f"{path.name}: {error}"
     if is_damage(error):
-        return Malformed(text)
+        return Malformed(path, str(error))
+    text = f"{path.name}: {error}"
     return BlockingIOError(text) if _code(error) in _LOCKED else OSError(text)
 
 

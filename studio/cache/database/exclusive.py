@@ -63,6 +63,10 @@ class ExclusiveDatabase:
             except sqlite3.Error as error:
                 raise as_os_error(self.path, error) from None
 
+    def check_held(self) -> None:
+        """OSError unless this process holds the file."""
+        self._connection()
+
     def close(self) -> None:
         """Lets others have the file."""
         with self._mutex:

@@ -11,13 +11,13 @@ import functools
 import json
 import os
 import socket
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
+from studio.cache.database import Malformed
 from studio.dataset.results.file_names import name_of
 from studio.dataset.results.journal import Foreign, Journal, JournalEntry, JournalItem, LinePlace
 from studio.dataset.results.parquet import write_parquet
@@ -120,7 +120,7 @@ class ResultsFolder:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        with contextlib.suppress(sqlite3.Error):  # all that counts was committed
+        with contextlib.suppress(OSError):  # all that counts was committed
             self._journal.close()
 
     def __enter__(self) -> Self:
@@ -146,6 +146,7 @@ class ResultsFolder:
     def write(self, lines: Sequence[ResultLine]) -> None:
         """Keeps some lines, each in place of what was there of its item: all of them, or StoreError and none."""
         with _told(self.folder):
+            self._journal.check_held()  # before the file is touched: a forked child has the same one open
             end = self._end
             texts: list[bytes] = []
             items: list[JournalItem] = []
@@ -245,7 +246,7 @@ class ResultsFolder:
         os.ftruncate(self._file, self._end)
 
     def _cut_back(self) -> None:
-        with contextlib.suppress(OSError, sqlite3.Error):  # the next start does it as well
+        with contextlib.suppress(OSError):  # the next start does it as well
             self._end = self._journal.end  # a signal may have come when all was written
             os.ftruncate(self._file, self._end)
 
@@ -297,9 +298,7 @@ def _journal(folder: Path) -> Journal:
         return Journal(path)
     except Foreign as error:
         raise StoreError(f"'{path}' cannot be used: {error}. Give a folder that is new") from None
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
+    except BlockingIOError:
         raise StoreError(
             f"'{folder}' is being written to by process {_holder(folder)}: wait for its end, or give another folder"
         ) from None
@@ -317,11 +316,9 @@ def _told(folder: Path) -> Iterator[None]:
     """What the disk says, in our words."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise StoreError(f"'{folder / 'journal.sqlite'}' is damaged ({error}): give a folder that is new") from None
-        raise StoreError(_unwritten(folder, str(error))) from None
+    except Malformed as error:
+        path = folder / "journal.sqlite"
+        raise StoreError(f"'{path}' is damaged ({error.reason}): give a folder that is new") from None
     except OSError as error:
         raise StoreError(_unwritten(folder, error.strerror or str(error))) from None
 
