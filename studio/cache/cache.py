@@ -113,15 +113,18 @@ class Cache:
         self.records.touch([record.key])
 
     def save(self, record: Record, replace: bool = False) -> Record:
-        """Keeps a record; if somebody was faster, theirs is the one that counts, and is returned.
+        """Keeps a record; if somebody was faster, theirs stays, and is returned.
 
-        Two computations of one key may differ in their bits. All go on with the record that was first, so that
-        what follows has one key, too, wherever it runs.
+        Two computations of one key may differ in their bits. The first record wins, because others may have
+        read it already, and made keys of its outputs.
         """
         return self.save_many([record], replace)[0]
 
     def save_many(self, records: Sequence[Record], replace: bool = False) -> list[Record]:
-        """Keeps records in one go, all or none; those that count are returned, as by `save`."""
+        """Keeps records in one transaction, all or none; those that stay are returned, as by `save`.
+
+        Their blobs are in the store already: whoever finds a record finds all that it names.
+        """
         there = self._kept(records, replace)
         counting = [self._or_theirs(record) if record.key in there else record for record in records]
         for record in records:

@@ -1,4 +1,4 @@
-"""Records: texts by key, with when each was last used, in one SQLite file. It knows not what the texts say.
+"""Records: texts by key, with when each was last used, in one SQLite file. It does not know what the texts say.
 
 A file for each would be simpler, and cost an inode each: docs/decisions/0018. A text that is damaged is
 moved to the quarantine, and is as good as absent.
@@ -149,7 +149,7 @@ class Records:
         return {row[0].hex() for row in given if row[0] not in new}
 
     def touch(self, keys: Iterable[str]) -> None:
-        """Marks what was found as used just now, by and by; a use within the last hour is enough."""
+        """Marks what was found as used just now. A use is written at most once an hour, many together."""
         with self._file.mutex:
             stale = self._stale.intersection(keys)
             self._stale -= stale

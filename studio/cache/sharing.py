@@ -30,7 +30,7 @@ _FETCHING = (5.0, 600.0)  # seconds that blobs are waited for: as long as making
 
 
 class Sharing:
-    """Sends records with their blobs to the tier, by and by, and fetches those that are not here.
+    """Sends records with their blobs to the tier, in the background, and fetches those that are not here.
 
     A mark, an empty file `unshared/NODE@KEY`, stands for each record that has not arrived there: it is made
     before the record is sent and removed after, so a killed process loses nothing. Another process goes on.
@@ -90,7 +90,7 @@ class Sharing:
     # To there -----------------------------------------------------------------
 
     def share(self, record: Record, replace: bool) -> None:
-        """Sends a record that is here, by and by: another thread does it, and nobody waits for it."""
+        """Has a record that is here sent in the background: nobody waits for it."""
         tier = self.tier
         if tier is None or not tier.takes:
             return

@@ -114,7 +114,7 @@ def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
 
 
 def prune_at_times(cache: Cache, budget: int = BUDGET) -> None:
-    """Prunes, if the last time is an hour ago or more: a run's last deed, and mostly nothing."""
+    """Prunes, if the last time is an hour ago or more. Every run ends with it."""
     stamp = cache.folder / "pruned"
     try:
         if stamp.exists() and time.time() - stamp.stat().st_mtime < _GRACE:
