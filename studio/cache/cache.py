@@ -42,11 +42,11 @@ class Cache:
         self.records = Records.of(self.folder / "records.sqlite", self.store)
         self.files = FileDigests.of(self.folder.absolute() / "files.sqlite")
         self.leases = Leases.of(self.folder)
-        self._damaged = -self.records.damaged  # what was set aside before is another's
+        self._damaged = -self.records.damaged  # `records` is shared: only what is found from now on is counted
         url = os.environ.get("STUDIO_TIER", "") if tier is None else tier
         self._sharing = Sharing(self.store, self.records, url)
         _check_layout(self.folder)
-        _ = self.tier  # what is wrong with it is said at once
+        _ = self.tier  # if it cannot be used at all, that is an error before any run
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Cache, (self.folder.absolute(), self._sharing.url))
@@ -65,7 +65,7 @@ class Cache:
     # Records -----------------------------------------------------------------
 
     def lookup(self, key: str, node: str) -> Record | None:
-        """The record of a key: from here, or else from the tier, and from then on here."""
+        """The record of a key: from this folder, or else from the tier; then it is kept in this folder, too."""
         return self.at_hand(key, node) or self._fetched(key, node)
 
     def lookup_many(self, keys: Iterable[str], node: str) -> dict[str, Record]:
@@ -80,7 +80,7 @@ class Cache:
         return {key: record for key, record in found.items() if record is not None}
 
     def at_hand(self, key: str, node: str) -> Record | None:
-        """The record of a key, all of it verified; what is damaged is set aside and counts as absent."""
+        """The record of a key, if it is in this folder and all its blobs are sound. What is damaged is set aside."""
         text = self.records.find(key)
         return None if text is None else self._verified(key, text, node)
 
@@ -133,11 +133,11 @@ class Cache:
         return counting
 
     def _kept(self, records: Iterable[Record], replace: bool) -> set[str]:
-        """The keys of those that were there already."""
+        """Puts records into the file; the keys of those that were there already."""
         return self.records.put(((record.key, record.node, written_record(record)) for record in records), replace)
 
     def _or_theirs(self, record: Record) -> Record:
-        """What was there before a record came; where that is damaged, the record takes its place."""
+        """The record that was there first; if that is damaged, the new one replaces it."""
         return self.at_hand(record.key, record.node) or self.save(record, replace=True)
 
     def all_records(self, node: str | None = None, most: int | None = None) -> Iterator[Record]:

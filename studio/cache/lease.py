@@ -46,7 +46,7 @@ class Leases:
             return True
 
     def give(self, key: str) -> None:
-        """Ends a lease."""
+        """Ends a lease: from now on another may take the key."""
         with self._mutex:
             if key in self._held:
                 self._held.discard(key)

@@ -79,7 +79,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Session:
-    """One sitting of a run."""
+    """One session of a run: from when the folder was opened until it was closed."""
 
     started: float  # seconds since the epoch
     ended: float | None  # None while it goes on, and if it was killed
@@ -135,7 +135,7 @@ class ResultsFolder:
 
     @property
     def fresh(self) -> bool:
-        """Whether this is the first sitting, so that nothing was known when it began."""
+        """Whether this is the first session, so that nothing was known when it began."""
         return self._journal.session == 1
 
     def known(self, id: str) -> JournalEntry | None:
@@ -156,7 +156,7 @@ class ResultsFolder:
                 place = (line.position, end, len(text))
                 items.append((line.id, line.digest, line.status, *place, line.seconds, line.kind))
                 end += len(text)
-            try:
+            try:  # first the lines, then the journal: what only the file has is cut off by the next start
                 _write(self._file, b"".join(texts), self._end)
                 self._journal.write(items, end)
                 self._end = end
@@ -212,12 +212,12 @@ class ResultsFolder:
             return None if place is None else self._row(place)
 
     def note(self, figures: Mapping[str, object]) -> None:
-        """Keeps figures of this sitting, in plain data; `sessions` tells them as `figures`."""
+        """Keeps figures of this session, in plain data; in `sessions` they are `about["figures"]`."""
         with _told(self.folder):
             self._journal.note(figures)
 
     def sessions(self) -> list[Session]:
-        """Every sitting of this run, the present one last."""
+        """Every session of this run, the present one last."""
         with _told(self.folder):
             return [Session(started, ended, json.loads(about)) for started, ended, about in self._journal.sessions()]
 
