@@ -108,7 +108,8 @@ def verify(cache: Cache) -> Verification:
 def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
     """Deletes records, those of least worth first, until the rest fits the budget; then blobs that no record names.
 
-    Returns how many records and how many bytes were freed. Worth is what a record saves (its seconds) against what it weighs and how long it lay unused.
+    Returns how many records and how many bytes were freed. Worth is what a record saves (its seconds) against
+    what it weighs and how long it lay unused.
     """
     before = _weight(cache)
     gone: list[str] = []
