@@ -1,5 +1,5 @@
 """Tier: a shared folder or object store behind the caches of many machines."""
 
-from studio.cache.tier.tier import Tier, Wanted
+from studio.cache.tier.tier import Tier
 
-__all__ = ["Tier", "Wanted"]
+__all__ = ["Tier"]

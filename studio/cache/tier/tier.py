@@ -24,7 +24,7 @@ from studio.errors import StoreError
 from studio.threads import DaemonThreads
 from studio.values.artifact import Damaged
 
-__all__ = ["Tier", "Wanted"]
+__all__ = ["Tier"]
 
 _READ_LIMIT = 2.0  # seconds that a record is waited for
 _WRITE_LIMIT = 10.0  # seconds that writing may take, and one more for each MiB
@@ -37,7 +37,7 @@ _AT_EXIT = 5.0  # seconds that the end of the process waits for what is queued
 
 _making = threading.Lock()
 
-Wanted = tuple[str, int, Callable[[Iterable[bytes]], None]]  # a name, its size, and what takes in the bytes
+_Wanted = tuple[str, int, Callable[[Iterable[bytes]], None]]  # a name, its size, and what takes in the bytes
 
 
 class Tier:
@@ -127,7 +127,7 @@ class Tier:
             self.refuse(name, "a record with no signature, or another" if self.signed else "a record that is no record")
         return body
 
-    def fetch(self, files: Sequence[Wanted], seconds: float) -> bool:
+    def fetch(self, files: Sequence[_Wanted], seconds: float) -> bool:
         """Hands each file to what takes it in, which raises Damaged if it is not the one; whether all of them came."""
         requests = [Request(self._reading, partial(self._receive, *wanted)) for wanted in files]
         arrived = [self._reads.outcome(request, seconds) for request in requests]  # all of them, whichever fails
