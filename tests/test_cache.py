@@ -10,7 +10,9 @@ import tempfile
 import pytest
 
 import studio
+from studio.cache import store as stores
 from studio.cache import upkeep
+from studio.cache.store import Store
 from tests.door import load, ran, records_at_rest, run_log
 
 GRAPH = """
@@ -281,3 +283,19 @@ def test_changing_an_input_while_it_is_read(tmp_path, tally):
             result.hear(event)
     assert upkeep.stats(studio.Cache()).records == 0
     assert ran(tally) == 0
+
+
+def test_a_store_remembers_only_so_many_sound_blobs(tmp_path, monkeypatch):
+    """A worker that lives for weeks must not grow with every blob that it reads."""
+    monkeypatch.setattr(stores, "_MOST_VERIFIED", 3)
+    store = Store(tmp_path)
+    put = [store.put("text", f"text {n}".encode()) for n in range(10)]
+    for _ in range(2):
+        for n, artifact in enumerate(put):
+            assert store.verified(artifact).read_bytes() == f"text {n}".encode()
+            assert len(store._verified) <= 3
+    path = store.path(put[-1].digest)
+    path.chmod(0o644)
+    path.write_bytes(b"others")  # of the same size
+    with pytest.raises(stores.Damaged):
+        store.verified(put[-1])

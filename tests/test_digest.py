@@ -1,6 +1,7 @@
 """Digests: one encoding for each thing, and no two things with one."""
 
 import os
+import sqlite3
 import time
 
 import pytest
@@ -95,9 +96,82 @@ def test_a_folder_s_digest_is_of_names_and_contents(tmp_path):
     assert FileDigests()(tmp_path / "moved") != first
 
 
-def test_a_broken_memo_costs_no_result(tmp_path):
-    (tmp_path / "memo.sqlite").write_text("no database")
-    path = tmp_path / "weights"
+DAMAGE = {
+    "words": b"no database at all, but words\n" * 300,
+    "nothing": b"",
+    "pages of noise": b"SQLite format 3\0" + b"\xff" * 8000,
+}
+
+
+def large(path):
+    """A file that is large and old enough to be remembered."""
     path.write_bytes(b"a" * 100_000)
     os.utime(path, (time.time() - 60,) * 2)
+    return path
+
+
+def remembered(memo) -> int:
+    db = sqlite3.connect(memo)
+    (count,) = db.execute("SELECT count(*) FROM files").fetchone()
+    db.close()
+    return count
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_memo_costs_no_result_and_is_made_anew(tmp_path, how):
+    memo, path = tmp_path / "memo.sqlite", large(tmp_path / "weights")
+    memo.write_bytes(DAMAGE[how])
+    assert FileDigests(memo)(path) == FileDigests()(path)
+    assert remembered(memo) == 1
+
+
+def test_a_memo_that_is_damaged_while_it_is_used_is_made_anew(tmp_path):
+    memo, one, other = tmp_path / "memo.sqlite", large(tmp_path / "one"), large(tmp_path / "other")
+    files = FileDigests(memo)
+    files(one)
+    memo.write_bytes(DAMAGE["words"])
+    for end in ("-wal", "-shm"):
+        memo.with_name(memo.name + end).unlink(missing_ok=True)
+    assert files(other) == FileDigests()(other)
+    assert FileDigests(memo)(other) == files(other)
+    assert remembered(memo) == 1
+
+
+def test_the_memo_of_version_0_1_is_read_and_goes_on(tmp_path, monkeypatch):
+    memo, path = tmp_path / "memo.sqlite", large(tmp_path / "weights")
+    db = sqlite3.connect(memo)
+    db.execute("CREATE TABLE IF NOT EXISTS files (stamp TEXT PRIMARY KEY, text TEXT)")
+    stat = path.stat()
+    stamp = f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}"
+    db.execute("INSERT INTO files VALUES (?, ?)", (stamp, "as it was remembered"))
+    db.commit()
+    db.close()
+    files = FileDigests(memo)
+    assert files(path) == "as it was remembered"
+    files(large(tmp_path / "other"))
+    assert remembered(memo) == 2
+
+
+def test_a_memo_that_cannot_be_written_costs_no_result(tmp_path):
+    (tmp_path / "memo.sqlite").mkdir()
+    path = large(tmp_path / "weights")
     assert FileDigests(tmp_path / "memo.sqlite")(path) == FileDigests()(path)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_uses_the_memo_and_harms_it_not(tmp_path):
+    memo = tmp_path / "memo.sqlite"
+    files, known = FileDigests(memo), large(tmp_path / "known")
+    first = files(known)
+    for n in range(5):
+        child = os.fork()
+        if child == 0:
+            again = FileDigests(memo)(known) == files(known) == first
+            files(large(tmp_path / f"child {n}"))
+            os._exit(0 if again else 1)
+        files(large(tmp_path / f"parent {n}"))  # at the same time
+        assert os.waitpid(child, 0)[1] == 0
+    assert remembered(memo) == 11
+    db = sqlite3.connect(memo)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()

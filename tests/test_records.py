@@ -16,12 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import studio
 from studio import Measures
-from studio.cache import database, upkeep
 from studio.cache import records as of_records
+from studio.cache import upkeep
+from studio.cache.database import database
 from studio.cache.packing import pack
 from studio.cache.record import Record
 from studio.cache.records import Records
 from studio.cache.store import Store
+from studio.values.artifact import Artifact
 from studio.values.digest import of_bytes
 from tests.door import records_at_rest
 
@@ -234,8 +236,8 @@ def test_clear_empties_it_though_others_have_it_open(tmp_path):
     assert upkeep.stats(one).records == 1
 
 
-def test_what_cannot_be_emptied_is_set_aside(records, monkeypatch):
-    monkeypatch.setattr(database, "_PATIENCE", 0.05)
+def test_what_cannot_be_emptied_is_set_aside(records):
+    records._file.patience = 0.05
     records.put([(key_of(1), "N", b"x")])
     db = sqlite3.connect(records.path, isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
@@ -380,8 +382,8 @@ def test_who_has_the_old_file_open_goes_over_to_the_new_one(tmp_path, monkeypatc
 # What cannot be written ----------------------------------------------------------------------------------------------
 
 
-def test_locked_too_long_is_an_error_and_looks_go_on(records, monkeypatch):
-    monkeypatch.setattr(database, "_PATIENCE", 0.05)
+def test_locked_too_long_is_an_error_and_looks_go_on(records):
+    records._file.patience = 0.05
     records.put([(key_of(1), "N", b"x")])
     records.close()
     db = sqlite3.connect(records.path, isolation_level=None)
@@ -617,6 +619,31 @@ def test_leases_are_given_back_when_the_record_is_there(tmp_path, monkeypatch):
     assert cache.records.count() == 3000
     assert max(batches) <= 257
     assert len(batches) < 1500
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_result_that_cannot_be_written_fails_nothing_but_the_keeping(tmp_path, many):
+    """Its bytes are no text, as those of plain values are: nobody expects that error."""
+    from studio.cache.record import Basis
+    from studio.cache.record_writer import PendingRecord, RecordWriter
+
+    cache = studio.Cache(tmp_path / "c", tier="")
+    told = []
+    record_writer = RecordWriter(cache, told.append, many)
+    outputs = {"x": Artifact.of_plain("text", b"\xff")}
+    for n in range(3):
+        assert cache.leases.take(key_of(n))
+        record_writer.keep(
+            PendingRecord(
+                key_of(n), Basis(record(n).parts, "d"), {}, outputs, record(n).measures, replace=False, leased=True
+            )
+        )
+    record_writer.close()
+    assert len(told) == 1
+    assert "UnicodeDecodeError" in told[0]
+    assert all(cache.leases.take(key_of(n)) for n in range(3))  # they were given back
+    for n in range(3):
+        cache.leases.give(key_of(n))
 
 
 def test_what_cannot_be_kept_gives_its_leases_back(tmp_path):

@@ -14,9 +14,10 @@ import time
 import pytest
 
 import studio
-from studio.cache import tier as tiers
 from studio.cache import upkeep
-from studio.cache.tier import Tier
+from studio.cache.tier import Tier, storage
+from studio.cache.tier import tier as tiers
+from studio.cache.tier.signing import Signer
 from studio.executors.shipping import _surroundings
 from studio.values.digest import of_bytes
 from tests.door import load, ran, records_at_rest, run_log
@@ -140,7 +141,7 @@ def test_it_lies_there_as_it_lies_here(machine, folder, tmp_path):
     assert [path.relative_to(folder).as_posix() for path in files(folder, "blobs")] == blobs
     assert [path.relative_to(folder).as_posix() for path in files(folder, "records")] == records
     assert [record.read_bytes() for record in records_at_rest(tmp_path / "a")] == [
-        Tier(str(folder), None)._unsealed(path.read_bytes()) for path in files(folder, "records")
+        Signer(None).verified(path.read_bytes()) for path in files(folder, "records")
     ]
     assert blobs
     assert records
@@ -165,7 +166,7 @@ def test_a_data_set_is_shared(folder, tmp_path, tally):
 
 
 def test_media_larger_than_a_chunk(machine, monkeypatch):
-    monkeypatch.setattr(tiers, "_CHUNK", 100)
+    monkeypatch.setattr(storage, "_CHUNK", 100)
     assert machine("a").outputs == machine("b").outputs
 
 
@@ -233,8 +234,8 @@ def test_a_forged_record_is_refused(machine, folder, monkeypatch, by):
     monkeypatch.setenv("STUDIO_TIER_KEY", SECRET)
     machine("a")
     seals = {
-        "nobody": Tier(str(folder), None)._sealed,
-        "another key": Tier(str(folder), b"another")._sealed,
+        "nobody": Signer(None).sign,
+        "another key": Signer(b"another").sign,
         "no seal": lambda body: body,
     }
     forged(level(folder), seals[by])
@@ -249,7 +250,7 @@ def test_who_has_the_key_can_forge(machine, folder, monkeypatch):
     """So the tests above see what they should."""
     monkeypatch.setenv("STUDIO_TIER_KEY", SECRET)
     machine("a")
-    forged(level(folder), Tier(str(folder), SECRET.encode())._sealed)
+    forged(level(folder), Signer(SECRET.encode()).sign)
     assert machine("b").outputs["level"] == 42
 
 
@@ -292,7 +293,7 @@ def test_a_crafted_record_does_nothing(machine, folder, how, tmp_path):
     data = json.loads(path.read_bytes().splitlines()[0])
     CRAFTED[how](data)
     text = json.dumps(data).encode()
-    rewrite(path, Tier(str(folder), None)._sealed(text + b"\n" + of_bytes(text).encode()))
+    rewrite(path, Signer(None).sign(text + b"\n" + of_bytes(text).encode()))
     before = sorted(entry.name for entry in tmp_path.iterdir())
     log = machine("b")
     assert "tone" in log.steps("done")
@@ -396,7 +397,7 @@ def test_it_goes_away_in_the_middle_of_a_run(moody, tmp_path, monkeypatch):
             set_mood(monkeypatch, away)
         told += [event.message] if isinstance(event, studio.Warned) else []
     assert result["x"] == "X01234567891011"
-    told += [*cache.news()]
+    told += [*cache.warnings()]
     assert len([text for text in told if "does not answer (ConnectionError)" in text]) == 1
     assert len(told) <= 2
     calls = []
@@ -414,7 +415,7 @@ def test_its_folder_goes_away(machine, folder, tmp_path):
     log = run_log(chain(4), options={"cache": cache}, text="x")
     cache.flush(10)
     assert len(log.steps("done")) == 4
-    assert len([*warnings(log), *cache.news()]) == 1
+    assert len([*warnings(log), *cache.warnings()]) == 1
     assert not folder.exists()  # what may be a mount is not made
 
 
@@ -426,8 +427,8 @@ def test_a_folder_that_is_not_there_and_cannot_be_made(tmp_path):
 
 
 def test_a_slow_one_is_not_waited_for(moody, machine, monkeypatch):
-    monkeypatch.setattr(tiers, "_LIMIT", 0.2)
-    monkeypatch.setattr(tiers, "_LIMIT_OUT", 0.2)
+    monkeypatch.setattr(tiers, "_READ_LIMIT", 0.2)
+    monkeypatch.setattr(tiers, "_WRITE_LIMIT", 0.2)
     awake = threading.Event()
     set_mood(monkeypatch, lambda what: awake.wait(60))
     began = time.monotonic()
@@ -454,7 +455,7 @@ def test_one_that_may_only_be_read(moody, machine, monkeypatch):
     assert not warnings(log)
     log = machine("c", url=moody, graph=chain(5))
     assert len(log.steps("done")) == 5
-    assert len([*warnings(log), *log.cache.news()]) == 1
+    assert len([*warnings(log), *log.cache.warnings()]) == 1
     assert machine("c", url=moody).steps("cached") == STEPS
 
 

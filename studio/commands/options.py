@@ -95,7 +95,7 @@ def tend(cache: Cache) -> None:
     from studio.cache.upkeep import prune_at_times
 
     left = cache.flush()
-    for message in cache.news():
+    for message in cache.warnings():
         click.echo(f"warning: {message}", err=True)
     if left:
         click.echo(f"{left} results wait to be shared: a later run sends them", err=True)

@@ -203,5 +203,5 @@ class Lookups:
         if cache.damaged > self._damaged:
             self._damaged = cache.damaged
             self._tell(Warned("a damaged cache entry was set aside; it is made anew"))
-        for message in cache.news():
+        for message in cache.warnings():
             self._tell(Warned(message))

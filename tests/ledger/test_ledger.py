@@ -375,6 +375,58 @@ with ResultsFolder.open(folder, {{}}) as results:
     assert [row["id"] for row in rows(tmp_path)] == ["more", *map(str, range(999, -1, -1))]
 
 
+# Forks -------------------------------------------------------------------------
+
+PARENT_AND_CHILD = """
+import os, sys
+from pathlib import Path
+from studio import StoreError
+from studio.dataset.results import ResultsFolder
+from tests.ledger.test_ledger import line
+folder = Path(sys.argv[1])
+results = ResultsFolder.open(folder, {})
+results.write([line("before", 0)])
+read, write = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(read, 1)  # the parent has written more
+    try:
+        results.write([line("child", 9)])
+    except StoreError as error:
+        print(error)
+    sys.exit(0)  # an ordinary end, which closes whatever is open
+results.write([line(f"after {n}", 1 + n) for n in range(500)])
+os.write(write, b"x")
+assert os.waitpid(child, 0)[1] == 0
+results.write([line("last", 1000)])
+try:
+    ResultsFolder.open(folder, {})
+except StoreError:
+    print("held")
+results.close()
+"""
+
+
+def test_a_fork_leaves_the_folder_to_the_parent(tmp_path):
+    """The child writes nothing, and its end takes nothing away of what the parent has written meanwhile."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PARENT_AND_CHILD, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=os.getcwd(),
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    refused, held = done.stdout.splitlines()
+    assert "the process that this one was forked from holds it" in refused
+    assert held == "held"
+    with ResultsFolder.open(tmp_path, ABOUT) as results:
+        assert results.totals().done == len(rows(tmp_path)) == 502
+        assert results.known("child") is None
+        assert results.known("after 499")
+        assert results.known("last")
+
+
 # Kills -------------------------------------------------------------------------
 
 LIVES = """
@@ -488,10 +540,10 @@ import shutil, sys
 folder = Path(sys.argv[1])
 
 def life(count):
-    '''A short life that ends, as by a kill, at the count-th call or return inside of the results.'''
+    '''A short life that ends, as by a kill, at the count-th call or return inside of the results or their database.'''
     def step(frame, event, what):
         nonlocal count
-        if "/studio/dataset/results/" in frame.f_code.co_filename:
+        if "/studio/dataset/results/" in frame.f_code.co_filename or "/studio/cache/database/" in frame.f_code.co_filename:
             count -= 1
             if count == 0:
                 os._exit(9)

@@ -1,9 +1,4 @@
-"""Database: one SQLite file, for any number of threads and processes. It knows no table.
-
-Writes go by one connection, a transaction for many; questions by another, so that they wait for no write.
-A file that is damaged is set aside, and is as good as absent. No connection may be open in
-two processes: around a fork all are closed.
-"""
+"""Database: one SQLite file, for any number of threads and processes at once."""
 
 from __future__ import annotations
 
@@ -14,56 +9,65 @@ import os
 import sqlite3
 import threading
 import time
-import urllib.parse
-import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
-__all__ = ["Answer", "Database"]
+from studio.cache.database.connection import Answer, as_os_error, closed, connected, is_damage, transaction
+from studio.cache.database.forks import watch
 
-Answer: TypeAlias = tuple[Any, ...]
+__all__ = ["Database"]
 
 _T = TypeVar("_T")
 _File: TypeAlias = tuple[int, int]  # device and inode
 
-_PATIENCE = 10.0  # seconds that a write waits for those of others
 _PAGES = 2000  # of 4 KiB, after which what was written is carried over into the file: the disk is waited for only then
 _MEMORY = 16_000  # KiB of pages that a connection keeps at hand
 _NOW_AND_THEN = 1.0  # seconds after which it is looked again whether the file is still the one that was opened
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)  # the last: there is no such table
 
 _serial = itertools.count()
-_all: weakref.WeakSet[Database] = weakref.WeakSet()
-_paused: list[Database] = []
-_forking = threading.Lock()
 
 
-class _Malformed(Exception):
-    """The file is damaged: which one it was."""
+class _Damage(Exception):
+    """A file that was written to is damaged: which one it was."""
 
-    def __init__(self, file: _File | None, error: sqlite3.Error) -> None:
+    def __init__(self, file: _File | None, error: OSError) -> None:
         super().__init__(str(error))
-        self.file = file
+        self.file, self.error = file, error
 
 
 class Database:
-    """What lies in one file, which is made when something is first written."""
+    """What lies in one file, which is made when something is first written. A damaged file is as good as none.
 
-    def __init__(self, path: Path, tables: str, unfinished: Path, set_aside: Callable[[Path], None]) -> None:
-        """With these tables, made in a folder for what is unfinished; a file that is damaged is `set_aside`."""
+    Writes go by one connection, a transaction for many; questions by another, so that they wait for no write.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tables: str,
+        set_aside: Callable[[Path], None],
+        *,
+        synchronous: str = "NORMAL",
+        patience: float = 10.0,
+    ) -> None:
+        """With these tables. A damaged file, and what lies beside it, is `set_aside`: moved away, or deleted.
+
+        `synchronous` is SQLite's word for how much is waited for the disk; `patience` are the seconds that
+        a write waits for those of others.
+        """
         self.path = path
+        self.patience = patience
         self.damaged = 0  # files set aside so far
         self.mutex = threading.Lock()  # held while it is asked, and around a fork; never while it is written to
-        self._tables, self._unfinished, self._set_file_aside = tables, unfinished, set_aside
+        self._tables, self._set_file_aside, self._synchronous = tables, set_aside, synchronous
         self._writing = threading.Lock()  # taken after the other
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._read_file: _File | None = None
         self._written_file: _File | None = None
         self._look_again = 0.0
-        with _forking:
-            _all.add(self)
+        watch(self)
 
     # What it takes and gives ----------------------------------------------------
 
@@ -74,22 +78,22 @@ class Database:
                 db = self._readable()
                 return db.execute(question, given).fetchall() if db else []
             except sqlite3.Error as error:
-                file = self._read_file if _is_damage(error) else None
+                file = self._read_file if is_damage(error) else None
         if file is not None:
             self._set_aside(file)
         return []
 
-    def write(self, deed: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Does something in a transaction; where the file is damaged, in a new one. OSError says why it cannot."""
+    def write(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Makes a change in a transaction; where the file is damaged, in a new one. OSError says why it cannot."""
         try:
-            return self._transaction(deed)
-        except _Malformed as malformed:
-            if not self._set_aside(malformed.file):
-                raise OSError(f"{self.path.name}: {malformed}") from None
+            return self._transaction(change)
+        except _Damage as damage:
+            if not self._set_aside(damage.file):
+                raise damage.error from None
         try:
-            return self._transaction(deed)
-        except _Malformed as malformed:
-            raise OSError(f"{self.path.name}: {malformed}") from None
+            return self._transaction(change)
+        except _Damage as damage:
+            raise damage.error from None
 
     @property
     def size(self) -> int:
@@ -145,43 +149,43 @@ class Database:
             return self._reader
         file = _identity(self.path)
         if file != self._read_file or (self._reader is None and now >= self._look_again):
-            _closed(self._reader)
+            closed(self._reader)
             self._reader, self._read_file, self._look_again = None, file, now + _NOW_AND_THEN
-            self._reader = _opened_for_reading(self.path) if file else None
+            self._reader = self._opened_for_reading() if file else None
         elif self._reader is not None:
             self._look_again = now + _NOW_AND_THEN
         return self._reader
 
-    def _transaction(self, deed: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _transaction(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
         with self._writing:
             try:
                 db = self._writable()
-                with _begun(db):
-                    return deed(db)
+                with transaction(db):
+                    return change(db)
             except sqlite3.Error as error:
-                if _is_damage(error):
-                    raise _Malformed(self._written_file, error) from None
-                raise OSError(f"{self.path.name}: {error}") from None
+                told = as_os_error(self.path, error)
+                raise (_Damage(self._written_file, told) if is_damage(error) else told) from None
 
     def _writable(self) -> sqlite3.Connection:
         file = _identity(self.path)
         if self._writer is None or file != self._written_file:
-            _closed(self._writer)
+            closed(self._writer)
             self._writer = None
             if file is None:
                 self._begin()
             self._written_file = _identity(self.path)
-            self._writer = _opened_for_writing(self.path)
+            self._writer = self._opened_for_writing()
             self._look_again = 0.0
         return self._writer
 
     def _begin(self) -> None:
         """Makes the file, empty, under another name first: whoever sees it sees all of it."""
-        self._unfinished.mkdir(parents=True, exist_ok=True)
-        temporary = self._unfinished / f".{self.path.name}.{os.getpid()}.{next(_serial)}.tmp"
+        unfinished = self.path.parent / "unfinished"
+        unfinished.mkdir(parents=True, exist_ok=True)
+        temporary = unfinished / f".{self.path.name}.{os.getpid()}.{next(_serial)}.tmp"
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         try:
-            _make(temporary, self._tables)
+            self._make(temporary)
             with _alone(self.path.parent):
                 if not self.path.exists():  # else somebody was faster
                     for path in _beside(self.path):  # of a file that somebody deleted: it would be taken for ours
@@ -192,98 +196,73 @@ class Database:
             for path in (temporary, *_beside(temporary)):
                 path.unlink(missing_ok=True)
 
+    def _make(self, path: Path) -> None:
+        db = connected(path, "rw", self.patience)
+        try:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("PRAGMA journal_mode = WAL").fetchall()  # where that cannot be had, it stays as it is
+            db.execute(f"PRAGMA synchronous = {self._synchronous}")
+            db.executescript(f"BEGIN; {self._tables} COMMIT;")
+        finally:
+            db.close()
+
+    def _opened_for_writing(self) -> sqlite3.Connection:
+        db = connected(self.path, "rw", self.patience)
+        pragmas = (f"synchronous = {self._synchronous}", f"wal_autocheckpoint = {_PAGES}", f"cache_size = -{_MEMORY}")
+        try:
+            for pragma in pragmas:
+                db.execute(f"PRAGMA {pragma}").fetchall()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _opened_for_reading(self) -> sqlite3.Connection:
+        """A connection that finds what is there; in a folder that takes nothing, as well as can be."""
+        modes = ["rw", "ro"] if os.access(self.path.parent, os.W_OK) else ["ro", "ro&immutable=1"]
+        for mode in modes:
+            db = connected(self.path, mode, self.patience)
+            db.text_factory = _decoded
+            try:
+                db.execute(f"PRAGMA cache_size = -{_MEMORY}")
+                db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+            except sqlite3.OperationalError:
+                db.close()
+                if mode == modes[-1]:
+                    raise
+            except BaseException:
+                db.close()
+                raise
+            else:
+                return db
+        raise AssertionError
+
     def _close(self) -> None:
-        _closed(self._reader)
-        _closed(self._writer)
+        closed(self._reader)
+        closed(self._writer)
         self._reader = self._writer = None
         self._look_again = 0.0
 
-    def _pause(self) -> None:
+    def before_fork(self) -> None:
+        """Lets go of the file, and keeps other threads from it."""
         self.mutex.acquire()
         self._writing.acquire()
         self._close()
 
-    def _resume(self) -> None:
+    def after_fork(self, in_child: bool) -> None:
+        """Lets other threads have the file again. Parent and child open it when they need it."""
         self._writing.release()
         self.mutex.release()
 
 
-def _make(path: Path, tables: str) -> None:
-    db = _connected(path, "rw")
-    try:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL").fetchall()  # where that cannot be had, it stays as it is
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.executescript(f"BEGIN; {tables} COMMIT;")
-    finally:
-        db.close()
-
-
-def _opened_for_writing(path: Path) -> sqlite3.Connection:
-    db = _connected(path, "rw")
-    try:
-        for pragma in ("synchronous = NORMAL", f"wal_autocheckpoint = {_PAGES}", f"cache_size = -{_MEMORY}"):
-            db.execute(f"PRAGMA {pragma}").fetchall()
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _opened_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that finds what is there; in a folder that takes nothing, as well as can be."""
-    modes = ["rw", "ro"] if os.access(path.parent, os.W_OK) else ["ro", "ro&immutable=1"]
-    for mode in modes:
-        db = _connected(path, mode)
-        try:
-            db.execute(f"PRAGMA cache_size = -{_MEMORY}")
-            db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        except sqlite3.OperationalError:
-            db.close()
-            if mode == modes[-1]:
-                raise
-        except BaseException:
-            db.close()
-            raise
-        else:
-            return db
-    raise AssertionError
-
-
-def _connected(path: Path, mode: str) -> sqlite3.Connection:
-    place = f"file:{urllib.parse.quote(str(path.absolute()))}?mode={mode}"
-    db = sqlite3.connect(place, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-    db.text_factory = lambda text: text.decode("utf-8", "replace")
-    return db
-
-
-def _closed(db: sqlite3.Connection | None) -> None:
-    if db is not None:
-        with contextlib.suppress(sqlite3.Error):
-            db.close()
-
-
-@contextlib.contextmanager
-def _begun(db: sqlite3.Connection) -> Iterator[None]:
-    """A transaction: all that is done in it, or nothing."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                db.execute("ROLLBACK")
-        raise
+def _decoded(text: bytes) -> str:
+    """A text that may be damaged: it is told apart by what is in it, not by an error."""
+    return text.decode("utf-8", "replace")
 
 
 def _beside(path: Path) -> tuple[Path, Path]:
     """The log of a file, and the index of that."""
     return Path(f"{path}-wal"), Path(f"{path}-shm")
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _identity(path: Path) -> _File | None:
@@ -304,20 +283,3 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(held)
-
-
-def _before_fork() -> None:
-    """Closes all: what SQLite knows of its locks would be wrong in the child."""
-    _forking.acquire()
-    _paused.extend(_all)
-    for database in _paused:
-        database._pause()
-
-
-def _after_fork() -> None:
-    while _paused:
-        _paused.pop()._resume()
-    _forking.release()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
