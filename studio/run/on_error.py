@@ -1,4 +1,4 @@
-"""OnError: what becomes of a step that failed, as its graph says: it fails, is skipped, or something stands in for it."""
+"""OnError: what becomes of a step that failed, as its graph says: it fails, is skipped, or another value is used."""
 
 from __future__ import annotations
 
