@@ -294,10 +294,8 @@ class Graph:
 
 
 def _to_the_end(run: Run, result: Result) -> Result:
-    for event in run.events():
-        result.hear(event)
+    run.finish(result)
     if run.cache is not None:
-        run.cache.flush()
         prune_at_times(run.cache)
     return result.require()
 

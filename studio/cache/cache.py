@@ -42,6 +42,7 @@ class Cache:
         self.records = Records.of(self.folder / "records.sqlite", self.store)
         self.files = FileDigests.of(self.folder.absolute() / "files.sqlite")
         self.leases = Leases.of(self.folder)
+        self._told = 0  # of what was damaged, how much `warnings` has told
         self._damaged = -self.records.damaged  # `records` is shared: only what is found from now on is counted
         url = os.environ.get("STUDIO_TIER", "") if tier is None else tier
         self._sharing = Sharing(self.store, self.records, url)
@@ -178,9 +179,13 @@ class Cache:
         """How many results wait to be sent to the tier."""
         return self._sharing.unshared
 
-    def warnings(self) -> Iterator[str]:
-        """What went wrong with the tier, each thing once."""
-        return self._sharing.warnings()
+    def warnings(self) -> list[str]:
+        """What went wrong here and with the tier since this was last asked, each thing once."""
+        told = self._sharing.warnings()
+        if self.damaged > self._told:
+            self._told = self.damaged
+            told.insert(0, "a damaged cache entry was set aside; it is made anew")
+        return told
 
     def _fetched(self, key: str, node: str) -> Record | None:
         """The record of a key from the tier, which is from then on here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -47,12 +47,14 @@ class Sharing:
         """The tier, if there is one. Its key is in no cache: it stays in the environment."""
         return Tier.of(self.url, os.environ.get("STUDIO_TIER_KEY", "").encode() or None) if self.url else None
 
-    def warnings(self) -> Iterator[str]:
+    def warnings(self) -> list[str]:
         """What went wrong with the tier, each thing once."""
+        told: list[str] = []
         tier = self.tier
         while tier is not None and tier.warnings:
-            with contextlib.suppress(IndexError):  # another run has just told it
-                yield tier.warnings.popleft()
+            with contextlib.suppress(IndexError):  # another run has told it
+                told.append(tier.warnings.popleft())
+        return told
 
     # From there ---------------------------------------------------------------
 

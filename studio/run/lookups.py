@@ -42,7 +42,6 @@ class Lookups:
         self._joined: dict[str, list[SingleAction]] = {}  # by the key of what is on its way: those that want the same
         self._held: set[str] = set()  # keys whose leases are ours: `close` gives back what is left of them
         self._fresh: set[str] = set()  # steps whose last look-up found nothing
-        self._damaged = 0
 
     # Single actions ----------------------------------------------------------
 
@@ -90,7 +89,7 @@ class Lookups:
         if self._cache is None or self.refreshes(step):
             return None
         record = self._cache.lookup(key, step.definition.name)
-        self._tell_damage(self._cache)
+        self._tell_warnings(self._cache)
         (self._fresh.add if record is None else self._fresh.discard)(step.id)
         return self._fitting(self._cache, step, record)
 
@@ -135,7 +134,7 @@ class Lookups:
         if cache is None or not rows or self.refreshes(step):
             return rows
         records = cache.lookup_many((chunk.keys[row] for row in rows), step.definition.name)
-        self._tell_damage(cache)
+        self._tell_warnings(cache)
         (self._fresh.discard if records else self._fresh.add)(step.id)
         left: list[int] = []
         for row in rows:
@@ -199,9 +198,6 @@ class Lookups:
         self._held.discard(key)
         self._cache.leases.give(key)
 
-    def _tell_damage(self, cache: Cache) -> None:
-        if cache.damaged > self._damaged:
-            self._damaged = cache.damaged
-            self._tell(Warned("a damaged cache entry was set aside; it is made anew"))
+    def _tell_warnings(self, cache: Cache) -> None:
         for message in cache.warnings():
             self._tell(Warned(message))
