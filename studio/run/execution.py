@@ -121,7 +121,7 @@ class Execution(StepOwner):
         if id not in self.scheduler.open:
             return
         step = self.scheduler.steps[id]
-        if self.scheduler.fell(id):
+        if self.scheduler.fell_back(id):
             self._skip(self._on_error.replaced(step))
         elif id in self._actions and self._actions[id].future is not None:
             self._catch_up(self._actions[id])

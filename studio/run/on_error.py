@@ -29,7 +29,7 @@ class OnError:
             return self._scheduler.skip(step.id)
         if step.on_error == "use":
             self._failures[step.id] = failed
-            return self._scheduler.fall(step.id)
+            return self._scheduler.fall_back(step.id)
         return self._lost(step, failed)
 
     def replaced(self, step: Step) -> list[Consequence]:
@@ -47,4 +47,4 @@ class OnError:
 
     def _lost(self, step: Step, failed: Failed) -> list[Consequence]:
         self._tell(StepFailed(step.id, failed.message, failed.trace, failed.exit_code, failed.log))
-        return self._scheduler.lose(step.id)
+        return self._scheduler.fail(step.id)

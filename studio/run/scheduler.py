@@ -20,7 +20,7 @@ from studio.values.artifact import ABSENT, Artifact
 __all__ = ["Consequence", "Scheduler"]
 
 Consequence = tuple[str, str]  # a step that is skipped, and why
-_THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
+_THERE, _PENDING, _ABSENT, _FAILED = "there", "pending", "absent", "lost"
 
 
 class Scheduler:
@@ -37,7 +37,7 @@ class Scheduler:
         self.open: set[str] = set()  # steps that have not come to an end
         self.ready: deque[str] = deque()  # steps whose inputs are there
         self.waits_for: dict[str, set[str]] = {}
-        self._falling: set[str] = set()  # failed steps that wait for what stands in for them
+        self._falling_back: set[str] = set()  # failed steps that wait for what stands in for them
         inputs.made = self._made
         self.first_skipped = self._need(subplan.first)
 
@@ -58,15 +58,15 @@ class Scheduler:
         """A step has no outputs, and that is no failure."""
         return self.end(id, dict.fromkeys(self.steps[id].outputs, ABSENT))
 
-    def lose(self, id: str) -> list[Consequence]:
+    def fail(self, id: str) -> list[Consequence]:
         """A step has failed."""
         self.lost[id] = id
         self.open.discard(id)
         return self._settle([id])
 
-    def fall(self, id: str) -> list[Consequence]:
+    def fall_back(self, id: str) -> list[Consequence]:
         """A step has failed, and waits for what stands in for its outputs; then it is ready again."""
-        self._falling.add(id)
+        self._falling_back.add(id)
         skipped = self._need(self._plan.closure(self._plan.spares[id]))
         self.waits_for[id] = self._plan.spares[id] & self.open
         if not self.waits_for[id]:
@@ -76,14 +76,14 @@ class Scheduler:
     def instead(self, id: str) -> dict[str, Artifact] | None:
         """What stands in for the outputs of a step that fell, each if it is there; None if that failed, too."""
         edges = self._plan.steps[id].instead
-        if any(self._look(edge)[0] == _LOST for edge in edges.values()):
+        if any(self._presence(edge)[0] == _FAILED for edge in edges.values()):
             return None
         outputs = self._plan.steps[id].outputs
         return {name: self.inputs.artifact(edges[name]) if name in edges else ABSENT for name in outputs}
 
-    def fell(self, id: str) -> bool:
+    def fell_back(self, id: str) -> bool:
         """Whether a step has failed and something was to stand in for it."""
-        return id in self._falling
+        return id in self._falling_back
 
     # Beginnings --------------------------------------------------------------
 
@@ -107,11 +107,13 @@ class Scheduler:
 
     def value_of(self, source: Source) -> Artifact | None:
         """What a source gave; None where that is absent, lost, or not here yet."""
-        return self.inputs.of(source) if self._look_at(source)[0] == _THERE else None
+        return self.inputs.of(source) if self._presence_of(source)[0] == _THERE else None
 
     def outputs(self) -> dict[str, Artifact]:
         """The outputs of the plan that there are."""
-        ready = {name: edge for name, edge in self._subplan.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
+        ready = {
+            name: edge for name, edge in self._subplan.ends.items() if self._presence(edge)[0] in (_THERE, _ABSENT)
+        }
         self.inputs.admit(ready.values())
         return {name: self.inputs.artifact(edge) for name, edge in ready.items()}
 
@@ -144,7 +146,7 @@ class Scheduler:
 
     def _arrived(self, id: str) -> list[Consequence]:
         """Something that a step waits for has come: it is ready, goes on waiting, or is skipped."""
-        reason = "" if id in self._falling else self._fate(self.steps[id])
+        reason = "" if id in self._falling_back else self._skip_reason(self.steps[id])
         if reason:
             self.open.discard(id)
             return [(id, reason)]
@@ -152,44 +154,44 @@ class Scheduler:
             self.ready.append(id)
         return []
 
-    def _fate(self, step: Step) -> str:
+    def _skip_reason(self, step: Step) -> str:
         """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
         if not self.lost and step.id in self._subplan.certain:
             return ""
         for edge in step.needed_edges:
-            state, cause = self._look(edge)
-            if state == _LOST:
+            state, cause = self._presence(edge)
+            if state == _FAILED:
                 self.lost[step.id] = cause
                 return f"step '{cause}' failed"
         if self.waits_for[step.id]:
             return ""
         for name, edge in step.edges.items():
-            if self._look(edge)[0] == _ABSENT and (name in step.each or step.requires(name)):
+            if self._presence(edge)[0] == _ABSENT and (name in step.each or step.requires(name)):
                 self.made[step.id] = dict.fromkeys(step.outputs, ABSENT)
                 return f"its input '{name}' ({edge}) is absent"
         return ""
 
-    def _look(self, edge: Edge) -> tuple[str, str]:
+    def _presence(self, edge: Edge) -> tuple[str, str]:
         """Whether what comes along an edge is there, pending, absent or lost (and by whose failure)."""
         if edge.form == "rows" and self.inputs.rows is not None:
             return _THERE, ""
-        states = [self._look_at(source) for source in edge.sources]
+        states = [self._presence_of(source) for source in edge.sources]
         if edge.form == "rows" and states[0][0] == _ABSENT:
             return _THERE, ""  # it is left out
         if edge.form == "first":
             found = [state for state in states if state[0] in (_THERE, _PENDING)]
             states = found[:1] or states  # those before it are absent, or lost
-        weights = {_LOST: 0, _ABSENT: 1, _PENDING: 2, _THERE: 3}
+        weights = {_FAILED: 0, _ABSENT: 1, _PENDING: 2, _THERE: 3}
         return min(states, key=lambda state: weights[state[0]], default=(_THERE, ""))
 
-    def _look_at(self, source: Source) -> tuple[str, str]:
+    def _presence_of(self, source: Source) -> tuple[str, str]:
         if source.port and source.name in self.lost:
-            return _LOST, self.lost[source.name]
+            return _FAILED, self.lost[source.name]
         if source.port and source.name not in self.made:
             return _PENDING, ""
         relay = None if source.port else self._plan.relays.get(source.name)
         if relay is not None and relay.edge is not None:
-            return self._look(relay.edge)
+            return self._presence(relay.edge)
         return (_ABSENT if self.inputs.of(source).absent else _THERE), ""
 
     def _made(self, source: Source) -> Artifact:
