@@ -107,7 +107,7 @@ def test_failures_by_kind_with_ids(tmp_path):
     assert "2 that failed" in text
 
 
-def test_sittings_add_up(tmp_path):
+def test_sessions_add_up(tmp_path):
     rows = [{"id": f"n{n}", "text": f"t{n}"} for n in range(10)]
     first = run(tmp_path, UPPER, rows, {"limit": 4, "cache": False})
     assert cells(first, "first")["done"] == "4"
@@ -118,7 +118,7 @@ def test_sittings_add_up(tmp_path):
     assert "this one" in words(html)
 
 
-def test_a_sitting_that_was_killed_is_told(tmp_path):
+def test_a_session_that_was_killed_is_told(tmp_path):
     results = ResultsFolder.open(tmp_path, {"graph": "shout"})
     results.write([ResultLine("n0", "x", 0, "done", {}, 0.1)])
     results._journal._db.close()  # as a kill leaves it: no end, no figures

@@ -44,11 +44,11 @@ from studio.values.artifact import Artifact
 __all__ = ["DatasetRun"]
 
 _SOON = 0.25  # seconds until what has ended is written
-_AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
+_AT_TIMES = 5.0  # seconds until the figures of a session are kept again, in case it is killed
 
 
 class DatasetRun:
-    """One sitting. Iterate `events()` to make it happen; without a folder nothing is written."""
+    """One session. Iterate `events()` to make it happen; without a folder nothing is written."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class DatasetRun:
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
         self._cancelled = False
-        self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
+        self.kept = {"done": 0, "failed": 0}  # items that were over before this session
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[ResultLine] = []
@@ -108,11 +108,11 @@ class DatasetRun:
 
     @property
     def seconds(self) -> float:
-        """How long this sitting has lasted, until it ended."""
+        """How long this session has lasted, until it ended."""
         return (time.monotonic() if self._ended is None else self._ended) - self._began
 
     def figures(self) -> dict[str, Any]:
-        """The sitting in figures, as plain data to keep."""
+        """The session in figures, as plain data to keep."""
         counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
         return {**counts, "steps": self.stats.figures()}
 
@@ -139,12 +139,12 @@ class DatasetRun:
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
         try:
-            yield from self._sitting()
+            yield from self._session()
         finally:
             self._ended = time.monotonic()
             self._note()
 
-    def _sitting(self) -> Iterator[Event]:
+    def _session(self) -> Iterator[Event]:
         *before, _ = phases = self._phases()
         for number, phase in enumerate(before):
             yield from self._phase_first(phase, number, len(phases))

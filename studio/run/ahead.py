@@ -42,7 +42,7 @@ class Ahead:
 
     def _can_go(self, step: Step) -> bool:
         """Whether nothing but the values of quick steps is missing, and nothing depends on what these are."""
-        plain = step.id in self._subplan.certain and not step.definition.node.inline and not self._scheduler.lost
+        plain = step.id in self._subplan.certain and not step.definition.node.inline and not self._scheduler.failed_by
         return plain and self._scheduler.waits_for[step.id] <= self._quick
 
 

@@ -1,13 +1,14 @@
 """Scheduler: how far an item has come on its way through a plan: which steps ended, how, and which can go.
 
-It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it is
-lost: it failed, or needs something that did. What an end means for others is worked out here.
+It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it has
+failed, or needs something that did. What an end means for others is worked out here.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from enum import IntEnum
 from typing import Any
 
 from studio.cache.packing import unpack
@@ -20,7 +21,15 @@ from studio.values.artifact import ABSENT, Artifact
 __all__ = ["Consequence", "Scheduler"]
 
 Consequence = tuple[str, str]  # a step that is skipped, and why
-_THERE, _PENDING, _ABSENT, _FAILED = "there", "pending", "absent", "lost"
+
+
+class Presence(IntEnum):
+    """Whether a value is there; of the values of a list, the lowest decides."""
+
+    FAILED = 0  # what was to make it failed, or needs something that did
+    ABSENT = 1
+    PENDING = 2
+    THERE = 3
 
 
 class Scheduler:
@@ -32,7 +41,7 @@ class Scheduler:
         self.inputs = inputs
         self.followers = subplan.followers
         self.made: dict[str, Mapping[str, Artifact]] = {}
-        self.lost: dict[str, str] = {}  # by step, the one whose failure it was
+        self.failed_by: dict[str, str] = {}  # by step, the one whose failure it was
         self.steps: dict[str, Step] = {}  # those needed so far
         self.open: set[str] = set()  # steps that have not come to an end
         self.ready: deque[str] = deque()  # steps whose inputs are there
@@ -60,7 +69,7 @@ class Scheduler:
 
     def fail(self, id: str) -> list[Consequence]:
         """A step has failed."""
-        self.lost[id] = id
+        self.failed_by[id] = id
         self.open.discard(id)
         return self._settle([id])
 
@@ -76,7 +85,7 @@ class Scheduler:
     def instead(self, id: str) -> dict[str, Artifact] | None:
         """What stands in for the outputs of a step that fell, each if it is there; None if that failed, too."""
         edges = self._plan.steps[id].instead
-        if any(self._presence(edge)[0] == _FAILED for edge in edges.values()):
+        if any(self._presence(edge)[0] == Presence.FAILED for edge in edges.values()):
             return None
         outputs = self._plan.steps[id].outputs
         return {name: self.inputs.artifact(edges[name]) if name in edges else ABSENT for name in outputs}
@@ -106,13 +115,15 @@ class Scheduler:
         return [{**inputs, **{name: items[index] for name, items in lists.items()}} for index in range(count)]
 
     def value_of(self, source: Source) -> Artifact | None:
-        """What a source gave; None where that is absent, lost, or not here yet."""
-        return self.inputs.of(source) if self._presence_of(source)[0] == _THERE else None
+        """What a source gave; None where that is absent, failed, or not here yet."""
+        return self.inputs.of(source) if self._presence_of(source)[0] == Presence.THERE else None
 
     def outputs(self) -> dict[str, Artifact]:
         """The outputs of the plan that there are."""
         ready = {
-            name: edge for name, edge in self._subplan.ends.items() if self._presence(edge)[0] in (_THERE, _ABSENT)
+            name: edge
+            for name, edge in self._subplan.ends.items()
+            if self._presence(edge)[0] in (Presence.THERE, Presence.ABSENT)
         }
         self.inputs.admit(ready.values())
         return {name: self.inputs.artifact(edge) for name, edge in ready.items()}
@@ -155,49 +166,48 @@ class Scheduler:
         return []
 
     def _skip_reason(self, step: Step) -> str:
-        """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
-        if not self.lost and step.id in self._subplan.certain:
+        """Why a step is skipped: at once if something it needs has failed; for what is absent, once all is known."""
+        if not self.failed_by and step.id in self._subplan.certain:
             return ""
         for edge in step.needed_edges:
             state, cause = self._presence(edge)
-            if state == _FAILED:
-                self.lost[step.id] = cause
+            if state == Presence.FAILED:
+                self.failed_by[step.id] = cause
                 return f"step '{cause}' failed"
         if self.waits_for[step.id]:
             return ""
         for name, edge in step.edges.items():
-            if self._presence(edge)[0] == _ABSENT and (name in step.each or step.requires(name)):
+            if self._presence(edge)[0] == Presence.ABSENT and (name in step.each or step.requires(name)):
                 self.made[step.id] = dict.fromkeys(step.outputs, ABSENT)
                 return f"its input '{name}' ({edge}) is absent"
         return ""
 
-    def _presence(self, edge: Edge) -> tuple[str, str]:
-        """Whether what comes along an edge is there, pending, absent or lost (and by whose failure)."""
+    def _presence(self, edge: Edge) -> tuple[Presence, str]:
+        """Whether what comes along an edge is there, pending, absent or failed (and by whose failure)."""
         if edge.form == "rows" and self.inputs.rows is not None:
-            return _THERE, ""
+            return Presence.THERE, ""
         states = [self._presence_of(source) for source in edge.sources]
-        if edge.form == "rows" and states[0][0] == _ABSENT:
-            return _THERE, ""  # it is left out
+        if edge.form == "rows" and states[0][0] == Presence.ABSENT:
+            return Presence.THERE, ""  # it is left out
         if edge.form == "first":
-            found = [state for state in states if state[0] in (_THERE, _PENDING)]
-            states = found[:1] or states  # those before it are absent, or lost
-        weights = {_FAILED: 0, _ABSENT: 1, _PENDING: 2, _THERE: 3}
-        return min(states, key=lambda state: weights[state[0]], default=(_THERE, ""))
+            found = [state for state in states if state[0] in (Presence.THERE, Presence.PENDING)]
+            states = found[:1] or states  # those before it are absent, or failed
+        return min(states, key=lambda state: state[0], default=(Presence.THERE, ""))
 
-    def _presence_of(self, source: Source) -> tuple[str, str]:
-        if source.port and source.name in self.lost:
-            return _FAILED, self.lost[source.name]
+    def _presence_of(self, source: Source) -> tuple[Presence, str]:
+        if source.port and source.name in self.failed_by:
+            return Presence.FAILED, self.failed_by[source.name]
         if source.port and source.name not in self.made:
-            return _PENDING, ""
+            return Presence.PENDING, ""
         relay = None if source.port else self._plan.relays.get(source.name)
         if relay is not None and relay.edge is not None:
             return self._presence(relay.edge)
-        return (_ABSENT if self.inputs.of(source).absent else _THERE), ""
+        return (Presence.ABSENT if self.inputs.of(source).absent else Presence.THERE), ""
 
     def _made(self, source: Source) -> Artifact:
         if source.name in self.made:
             return self.made[source.name][source.port]
-        if source.name in self.lost:
+        if source.name in self.failed_by:
             return ABSENT  # who reads it all the same takes something else instead
         if self._promised is None:
             raise KeyError(source.name)

@@ -262,7 +262,7 @@ def test_it_cannot_run_once_per_element(tmp_path, outer):
 # Stopped and resumed -------------------------------------------------------------------------------------------------
 
 
-def test_rows_of_earlier_sittings_count_again(tmp_path, tally):
+def test_rows_of_earlier_sessions_count_again(tmp_path, tally):
     text = f"""
 graph: counted
 inputs: {{text: text}}
@@ -298,7 +298,7 @@ outputs: {{flaky: flaky, all: all}}
     assert over_all(text, rows, {**options, "retry_failed": True}, resume=tmp_path / "run") == {"all": "A+B"}
 
 
-def test_without_a_cache_rows_of_earlier_sittings_are_made_again(tmp_path):
+def test_without_a_cache_rows_of_earlier_sessions_are_made_again(tmp_path):
     rows = rows_of(*"abc")
     over_all(JOINED, rows, {"limit": 1, "cache": False}, resume=tmp_path / "run")
     assert over_all(JOINED, rows, {"cache": False}, resume=tmp_path / "run") == {"all": "A+B+C"}
