@@ -121,7 +121,7 @@ def test_sessions_add_up(tmp_path):
 def test_a_session_that_was_killed_is_told(tmp_path):
     results = ResultsFolder.open(tmp_path, {"graph": "shout"})
     results.write([ResultLine("n0", "x", 0, "done", {}, 0.1)])
-    results._journal._db.close()  # as a kill leaves it: no end, no figures
+    results._journal._file.close()  # as a kill leaves it: no end, no figures
     text = words(run(tmp_path, UPPER, [{"id": "n1", "text": "a"}]))
     assert "cut off no figures were kept" in text
     assert "1 of 1" in text
