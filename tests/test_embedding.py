@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 import studio
-from tests.door import load, ran, run_log
+from tests.support.door import load, ran, run_log
 
 UPPER = "inputs: {text: text}\nnodes: {u: {use: Upper, in: {text: text}}}\noutputs: {x: u}"
 SLOW = "nodes: {s: {use: Slow, with: {text: x, seconds: %s}}}\noutputs: {x: s}"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import studio
 from studio.executors import executor_class
-from tests.door import run_log
+from tests.support.door import run_log
 
 
 class Step:

@@ -16,7 +16,7 @@ import pytest
 
 import studio
 from studio.executors import close_all
-from tests.door import load, ran, run_log
+from tests.support.door import load, ran, run_log
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -125,8 +125,8 @@ BEGIN = """
 import json, os, sys, threading, time
 import psutil, studio
 from studio.executors.ray.executor import RayExecutor
-from tests import fakes
-from tests.door import run_log
+from tests.support import fakes
+from tests.support.door import run_log
 """
 END = """
 executor.close()

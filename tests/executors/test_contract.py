@@ -8,7 +8,7 @@ import pytest
 
 import studio
 from studio.executors import NAMES, executor_class
-from tests.door import load, ran, run_log
+from tests.support.door import load, ran, run_log
 
 MACHINE = studio.Machine(cpus=2, gpus=2, memory=8 << 30)
 MARKS = {"ray": pytest.mark.ray, "warm": pytest.mark.ray}

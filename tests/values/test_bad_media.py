@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import studio
 from studio.values import KINDS
-from tests.door import run_log
+from tests.support.door import run_log
 
 
 def png_header(width: int, height: int) -> bytes:

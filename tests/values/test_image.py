@@ -11,7 +11,7 @@ from hypothesis import example, given
 
 from studio import Image
 from studio.values.base import TEMPORARY
-from tests.values.strategies import pictures
+from tests.support.strategies import pictures
 
 MODES = ("1", "L", "LA", "RGB", "RGBA", "I;16")
 LARGE = [Image(PIL.Image.effect_noise((1501, 1300), 90).convert(mode)) for mode in ("1", "L", "LA", "RGB", "RGBA")]
