@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,9 @@ import studio
 from studio.cache import store as stores
 from studio.cache import upkeep
 from studio.cache.store import Store
-from tests.support.door import load, ran, records_at_rest, run_log
+from tests.support.at_rest import records_at_rest
+from tests.support.door import load, ran, run_log
+from tests.support.processes import python
 
 GRAPH = """
 inputs: {{text: text}}
@@ -43,7 +46,8 @@ def flip(path):
 
 
 def rewrite(path, data):
-    path.chmod(0o644)
+    if isinstance(path, Path):  # a blob; a record is a row
+        path.chmod(0o644)
     path.write_bytes(data)
 
 
@@ -208,14 +212,11 @@ def test_a_disk_that_takes_nothing(tmp_path, cache_folder, what):
     """One warning, and the run goes on."""
     (tmp_path / "graph").write_text(GRAPH.format(tally=os.devnull))
     (tmp_path / "code.py").write_text(SMALL_DISK)
-    command = [sys.executable, str(tmp_path / "code.py"), str(tmp_path / "graph"), what]
     if what == "read-only":
         studio.Cache()
         (cache_folder / "records.sqlite").mkdir()
         (cache_folder / "blobs").write_text("a file where a folder should be")
-    ran_ = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=60
-    )
+    ran_ = python(tmp_path / "code.py", tmp_path / "graph", what)
     assert ran_.returncode == 0, ran_.stderr
     assert ran_.stdout.strip() == "['count', 'level', 'tone'] 318 1", ran_.stdout + ran_.stderr
 
@@ -237,14 +238,7 @@ def test_a_folder_that_may_only_be_read(run, cache_folder):
         folder.chmod(0o755)
     for path in cache_folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o444)
-    ran_ = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "HOME": "/nonexistent"},
-        timeout=60,
-        cwd="/",
-    )
+    ran_ = python("-c", code, folder="/", HOME="/nonexistent")
     assert ran_.stdout.strip() == "['tone'] ['new'] 1", ran_.stdout + ran_.stderr
 
 

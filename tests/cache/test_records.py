@@ -2,10 +2,9 @@
 
 import os
 import pickle
+import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 
@@ -21,20 +20,9 @@ from studio.cache import upkeep
 from studio.cache.database import database
 from studio.cache.packing import pack
 from studio.cache.record import Record
-from studio.cache.records import Records
-from studio.cache.store import Store
 from studio.values.artifact import Artifact
-from studio.values.digest import of_bytes
-from tests.support.door import records_at_rest
-
-
-def key_of(n) -> str:
-    return of_bytes(str(n).encode())
-
-
-def opened(folder) -> Records:
-    folder.mkdir(exist_ok=True, parents=True)
-    return Records(folder / "records.sqlite", Store(folder))
+from tests.support.at_rest import key_of, opened, records_at_rest
+from tests.support.processes import begin, python
 
 
 @pytest.fixture
@@ -401,7 +389,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from tests.cache.test_records import opened, key_of
+from tests.support.at_rest import key_of, opened
 records = opened(Path(sys.argv[1]))
 records.put([(key_of(n), "N", b"x" * 100) for n in range(10)])
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -414,17 +402,10 @@ for n in range(1000):
 """
 
 
-def in_a_process(code, *words, **more):
-    env = {**os.environ, "PYTHONPATH": os.getcwd()}
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], env=env, text=True, **more)
-
-
 def test_a_full_disk_keeps_what_there_is(tmp_path):
-    said, told = in_a_process(FULL, tmp_path / "c", stdout=subprocess.PIPE, stderr=subprocess.PIPE).communicate(
-        timeout=60
-    )
-    number, *rest = said.split()
-    assert rest == ["True", "True"], said + told
+    ended = python("-c", FULL, tmp_path / "c")
+    number, *rest = ended.stdout.split()
+    assert rest == ["True", "True"], ended
     records = opened(tmp_path / "c")
     assert records.count() == 10 + int(number)
     records.check()
@@ -435,7 +416,7 @@ READ = """
 import os, sys
 from pathlib import Path
 import studio
-from tests.cache.test_records import opened, key_of
+from tests.support.at_rest import key_of, opened
 os.setgid(65534); os.setuid(65534)
 records = opened(Path(sys.argv[1]))
 print(records.find(key_of(1)), len(list(records.latest())))
@@ -456,14 +437,14 @@ def test_a_folder_that_may_only_be_read(tmp_path, left):
         records.close()
     if left == "killed":
         copy = tmp_path / "d"
-        subprocess.run(["cp", "-r", tmp_path / "c", copy], check=True)
+        shutil.copytree(tmp_path / "c", copy)
     for folder in [tmp_path, *tmp_path.parents][:4]:
         folder.chmod(0o755)
     folder = tmp_path / ("d" if left == "killed" else "c")
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o444)
-    said = in_a_process(READ, folder, stdout=subprocess.PIPE).communicate(timeout=60)[0]
-    assert said.split("\n")[:2] == ["b'x' 3", "OSError 0"]
+    ended = python("-c", READ, folder)
+    assert ended.stdout.split("\n")[:2] == ["b'x' 3", "OSError 0"], ended
 
 
 def test_what_waits_beside_a_folder_is_no_folder(tmp_path):
@@ -481,7 +462,7 @@ def test_what_waits_beside_a_folder_is_no_folder(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from tests.cache.test_records import opened, key_of
+from tests.support.at_rest import key_of, opened
 records = opened(Path(sys.argv[1]))
 for n in range(100_000):
     some = [key_of(f"{sys.argv[2]} {n} {m}") for m in range(1 + n % 40)]
@@ -494,7 +475,7 @@ for n in range(100_000):
 def test_a_kill_loses_nothing_that_was_kept(tmp_path):
     kept = set()
     for round_ in range(4):
-        writers = [in_a_process(WRITER, tmp_path / "c", f"{round_} {n}", stdout=subprocess.PIPE) for n in range(3)]
+        writers = [begin("-c", WRITER, tmp_path / "c", f"{round_} {n}") for n in range(3)]
         told = [writer.stdout.readline() for writer in writers]
         time.sleep(0.1 + 0.07 * round_)
         for writer in writers:

@@ -3,8 +3,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -13,6 +11,7 @@ import pytest
 import studio
 from studio.cache import upkeep
 from tests.support.door import ran, run_log
+from tests.support.processes import begin
 
 WRITER = """
 import os, sys
@@ -46,16 +45,7 @@ for round_ in iter(sys.stdin.readline, ""):  # one child for each word: forking 
 def test_two_hundred_kills_of_a_writer(cache_folder, tmp_path):
     (tmp_path / "writer.py").write_text(WRITER)
     dice = random.Random(7)
-    writers = [
-        subprocess.Popen(
-            [sys.executable, str(tmp_path / "writer.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=dict(os.environ),
-        )
-        for _ in range(2)
-    ]
+    writers = [begin(tmp_path / "writer.py") for _ in range(2)]
     for writer in writers:
         assert writer.stdout.readline() == "ready\n"
     for round_ in range(100):
@@ -90,10 +80,7 @@ print(sorted(log))
 @pytest.fixture
 def start(tmp_path, tally):
     (tmp_path / "run.py").write_text(RUN)
-    env = {**os.environ, "PYTHONPATH": os.getcwd()}
-    return lambda: subprocess.Popen(
-        [sys.executable, str(tmp_path / "run.py"), str(tally)], stdout=subprocess.PIPE, text=True, env=env
-    )
+    return lambda: begin(tmp_path / "run.py", tally)
 
 
 @pytest.mark.slow

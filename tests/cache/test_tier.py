@@ -6,7 +6,6 @@ import pickle
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +20,9 @@ from studio.cache.tier.signing import Signer
 from studio.executors.shipping import _surroundings
 from studio.values.digest import of_bytes
 from tests.cache.test_cache import DAMAGE, Planted, rewrite
-from tests.support.door import load, ran, records_at_rest, run_log
+from tests.support.at_rest import records_at_rest
+from tests.support.door import load, ran, run_log
+from tests.support.processes import begin, command
 
 fsspec = pytest.importorskip("fsspec")
 from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
@@ -551,9 +552,7 @@ def start(tmp_path, folder, tally):
     (tmp_path / "code.py").write_text(RUN)
 
     def start(name, *texts):
-        command = [sys.executable, "code.py", "graph.yaml", str(tmp_path / name), str(folder), *texts]
-        env = {**os.environ, "PYTHONPATH": os.getcwd()}
-        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=env)
+        return begin("code.py", "graph.yaml", tmp_path / name, folder, *texts, folder=tmp_path)
 
     return start
 
@@ -628,11 +627,10 @@ def test_a_forked_child_has_a_tier_of_its_own(machine, folder, tmp_path):
 def test_stats_tell_of_it(machine, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("STUDIO_TIER_KEY", SECRET)
     machine("a")
-    env = {**os.environ, "STUDIO_TIER": str(folder), "STUDIO_CACHE": str(tmp_path / "a")}
-    command = [sys.executable, "-m", "studio", "cache", "stats"]
-    told = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60, check=True).stdout
+    env = {"STUDIO_TIER": str(folder), "STUDIO_CACHE": str(tmp_path / "a")}
+    told = command("cache", "stats", **env).stdout
     assert f"tier {folder} answers; records are signed; 0 results to share" in told
-    told = subprocess.run([*command, "--json"], capture_output=True, text=True, env=env, timeout=60, check=True).stdout
+    told = command("cache", "stats", "--json", **env).stdout
     assert json.loads(told)["tier"] == {"url": str(folder), "reached": True, "signed": True, "unshared": 0}
     assert SECRET not in told
     assert upkeep.stats(studio.Cache(tmp_path / "a")).tier is None

@@ -1,7 +1,6 @@
 """The command, as a shell sees it: words in, exit codes and output out."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,8 +11,8 @@ import psutil
 import pytest
 
 from studio.commands.arguments import setting_from
+from tests.support.processes import COMMAND, begin, command, environment
 
-ROOT = Path(__file__).parents[2]
 GRAPH = """
 graph: talk
 inputs: {text: text, n: {type: number, default: 2}, flag: {type: bool, default: true}, all: {type: 'list[text]', default: []}, data: {type: data, default: {}}}
@@ -44,11 +43,8 @@ def folder(tmp_path):
 def studio(folder):
     """Runs the command in a folder of its own."""
 
-    def call(*words, code=0, input=None, **env):
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "cli.py"), *words], cwd=folder, capture_output=True, text=True, timeout=90, input=input,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **env},
-        )  # fmt: skip
+    def call(*words, code=0, input="", **env):
+        done = command(*words, folder=folder, input=input, **env)
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr
         return done
@@ -168,7 +164,7 @@ def test_exit_codes(studio, words, code, says):
     where = ["--executor", "local"] if words[0] == "run" and len(words) > 1 and "--executor" not in words else []
     done = studio(*words, *where, code=code)
     assert says in done.stderr, done.stderr
-    assert done.stdout == "" or code == 1
+    assert code == 1 or done.stdout == "", done.stdout
 
 
 def test_a_failure_as_json(studio):
@@ -180,14 +176,7 @@ def test_a_failure_as_json(studio):
 
 
 def test_debug_shows_the_trace_that_is_else_hidden(folder):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), "run", "bad.yaml", "--executor", "local", "--debug"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert "Traceback" in done.stderr
+    assert "Traceback" in command("run", "bad.yaml", "--executor", "local", "--debug", folder=folder).stderr
 
 
 def test_check(studio):
@@ -243,12 +232,31 @@ def test_cache_commands(studio, cache_folder):
     assert json.loads(studio("cache", "stats", "--json").stdout)["records"] == 0
 
 
-def test_the_same_by_other_names(folder):
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "studio", "check", "hello"], cwd=folder, capture_output=True, text=True, env=env
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ([COMMAND, "run", "g.yaml", "text=ab", "--executor", "local"], 0, "said: ABAB"),
+        ([COMMAND, "run", "bad.yaml", "--executor", "local"], 1, ""),
+        ([COMMAND, "map", "g.yaml", "rows.jsonl", "--executor", "local"], 0, "2 done"),
+        ([COMMAND, "why", "g.yaml", "text=ab"], 0, "has nothing on record"),
+        ([COMMAND, "show", "g.yaml"], 0, "■ up"),
+        ([COMMAND, "check", "wrong.yaml"], 3, ""),
+        ([COMMAND, "nodes", "text.join"], 0, "texts: list[text]"),
+        ([COMMAND, "schema"], 0, "json-schema.org"),
+        ([COMMAND, "status"], 1, ""),
+        ([COMMAND, "cache", "stats"], 0, "0 records"),
+        (["-m", "studio", "--version"], 0, "studio "),
+    ],
+    ids=["run", "failure", "map", "why", "show", "check", "nodes", "schema", "status", "cache", "version"],
+)
+def test_each_command_in_a_new_interpreter(folder, words, code, says):
+    """Where nothing has been imported before."""
+    (folder / "rows.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
+    process = begin(*words, folder=folder)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, out + err
+    assert says in out
+    assert "Traceback" not in err
 
 
 @pytest.mark.ray
@@ -259,13 +267,12 @@ def test_ctrl_c(folder, tally, cache_folder, sign, executor):
     (folder / "slow.yaml").write_text(
         f"nodes: {{t: {{use: 'tests.support.fakes:Tone'}}, s: {{use: 'tests.support.fakes:Slow', with: {{text: x, seconds: 60, tally: '{tally}'}}}}}}\noutputs: {{x: s, t: t}}"
     )
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "cli.py"), "run", "slow.yaml", "--executor", executor],
+        [sys.executable, COMMAND, "run", "slow.yaml", "--executor", executor],
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
-        env=env,
+        env=environment(),
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
@@ -280,9 +287,7 @@ def test_ctrl_c(folder, tally, cache_folder, sign, executor):
     assert "Traceback" not in said
     _, left = psutil.wait_procs(family, timeout=2)
     assert not left
-    verified = subprocess.run(
-        [sys.executable, str(ROOT / "cli.py"), "cache", "verify"], capture_output=True, text=True, env=env, cwd=folder
-    )
+    verified = command("cache", "verify", folder=folder)
     assert verified.returncode == 0, verified.stdout
 
 

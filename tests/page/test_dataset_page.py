@@ -1,12 +1,10 @@
 """The page of a run over a data set: it tells how the run stands, stays small, and no item gets to be HTML."""
 
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from studio.page.examples import cut
 from tests.page.test_page import Tags, browser  # noqa: F401 a fixture
 from tests.support import fakes, shown
 from tests.support.door import load
+from tests.support.processes import COMMAND, begin
 from tests.support.shown import NASTY
 
 LOCAL = {"executor": "local"}
@@ -290,9 +289,7 @@ def command(folder, *words) -> subprocess.Popen:
         "graph: g\ninputs: {text: text}\n"
         "nodes: {s: {use: 'tests.page.test_dataset_page:Picky', with: {seconds: 0.05}, in: {text: text}}}\noutputs: {x: s}"
     )
-    call = [sys.executable, str(ROOT / "cli.py"), "map", "g.yaml", *words, "--executor", "local"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-    return subprocess.Popen(call, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return begin(COMMAND, "map", "g.yaml", *words, "--executor", "local", folder=folder)
 
 
 def test_the_command_to_go_on_with(tmp_path):

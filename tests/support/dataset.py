@@ -1,14 +1,12 @@
 """Through the door, with a data set: a graph, rows, and what became of each."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.support.door import load
+from tests.support.processes import COMMAND, begin, command
 
-ROOT = Path(__file__).parents[2]
 UPPER = "inputs: {text: text}\nnodes: {a: {use: 'tests.support.fakes:Upper', in: {text: text}}}\noutputs: {x: a}"
 
 
@@ -46,20 +44,14 @@ class Command:
 
     def begin(self, *words, **env) -> subprocess.Popen:
         """The process, which nobody waits for yet."""
-        more = () if "--executor" in words else ("--executor", "local")
-        return subprocess.Popen(
-            [sys.executable, str(ROOT / "cli.py"), "map", *map(str, words), *more],
-            cwd=self.folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **env},
-        )  # fmt: skip
+        return begin(COMMAND, *self._words(words), folder=self.folder, **env)
 
-    def __call__(self, *words, code=0, input=None, seconds=90, **env):
+    def __call__(self, *words, code=0, input="", seconds=90, **env):
         """What it said on stdout and on stderr."""
-        process = self.begin(*words, **env)
-        try:
-            out, err = process.communicate(input, timeout=seconds)
-        finally:
-            process.kill()
-        assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
-        assert "Traceback" not in out + err, err
-        return out, err
+        done = command(*self._words(words), folder=self.folder, input=input, timeout=seconds, **env)
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        return done.stdout, done.stderr
+
+    def _words(self, words) -> tuple:
+        return ("map", *words) if "--executor" in words else ("map", *words, "--executor", "local")

@@ -1,10 +1,8 @@
 """Through the door: a graph from a few lines of YAML, a run, and what happened as short tuples."""
 
-import sqlite3
 from pathlib import Path
 
 import studio
-from studio.cache.record import record_name
 from tests.support import fakes
 
 _WORDS = {
@@ -61,36 +59,3 @@ def outputs(source, /, **inputs) -> dict:
 def ran(tally: Path) -> int:
     """How often a Counter ran."""
     return len(tally.read_text().splitlines()) if tally.exists() else 0
-
-
-class AtRest:
-    """A record where it lies, handled as if it were a file of its own."""
-
-    def __init__(self, folder: Path, key: str, node: str) -> None:
-        self.folder, self.stem, self.name = folder, key, record_name(key, node)
-
-    def read_bytes(self) -> bytes:
-        return _sql(self.folder, "SELECT text FROM records WHERE key = ?", bytes.fromhex(self.stem))[0][0]
-
-    def write_bytes(self, text: bytes) -> None:
-        _sql(self.folder, "UPDATE records SET text = ? WHERE key = ?", text, bytes.fromhex(self.stem))
-
-    def unlink(self) -> None:
-        _sql(self.folder, "DELETE FROM records WHERE key = ?", bytes.fromhex(self.stem))
-
-    def chmod(self, mode: int) -> None:
-        """Nothing to do: it is a row."""
-
-
-def records_at_rest(folder: Path) -> list[AtRest]:
-    """The records in a cache folder, in the order of their names."""
-    found = _sql(folder, "SELECT key, node FROM records") if (folder / "records.sqlite").is_file() else []
-    return sorted((AtRest(folder, key.hex(), node) for key, node in found), key=lambda record: record.name)
-
-
-def _sql(folder: Path, statement: str, *given: object) -> list[tuple]:
-    db = sqlite3.connect(folder / "records.sqlite", timeout=10, isolation_level=None)
-    try:
-        return db.execute(statement, given).fetchall()
-    finally:
-        db.close()

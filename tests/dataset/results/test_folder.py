@@ -7,8 +7,6 @@ import random
 import resource
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 import tracemalloc
 
@@ -17,14 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio
-from studio.dataset.results import JournalEntry, ResultLine, ResultsFolder, as_json
+from studio.dataset.results import JournalEntry, ResultsFolder
+from tests.support.at_rest import line
+from tests.support.processes import begin, python
 
 ABOUT = {"graph": "dub", "text": "nodes: {}", "plan": "p"}
-
-
-def line(id: str, position: int, status: str = "done", digest: str = "d", kind: str = "", **outputs) -> ResultLine:
-    encoded = {name: as_json(value) for name, value in {**outputs, "digest": digest}.items()}
-    return ResultLine(id, digest, position, status, encoded, 0.5, kind, kind)
 
 
 def rows(folder) -> list:
@@ -211,9 +206,8 @@ time.sleep(60)
 
 
 def test_one_process_at_a_time(tmp_path):
-    env = {**os.environ, "PYTHONPATH": os.getcwd()}
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, env=env)
-    assert holder.stdout.readline() == b"open\n"
+    holder = begin("-c", HOLDER, tmp_path)
+    assert holder.stdout.readline() == "open\n"
     with pytest.raises(studio.StoreError) as told:
         ResultsFolder.open(tmp_path, ABOUT)
     assert f"'{tmp_path}' is being written to by process {holder.pid} on " in str(told.value)
@@ -299,9 +293,7 @@ def test_lines_that_were_changed_are_not_taken_for_ours(tmp_path):
 @pytest.mark.parametrize("most", [40_000, 60_000, 90_000, 200_000])
 def test_a_full_disk(tmp_path, most):
     """Whichever of the files hits the limit: what was kept is whole, and goes on when there is room."""
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path), str(most)], capture_output=True, text=True, cwd=os.getcwd()
-    )
+    done = python("-c", FULL, tmp_path, most)
     assert done.returncode == 0, done.stderr
     kept, message = done.stdout.split("\n", 1)
     assert int(kept) > 0
@@ -322,7 +314,7 @@ import resource, sys
 from pathlib import Path
 from studio import StoreError
 from studio.dataset.results import ResultsFolder
-from tests.dataset.results.test_folder import line
+from tests.support.at_rest import line
 folder, most = Path(sys.argv[1]), int(sys.argv[2])
 with ResultsFolder.open(folder, {}) as results:
     kept = 0
@@ -353,7 +345,7 @@ import resource
 from pathlib import Path
 from studio import StoreError
 from studio.dataset.results import ResultsFolder
-from tests.dataset.results.test_folder import line
+from tests.support.at_rest import line
 folder = Path({str(tmp_path)!r})
 with ResultsFolder.open(folder, {{}}) as results:
     results.write([line(f"{{n}}", -n, text="x" * 100) for n in range(1000)])
@@ -366,7 +358,7 @@ with ResultsFolder.open(folder, {{}}) as results:
     results.write([line("more", -1000)])
     assert not (folder / ".results.jsonl.settled").exists()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=os.getcwd())
+    done = python("-c", code)
     assert done.returncode == 0, done.stderr
     assert "cannot be written: File too large" in done.stdout
     assert [int(row["id"]) for row in rows(tmp_path)[:-1]] == list(range(1000))
@@ -433,7 +425,7 @@ LIVES = """
 import os, random, sys
 from pathlib import Path
 from studio.dataset.results import ResultsFolder
-from tests.dataset.results.test_folder import line
+from tests.support.at_rest import line
 
 def live(folder, version, dice, tell):
     '''One pass over a hundred items, done as far as one gets: in any order, a few at a time, settled now and then.'''
@@ -496,13 +488,7 @@ for words in iter(sys.stdin.readline, ""):
 def test_a_hundred_and_fifty_kills(tmp_path):
     folder, said = tmp_path / "run", tmp_path / "said"
     dice = random.Random(5)
-    lives = subprocess.Popen(
-        [sys.executable, "-c", FORKED, str(folder), str(said)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=os.getcwd(),
-    )
+    lives = begin("-c", FORKED, folder, said)
 
     def live(version: int, seconds: float) -> int:
         print(dice.randrange(10**6), version, file=lives.stdin, flush=True)
@@ -525,11 +511,8 @@ def test_a_hundred_and_fifty_kills(tmp_path):
             check_after_kill(folder, told)
     lives.communicate(timeout=20)
     assert 30 < killed < 150
-    subprocess.run(
-        [sys.executable, "-c", f"{LIVES}\nlive(Path({str(folder)!r}), 99, random.Random(), str)"],
-        check=True,
-        cwd=os.getcwd(),
-    )
+    ended = python("-c", f"{LIVES}\nlive(Path({str(folder)!r}), 99, random.Random(), str)")
+    assert ended.returncode == 0, ended.stderr
     check_undisturbed(folder, 99)
 
 
@@ -588,9 +571,7 @@ print(step)
 @pytest.mark.slow
 def test_an_end_at_every_step(tmp_path):
     """A life that stops before any call, and after any: the next one finds all of what was kept, and once."""
-    done = subprocess.run(
-        [sys.executable, "-c", STOPPED, str(tmp_path / "run")], capture_output=True, text=True, cwd=os.getcwd()
-    )
+    done = python("-c", STOPPED, tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 200
 
