@@ -5,7 +5,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -224,7 +223,7 @@ def test_a_disk_that_takes_nothing(tmp_path, cache_folder, what):
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="leaves its rights, which only root has to leave"
 )
-def test_a_folder_that_may_only_be_read(run, cache_folder):
+def test_a_folder_that_may_only_be_read(run, cache_folder, let_in):
     """What is known is still found; what is new is not kept."""
     run()
     code = (
@@ -234,8 +233,7 @@ def test_a_folder_that_may_only_be_read(run, cache_folder):
         "os.setgid(65534); os.setuid(65534)\n"
         "log = run_log(text); print(log.steps('cached'), log.steps('done'), len(log.of(studio.Warned)))"
     )
-    for folder in [cache_folder, *cache_folder.parents][: len(cache_folder.relative_to(tempfile.gettempdir()).parts)]:
-        folder.chmod(0o755)
+    let_in(cache_folder)
     for path in cache_folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o444)
     ran_ = python("-c", code, folder="/", HOME="/nonexistent")

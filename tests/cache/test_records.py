@@ -430,7 +430,7 @@ except OSError as error: print("OSError", records.damaged)
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="leaves its rights, which only root has to leave"
 )
 @pytest.mark.parametrize("left", ["closed", "open", "killed"])
-def test_a_folder_that_may_only_be_read(tmp_path, left):
+def test_a_folder_that_may_only_be_read(tmp_path, left, let_in):
     records = opened(tmp_path / "c")
     records.put([(key_of(n), "N", b"x") for n in range(3)])
     if left == "closed":
@@ -438,8 +438,7 @@ def test_a_folder_that_may_only_be_read(tmp_path, left):
     if left == "killed":
         copy = tmp_path / "d"
         shutil.copytree(tmp_path / "c", copy)
-    for folder in [tmp_path, *tmp_path.parents][:4]:
-        folder.chmod(0o755)
+    let_in(tmp_path)
     folder = tmp_path / ("d" if left == "killed" else "c")
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o444)

@@ -45,7 +45,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def python(*words, folder=None, input="", timeout=90, **env) -> subprocess.CompletedProcess:
     """`python *words` in a forked process: what it said, and its exit code."""
-    return _server().run([str(word) for word in words], str(folder or Path.cwd()), environment(**env), input, timeout)
+    return server().run([str(word) for word in words], str(folder or Path.cwd()), environment(**env), input, timeout)
 
 
 def begin(*words, folder=None, **env) -> subprocess.Popen:
@@ -62,7 +62,8 @@ def command(*words, **more) -> subprocess.CompletedProcess:
 
 
 @functools.cache
-def _server() -> "Server":
+def server() -> "Server":
+    """The one of this process."""
     return Server()
 
 
