@@ -1,5 +1,7 @@
 """Registry: a name is a path; nothing is registered and nothing is global."""
 
+import sys
+
 import pytest
 
 import studio
@@ -30,7 +32,10 @@ def test_a_class_that_python_can_import():
     assert Registry().find("tests.support.fakes:Upper").node is fakes.Upper
 
 
-def test_a_file_is_read_again_when_it_changes(tmp_path):
+@pytest.mark.parametrize("bytecode", [True, False])
+def test_a_file_is_read_again_when_it_changes(tmp_path, monkeypatch, bytecode):
+    """Within a second, and without a change of its size: bytecode that Python keeps of it looks as young."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", not bytecode)
     graph = "nodes: {m: {use: './mine.py:Mine', with: {text: a}}}\noutputs: {x: m}"
     (tmp_path / "g.yaml").write_text(graph)
     for end in "12":
