@@ -1,5 +1,6 @@
 """Registry: a name is a path; nothing is registered and nothing is global."""
 
+import os
 import sys
 
 import pytest
@@ -40,6 +41,7 @@ def test_a_file_is_read_again_when_it_changes(tmp_path, monkeypatch, bytecode):
     (tmp_path / "g.yaml").write_text(graph)
     for end in "12":
         (tmp_path / "mine.py").write_text(NODE.format(end=end))
+        os.utime(tmp_path / "mine.py", (1e9, 1e9))
         assert studio.load(tmp_path / "g.yaml").run(options={"executor": "local"})["x"] == f"a{end}"
 
 
