@@ -4,13 +4,12 @@ import pytest
 
 
 @pytest.fixture
-def let_in(tmp_path_factory):
-    """Lets everybody into a folder and those above it, as far as they are of these tests."""
-    top = tmp_path_factory.getbasetemp().parent
+def let_in():
+    """Lets everybody into a folder: those above it, too, are no longer the owner's alone."""
 
     def let_in(folder):
         for each in [folder, *folder.parents]:
-            if each.is_relative_to(top):
+            if each.stat().st_mode & 0o005 != 0o005:
                 each.chmod(0o755)
 
     return let_in

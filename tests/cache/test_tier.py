@@ -436,7 +436,7 @@ def test_a_slow_one_is_not_waited_for(moody, machine, monkeypatch):
     try:
         log = machine("a", url=moody, graph=chain(12), seconds=5)
         assert len(log.steps("done")) == 12
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30  # whoever waits for it waits for a minute
         assert [text for text in warnings(log) if "no answer within 0.2 s" in text]
         assert len(warnings(log)) <= 2
     finally:
@@ -488,15 +488,18 @@ def test_a_cache_that_takes_nothing_still_reads_the_tier(machine, tmp_path, fold
 
 
 def test_many_keys_are_asked_at_once_and_absences_remembered(moody, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiers, "_LIMIT", 60.0)
+    monkeypatch.setattr(tiers, "_ABSENCE", 60.0)
     cache = studio.Cache(tmp_path / "a", tier=moody)
     calls = []
-    set_mood(monkeypatch, lambda what: (calls.append(what), time.sleep(0.1)))
+    four = threading.Barrier(4)  # nobody gets by alone
+    set_mood(monkeypatch, lambda what: (calls.append(what), four.wait(30)))
     keys = [(of_bytes(b"%d" % n), "Node") for n in range(40)]
-    began = time.monotonic()
     cache.ask(keys)
     assert [cache.lookup(*key) for key in keys] == [None] * 40
-    assert time.monotonic() - began < 2  # one by one, four
+    assert not four.broken
     assert len(calls) == 40
+    set_mood(monkeypatch, calls.append)
     cache.ask(keys)
     assert [cache.lookup(*key) for key in keys] == [None] * 40
     assert len(calls) == 40
@@ -513,7 +516,7 @@ def test_saving_waits_for_nobody(moody, tmp_path, monkeypatch):
     log = run_log(chain(3), options={"cache": cache}, text="x")
     began = time.monotonic()
     assert cache.flush(0.2) == 3
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30  # and not for a minute
     assert len(log.steps("done")) == cache.unshared == 3
     awake.set()
     assert cache.flush(20) == 0

@@ -281,11 +281,11 @@ def test_ctrl_c(folder, tally, cache_folder, sign, executor):
     family = psutil.Process(process.pid).children(recursive=True)
     started = time.monotonic()
     process.send_signal(sign)
-    _, said = process.communicate(timeout=20)
-    assert time.monotonic() - started < 3  # two, and one for a busy machine
+    _, said = process.communicate(timeout=40)
+    assert time.monotonic() - started < 6  # two, and some for a busy machine
     assert process.returncode == 130
     assert "Traceback" not in said
-    _, left = psutil.wait_procs(family, timeout=2)
+    _, left = psutil.wait_procs(family, timeout=6)
     assert not left
     verified = command("cache", "verify", folder=folder)
     assert verified.returncode == 0, verified.stdout

@@ -82,8 +82,8 @@ def stopped(studio_map, folder, executor):
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - began < 3
+    _, err = process.communicate(timeout=40)
+    assert time.monotonic() - began < 6  # two, and some for a busy machine
     assert process.returncode == 130
     assert "stopped; what is done is in run: the same command goes on from there" in err
     assert "Traceback" not in err

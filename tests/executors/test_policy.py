@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
+from itertools import pairwise
 
 import pytest
 
@@ -527,7 +528,7 @@ def stats(puppets, inputs, models, choose=min):
 
     for item in range(inputs):
         go_on(item, 0)
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while len(done) < inputs * models:
         assert time.monotonic() < limit, "nobody gets on"
         if puppets.calls:
@@ -548,7 +549,7 @@ def test_one_input_after_the_other_never_waits_for_room(puppets):
     began = time.perf_counter()
     for _ in range(3):
         stats(puppets, 1, 6)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5  # it would be nine
     assert len(puppets.loads) <= 18
 
 
@@ -583,7 +584,7 @@ def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
     a, b = recipe("a", resources=whole), recipe("b", resources=whole)
     submit(one, a, "a a")
     waiting = submit(one, b, "b")["b"]
-    limit = time.monotonic() + 5
+    limit = time.monotonic() + 30
     while not waiting.done() and time.monotonic() < limit:
         submit(one, a, "a")
         one.finish()
@@ -601,17 +602,20 @@ def test_two_that_never_end_take_long_turns(monkeypatch):
     monkeypatch.setattr(turns, "_PATIENCE", 0.2)
     one = Puppets(Machine(cpus=2, gpus=1))
     kinds = [recipe(name, resources=Resources(gpus=1)) for name in "ab"]
-    done = {"a": 0, "b": 0}
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
+    switches = []  # each lies between two moments
+    limit = time.monotonic() + 30
+    while len(switches) < 5:
+        before, loads = time.monotonic(), len(one.loads)
+        assert before < limit, one.loads
         for kind in kinds:
             if len(one._queue.line(kind.key) or ()) < 50:
                 submit(one, kind, " ".join([kind.name] * 50))
-        for step in one.finish():
-            done[step] += 1
+        one.finish()
+        if len(one.loads) > loads:
+            switches.append((before, time.monotonic()))
         time.sleep(0.001)
-    assert min(done.values()) > 20, done
-    assert 3 <= len(one.loads) <= 10
+    assert all(after - before > 0.2 for (before, _), (_, after) in pairwise(switches))
+    assert one.loads == ["a", "b"] * 2 + ["a"]
 
 
 def test_many_cpus_are_not_starved_by_few(monkeypatch):
@@ -622,7 +626,7 @@ def test_many_cpus_are_not_starved_by_few(monkeypatch):
     puppets.finish()
     submit(puppets, small, "s s s")
     waiting = submit(puppets, large, "l")["l"]
-    limit = time.monotonic() + 5
+    limit = time.monotonic() + 30
     while not waiting.done() and time.monotonic() < limit:
         submit(puppets, small, "s")
         puppets.finish(max(puppets.calls))
@@ -666,8 +670,10 @@ def test_each_of_several_that_want_many_cpus_waits_no_longer(monkeypatch):
     assert 5 <= order.count("s") <= 20  # the small ones had their turns, too
 
 
-def test_a_model_that_is_idle_leaves_once_it_was_kept_long_enough(puppets):
+def test_a_model_that_is_idle_leaves_once_it_was_kept_long_enough(puppets, monkeypatch):
     """Another worker is busy for long, so nothing else happens: the clock alone must wake who waits."""
+    monkeypatch.setattr(turns, "_KEEP", 1.0)
+    rested = time.monotonic()
     long, quick, late = (recipe(name, resources=SHARE) for name in ("long", "quick", "late"))
     submit(puppets, long, "long")
     submit(puppets, quick, "q1 q2")
@@ -675,8 +681,10 @@ def test_a_model_that_is_idle_leaves_once_it_was_kept_long_enough(puppets):
     puppets.finish(1)
     waiting = submit(puppets, late, "late", run="another")
     assert puppets.loads == ["long", "quick"]
-    time.sleep(1)
+    while len(puppets.loads) < 3 and time.monotonic() < rested + 30:
+        time.sleep(0.01)
     assert puppets.loads == ["long", "quick", "late"]
+    assert time.monotonic() - rested > 1
     assert not waiting["late"].done()
 
 
@@ -800,7 +808,7 @@ def test_many_threads_at_once(puppets):
         thread.start()
     for thread in threads:
         thread.join()
-    _, left = wait_for([future for future in futures if not future.cancelled()], timeout=20)
+    _, left = wait_for([future for future in futures if not future.cancelled()], timeout=60)
     stop.set()
     worker.join()
     assert not left

@@ -39,7 +39,7 @@ PIECES = ["\n", " ", "  ", ":", ": ", "-", "[", "]", "{", "}", ",", "&a ", "*a",
 
 
 def told(text) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     try:
         load(text if "\n" in text else text + "\n").check()
     except studio.GraphError as error:
@@ -58,7 +58,7 @@ def told(text) -> None:
                 + 2
             )
         assert len(str(error)) < 100_000
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @st.composite
@@ -160,10 +160,10 @@ def test_aliases_and_merges_are_read():
     ids=range(9),
 )  # fmt: skip
 def test_hostile_text_costs_little(text):
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(studio.GraphError):
         load(text + "\n").check()
-    assert time.perf_counter() - started < 10
+    assert time.thread_time() - started < 10
 
 
 def test_a_graph_of_two_hundred_steps_is_checked_quickly():
@@ -171,6 +171,6 @@ def test_a_graph_of_two_hundred_steps_is_checked_quickly():
         f"  s{n}: {{use: Pair, in: {{left: s{n - 1}, right: s{n // 2}}}}}" for n in range(1, 200)
     ]
     graph = load("nodes:\n" + "\n".join(steps) + "\noutputs: {x: s199}")
-    started = time.perf_counter()
+    started = time.thread_time()
     graph.check()
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0

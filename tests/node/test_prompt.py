@@ -49,7 +49,7 @@ def test_what_is_no_template(text):
     ],
 )
 def test_what_it_may_not_do(text):
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(ValueError, match="cannot be filled in"):
         Prompt.parsed(text).render(a="x", l=[1])
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1

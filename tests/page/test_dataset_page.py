@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from studio.page.examples import cut
 from tests.page.test_page import Tags, browser  # noqa: F401 a fixture
 from tests.support import fakes, shown
 from tests.support.door import load
-from tests.support.processes import COMMAND, begin
+from tests.support.processes import COMMAND, begin, command
 from tests.support.shown import NASTY
 
 LOCAL = {"executor": "local"}
@@ -284,20 +283,22 @@ def test_the_words_to_go_on_with(tmp_path):
     assert "options={'retry_failed': True})" in text
 
 
-def command(folder, *words) -> subprocess.Popen:
+def mapping(folder, *words) -> list[str]:
+    """The words of a command, in a folder with its graph."""
     (folder / "g.yaml").write_text(
         "graph: g\ninputs: {text: text}\n"
         "nodes: {s: {use: 'tests.page.test_dataset_page:Picky', with: {seconds: 0.05}, in: {text: text}}}\noutputs: {x: s}"
     )
-    return begin(COMMAND, "map", "g.yaml", *words, "--executor", "local", folder=folder)
+    return ["map", "g.yaml", *words, "--executor", "local"]
 
 
 def test_the_command_to_go_on_with(tmp_path):
     (tmp_path / "my rows.jsonl").write_text('{"text": "bad"}\n{"text": "good"}\n')
-    process = command(tmp_path, "my rows.jsonl", "--out", "run", "--retry-failed", "--fail-fast")
-    out, said = process.communicate(timeout=60)
-    assert process.returncode == 4, said
-    assert "report: run/report.html" in out
+    done = command(
+        *mapping(tmp_path, "my rows.jsonl", "--out", "run", "--retry-failed", "--fail-fast"), folder=tmp_path
+    )
+    assert done.returncode == 4, done.stderr
+    assert "report: run/report.html" in done.stdout
     html = (tmp_path / "run" / "report.html").read_text()
     commands = [attributes["data-copy"] for _, attributes in Tags(html).tags if "data-copy" in attributes]
     again = "studio map g.yaml 'my rows.jsonl' --out run --fail-fast --executor local"
@@ -306,7 +307,7 @@ def test_the_command_to_go_on_with(tmp_path):
 
 def test_ctrl_c_leaves_a_page(tmp_path):
     (tmp_path / "rows.jsonl").write_text("".join(f'{{"text": "t{n}"}}\n' for n in range(2000)))
-    process = command(tmp_path, "rows.jsonl", "--out", "run", "-q")
+    process = begin(COMMAND, *mapping(tmp_path, "rows.jsonl", "--out", "run", "-q"), folder=tmp_path)
     results = tmp_path / "run" / "results.jsonl"
     deadline = time.monotonic() + 30
     while not (results.exists() and results.stat().st_size) and time.monotonic() < deadline:
@@ -314,7 +315,7 @@ def test_ctrl_c_leaves_a_page(tmp_path):
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6  # two, and some for a busy machine
     assert process.returncode == 130, said
     assert "Go on with what is left" in (tmp_path / "run" / "report.html").read_text()
 

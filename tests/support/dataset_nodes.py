@@ -2,8 +2,10 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from studio import Node
 
@@ -57,9 +59,12 @@ class Choosy(Node):
 
 
 class Nap(Node):
-    """Sleeps for as long as it is told."""
+    """Sleeps for as long as it is told; who slept, if it is a thread of ours."""
+
+    workers: ClassVar[list[tuple[int, float]]] = []
 
     def run(self, number: float) -> float:
+        self.workers.append((threading.get_ident(), number))
         time.sleep(number)
         return number
 
