@@ -20,7 +20,8 @@ demo: $(VENV)/.starter
 	$(BIN)/studio run dub speech="$$($(CLIP))" to=pt
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu and $(PLAIN)" -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -m "not gpu and not ($(PLAIN))"
 
 check: lint types test
 

@@ -81,8 +81,15 @@ def check(case, executor, folder, window, ordered):
 
 
 @given(case=graphs(), window=st.integers(1, 9), ordered=st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=20)
 def test_local(case, window, ordered, local, tmp_path_factory):
+    check(case, local, tmp_path_factory.mktemp("c"), window, ordered)
+
+
+@pytest.mark.slow
+@given(case=graphs(), window=st.integers(1, 9), ordered=st.booleans())
+@settings(max_examples=40)
+def test_more_of_them(case, window, ordered, local, tmp_path_factory):
     check(case, local, tmp_path_factory.mktemp("c"), window, ordered)
 
 

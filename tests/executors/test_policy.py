@@ -602,11 +602,12 @@ def test_two_that_never_end_take_long_turns(monkeypatch):
     monkeypatch.setattr(turns, "_PATIENCE", 0.2)
     one = Puppets(Machine(cpus=2, gpus=1))
     kinds = [recipe(name, resources=Resources(gpus=1)) for name in "ab"]
-    switches = []  # each lies between two moments
+    switches = []  # between which moments: from when the one was given its last task, to when the other was there
     limit = time.monotonic() + 30
+    now = time.monotonic()
     while len(switches) < 5:
-        before, loads = time.monotonic(), len(one.loads)
-        assert before < limit, one.loads
+        before, now, loads = now, time.monotonic(), len(one.loads)
+        assert now < limit, one.loads
         for kind in kinds:
             if len(one._queue.line(kind.key) or ()) < 50:
                 submit(one, kind, " ".join([kind.name] * 50))

@@ -212,8 +212,15 @@ def local():
 
 
 @given(case=graphs())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 def test_local(case, local, tmp_path_factory):
+    check(case, local, tmp_path_factory.mktemp("c"))
+
+
+@pytest.mark.slow
+@given(case=graphs())
+@settings(max_examples=100)
+def test_more_of_them(case, local, tmp_path_factory):
     check(case, local, tmp_path_factory.mktemp("c"))
 
 
