@@ -20,8 +20,7 @@ demo: $(VENV)/.starter
 	$(BIN)/studio run dub speech="$$($(CLIP))" to=pt
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not gpu and $(PLAIN)" -n auto --maxprocesses 4 --dist worksteal
-	$(BIN)/python -m pytest -m "not gpu and not ($(PLAIN))"
+	$(BIN)/python -m pytest -m "not gpu" -n 3 --dist loadgroup
 
 check: lint types test
 

@@ -480,7 +480,8 @@ def test_a_kill_loses_nothing_that_was_kept(tmp_path):
         for writer in writers:
             writer.send_signal(signal.SIGKILL)
         for writer, first in zip(writers, told, strict=True):
-            said = first + writer.communicate()[0]
+            said = first + writer.stdout.read()
+            writer.communicate()
             kept |= set(said[: said.rfind("\n")].split())
     records = opened(tmp_path / "c")
     found = records.find_many(kept)

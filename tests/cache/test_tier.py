@@ -595,7 +595,8 @@ def test_a_kill_tears_nothing_and_what_was_not_sent_is_sent_later(start, folder,
         known.add(process.stdout.readline().strip())
         time.sleep(dice.uniform(0.0, 0.05))
         process.send_signal(signal.SIGKILL)
-        known |= set(process.communicate()[0].split())
+        known |= set(process.stdout.read().split())
+        process.communicate()
     cache = studio.Cache(tmp_path / "a", tier=str(folder))
     assert upkeep.verify(cache).damaged == 0
     for mark in (tmp_path / "a" / "unshared").iterdir():
