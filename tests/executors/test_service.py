@@ -26,6 +26,7 @@ from studio.executors.shipping import ship, shipped_from, unpacked
 from studio.node.registry import Registry
 from studio.run.recipes import recipe_of_node
 from tests.support.door import run_log
+from tests.support.processes import begin
 
 CLI = [sys.executable, "-m", "studio"]
 MINE = """
@@ -37,7 +38,7 @@ class Mine(Node):
         token: str = ""
         seconds: float = 0.0
     def run(self, text: str) -> dict:
-        time.sleep(self.config.seconds)
+        time.sleep(0 if text == "quick" else self.config.seconds)
         return {"text": text + "%s", "pid": os.getpid()}
 """
 
@@ -55,7 +56,7 @@ def graph(tmp_path):
     return write
 
 
-def eventually(holds, seconds=20.0):
+def eventually(holds, seconds=60.0):
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
@@ -299,17 +300,18 @@ def test_a_driver_that_is_killed_leaves_no_task(warm_executor, graph):
 
 @pytest.mark.ray
 def test_interrupting_one_run_leaves_the_other(warm_executor, graph):
-    file = graph(settings="{seconds: 2.5}")
+    file = graph(settings="{seconds: 60.0}")
     before = len(busy())
-    command = [*CLI, "run", str(file), "--no-cache", "--quiet", "--json"]
-    drivers = [
-        subprocess.Popen([*command, f"text={n}"], cwd=file.parent, stdout=subprocess.PIPE, text=True) for n in "ab"
-    ]
-    assert eventually(lambda: len(busy()) > before and standby.status()["waiting"])
-    drivers[0].send_signal(signal.SIGINT)
-    assert drivers[0].wait(20) == 130
-    told = json.loads(drivers[1].communicate(timeout=90)[0])
-    assert told["outputs"]["x"]["text"] == "b!"
+    command = ["-m", "studio", "run", file, "--no-cache", "--quiet", "--json"]
+    long = begin(*command, "text=long", folder=file.parent)
+    assert eventually(lambda: len(busy()) > before)
+    quick = begin(*command, "text=quick", folder=file.parent)
+    assert eventually(lambda: standby.status()["waiting"])
+    long.send_signal(signal.SIGINT)
+    long.communicate(timeout=40)
+    assert long.returncode == 130
+    told = json.loads(quick.communicate(timeout=40)[0])
+    assert told["outputs"]["x"]["text"] == "quick!"
 
 
 @pytest.mark.ray
