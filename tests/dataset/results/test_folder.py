@@ -401,15 +401,10 @@ results.close()
 
 def test_a_fork_leaves_the_folder_to_the_parent(tmp_path):
     """The child writes nothing, and its end takes nothing away of what the parent has written meanwhile."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PARENT_AND_CHILD, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=os.getcwd(),
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    refused, held = done.stdout.splitlines()
+    process = begin("-W", "ignore", "-c", PARENT_AND_CHILD, tmp_path)
+    said, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    refused, held = said.splitlines()
     assert "the process that this one was forked from holds it" in refused
     assert held == "held"
     with ResultsFolder.open(tmp_path, ABOUT) as results:

@@ -8,7 +8,7 @@ import pytest
 import studio
 from studio.clock import Clock
 from studio.errors import Cancelled
-from tests.door import load, ran, run_log
+from tests.support.door import load, ran, run_log
 
 
 def graph(tally, times, retries):

@@ -5,7 +5,7 @@ import pytest
 
 from studio.language.schema import json_schema
 from studio.node.registry import Registry
-from tests.door import load
+from tests.support.door import load
 
 FORMS = [
     ("", (0, 0.0, 1.0)),

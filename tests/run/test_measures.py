@@ -7,7 +7,7 @@ import pytest
 
 import studio
 from studio import Measures, Node
-from tests.door import load, run_log
+from tests.support.door import load, run_log
 
 
 class Tokens(Node):

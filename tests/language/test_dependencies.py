@@ -6,7 +6,7 @@ import networkx as nx
 import pytest
 
 import studio
-from tests.door import load
+from tests.support.door import load
 
 EVERY_FORM = """
 graph: every form
