@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from studio.language.spec import GraphSpec, InputSpec
 from studio.language.step_spec import StepSpec
 from studio.node.registry import Registry
 from studio.node.resources import Resources
+from tests.support.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -90,18 +90,8 @@ def beside(tmp_path, request) -> Path:
     return tmp_path
 
 
-def in_a_process(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "STUDIO_CACHE": str(folder / ".cache"), "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def said(ended: subprocess.CompletedProcess[str]) -> list[str]:
+    return [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
 
 
 # Links ---------------------------------------------------------------------------------------------------------------
@@ -157,8 +147,8 @@ def test_python_that_is_shown_compiles(block):
 @pytest.mark.parametrize("block", [b for b in blocks("python") if b.text.startswith("# runs")], ids=str)
 def test_python_that_is_marked_runs(block, beside):
     (beside / "block.py").write_text(block.text, encoding="utf-8")
-    ended = in_a_process(["block.py"], beside)
-    assert ended.returncode == 0, ended.stdout
+    ended = python("block.py", folder=beside, STUDIO_CACHE=str(beside / ".cache"))
+    assert ended.returncode == 0, said(ended)
 
 
 def shown_runs() -> list[Block]:
@@ -171,7 +161,8 @@ def shown_runs() -> list[Block]:
 def test_what_a_command_is_shown_to_print_is_what_it_prints(block, beside):
     for command, expected in commands(block):
         words = [word.strip("'\"") for word in command.split()[1:]]
-        assert told(in_a_process(["-m", "studio", *words], beside).stdout.splitlines()) == told(expected), command
+        ended = python("-m", "studio", *words, folder=beside, STUDIO_CACHE=str(beside / ".cache"))
+        assert told(said(ended)) == told(expected), command
 
 
 def test_hello_is_shown_as_it_is_shipped():

@@ -11,6 +11,7 @@ What decides a result but cannot be told in plain data raises `Uncacheable`, and
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import sys
 import textwrap
@@ -63,8 +64,13 @@ def _with_neighbours(file: Path, memo: Memo) -> list[str]:
 
 
 def _read(file: Path) -> str:
+    return _said(file.read_bytes())
+
+
+@functools.lru_cache(maxsize=256)
+def _said(source: bytes) -> str:
     """The digest of what a file says; below it, the files that it may import relatively."""
-    tree = parsed(file.read_bytes())
+    tree = parsed(source)
     return "\n".join([_tree_digest(tree), *sorted(set(_beside(tree)))])
 
 

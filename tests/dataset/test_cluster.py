@@ -16,7 +16,7 @@ cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=2, include_
 second = cluster.add_node(num_cpus=2)
 ray.init(address=cluster.address, log_to_driver=False)
 executor = RayExecutor()
-step = "{use: 'tests.dataset.nodes:Place', in: {text: text}, replicas: {min: 2, max: 2}, resources: {cpus: 0.5}, with: {seconds: %s}}"
+step = "{use: 'tests.support.dataset_nodes:Place', in: {text: text}, replicas: {min: 2, max: 2}, resources: {cpus: 0.5}, with: {seconds: %s}}"
 text = "inputs: {text: text}\\nnodes: {a: %s, b: %s}\\noutputs: {a: a, b: b}" % (step % 0.05, step % 0.04)
 told = []
 

@@ -7,15 +7,15 @@ from collections import Counter
 
 import pytest
 
-from tests.dataset.door import lines, mapped, told, write
-from tests.door import ran
+from tests.support.dataset import lines, mapped, told, write
+from tests.support.door import ran
 
 WORK = """
 graph: g
 inputs: {text: text}
 nodes:
-  a: {use: 'tests.dataset.nodes:Work', in: {text: text}, with: {tally: TALLY, seconds: 0.0, here: HERE}}
-  b: {use: 'tests.fakes:Upper', in: {text: a}}
+  a: {use: 'tests.support.dataset_nodes:Work', in: {text: text}, with: {tally: TALLY, seconds: 0.0, here: HERE}}
+  b: {use: 'tests.support.fakes:Upper', in: {text: a}}
 outputs: {x: b}
 """
 
@@ -82,8 +82,8 @@ def stopped(studio_map, folder, executor):
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - began < 3
+    _, err = process.communicate(timeout=40)
+    assert time.monotonic() - began < 6  # two, and some for a busy machine
     assert process.returncode == 130
     assert "stopped; what is done is in run: the same command goes on from there" in err
     assert "Traceback" not in err
@@ -172,9 +172,9 @@ def test_the_graph_has_changed(session):
 
 def test_an_input_of_all_has_changed(session):
     text = session.text.replace("{text: text}\n", "{text: text, n: {type: number, default: 1}}\n", 1)
-    text = text.replace("nodes:\n", "nodes:\n  t: {use: 'tests.fakes:Twice', in: {text: text, times: n}}\n").replace(
-        "Work', in: {text: text}", "Work', in: {text: t}"
-    )
+    text = text.replace(
+        "nodes:\n", "nodes:\n  t: {use: 'tests.support.fakes:Twice', in: {text: text, times: n}}\n"
+    ).replace("Work', in: {text: text}", "Work', in: {text: t}")
     assert session(FOUR[:1], text)[0] == [("a", "A!")]
     assert session(FOUR[:1], text, n=3) == ([("a", "AAA!")], ["aaa"])
     assert session(FOUR[:1], text, n=3)[1] == []
@@ -206,7 +206,7 @@ def test_what_failed_is_tried_again_when_asked(session, tmp_path):
 
 def test_a_row_that_did_not_fit_fits_now(folder, studio_map):
     """A missing file has come: its row is another, and is tried without being asked to."""
-    (folder / "s.yaml").write_text("inputs: {file: file}\nnodes: {a: {use: 'tests.fakes:Size', in: {file: file}}}\noutputs: {n: a}")  # fmt: skip
+    (folder / "s.yaml").write_text("inputs: {file: file}\nnodes: {a: {use: 'tests.support.fakes:Size', in: {file: file}}}\noutputs: {n: a}")  # fmt: skip
     write(folder / "d.jsonl", [{"file": "a.txt"}, {"file": "b.txt"}, {"text": "none"}])
     (folder / "a.txt").write_text("a")
     studio_map("s.yaml", "d.jsonl", "--out", "run", code=4)

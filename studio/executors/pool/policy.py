@@ -154,9 +154,9 @@ class Policy:
         """
         if resident.key in self._queue:
             return False
-        if not any(other.running for other in self._residency.residents.values()) and len(self._recent(now)) < 2:
-            return True
         if resident.tasks < 2 and len(self._runs()) < 2:
+            return True
+        if len(self._recent(now)) < 2 and not any(other.running for other in self._residency.residents.values()):
             return True
         keep = max(_KEEP, self._residency.footprints.of(resident.key).seconds)
         left = self.rested.get(resident.id, 0.0) + keep - now
