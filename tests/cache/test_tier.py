@@ -488,7 +488,7 @@ def test_a_cache_that_takes_nothing_still_reads_the_tier(machine, tmp_path, fold
 
 
 def test_many_keys_are_asked_at_once_and_absences_remembered(moody, tmp_path, monkeypatch):
-    monkeypatch.setattr(tiers, "_LIMIT", 60.0)
+    monkeypatch.setattr(tiers, "_READ_LIMIT", 60.0)
     monkeypatch.setattr(tiers, "_ABSENCE", 60.0)
     cache = studio.Cache(tmp_path / "a", tier=moody)
     calls = []
