@@ -487,6 +487,6 @@ def _too_early(outcome: Outcome) -> bool:
 
 def _signed(outcome: Outcome, worker: int) -> Outcome:
     """The outcome, with the worker that it comes from."""
-    if isinstance(outcome, Failed) or outcome.measures.worker == worker:
-        return outcome
-    return replace(outcome, measures=replace(outcome.measures, worker=worker))
+    if isinstance(outcome, Done):
+        outcome.measures.worker = worker
+    return outcome
