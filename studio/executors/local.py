@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
 
 from studio.executors.handles import InProcess, fetched, with_handles
 from studio.executors.machine import this_machine
@@ -15,10 +12,9 @@ from studio.executors.pool.executor import PooledExecutor, Started
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import Worker, failure
 from studio.node.resources import Machine
+from studio.threads import DaemonThreads
 
 __all__ = ["LocalExecutor"]
-
-T = TypeVar("T")
 
 _MOST_THREADS = 64
 
@@ -30,7 +26,7 @@ class LocalExecutor(PooledExecutor):
 
     def __init__(self, machine: Machine | None = None) -> None:
         super().__init__(machine or this_machine())
-        self._threads = _Threads()
+        self._threads = DaemonThreads("studio-worker", _MOST_THREADS)
         self._workers: dict[int, Worker] = {}
         self._setting_up = threading.Lock()
 
@@ -72,40 +68,3 @@ def _ran(worker: Worker, tasks: list[Task]) -> list[Outcome]:
 
 def _held(outcome: Outcome, handle: list[object]) -> Outcome:
     return with_handles(outcome, lambda index: InProcess(handle[index]))
-
-
-class _Threads:
-    """Daemon threads that come as they are needed and stay: they never hold up the end of the process."""
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[tuple[Callable[[], object], Future[object]]] = queue.SimpleQueue()
-        self._mutex = threading.Lock()
-        self._idle = self._alive = 0
-
-    def submit(self, call: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-        with self._mutex:
-            if self._idle:
-                self._idle -= 1
-            elif self._alive < _MOST_THREADS:
-                self._alive += 1
-                threading.Thread(target=self._work, daemon=True, name="studio-worker").start()
-        self._calls.put((call, future))  # type: ignore[arg-type]
-        return future
-
-    def _work(self) -> None:
-        while True:
-            call, future = self._calls.get()
-            try:
-                result = call()
-            except BaseException as error:
-                self._rest()
-                future.set_exception(error)
-            else:
-                self._rest()
-                future.set_result(result)
-            del call, future
-
-    def _rest(self) -> None:
-        with self._mutex:
-            self._idle += 1

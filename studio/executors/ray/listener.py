@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from studio.executors.pool.executor import InputLost, WorkerDied, WorkerUnreachable
+from studio.threads import DaemonThreads
 
 __all__ = ["Listener"]
 
@@ -24,17 +24,17 @@ class Listener:
     """
 
     def __init__(self) -> None:
-        self._heard: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._soon: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        for calls in (self._heard, self._soon):
-            threading.Thread(target=_carry_out, args=(calls,), daemon=True, name="studio-ray-listener").start()
+        # One thread each: what is heard is handed on in the order in which it was heard.
+        self._heard, self._soon = (DaemonThreads("studio-ray-listener", 1) for _ in range(2))
 
     def settle(self, ref: Any, future: Future[Any], convert: Callable[[Any], Any], soon: bool = False) -> None:
         """Hands what a reference becomes on to a future; the end of a process as WorkerDied."""
         if soon:
-            self._soon.put(lambda: self._wait(ref, future, convert))
+            self._soon.submit(partial(self._wait, ref, future, convert))
         else:
-            ref.future().add_done_callback(lambda done: self._heard.put(lambda: _hand_on(done.result, future, convert)))
+            ref.future().add_done_callback(
+                lambda done: self._heard.submit(partial(_hand_on, done.result, future, convert))
+            )
 
     def _wait(self, ref: Any, future: Future[Any], convert: Callable[[Any], Any]) -> None:
         import ray
@@ -49,11 +49,6 @@ class Listener:
         except Exception as error:
             done.set_exception(error)
         _hand_on(done.result, future, convert)
-
-
-def _carry_out(calls: queue.SimpleQueue[Callable[[], None]]) -> None:
-    while True:
-        calls.get()()
 
 
 def _hand_on(get: Callable[[], Any], future: Future[Any], convert: Callable[[Any], Any]) -> None:

@@ -36,11 +36,13 @@ from studio.executors.shipping import ShippedRecipe, shipped_from
 from studio.executors.task import Done, Failed, Outcome, Task
 from studio.node.resources import Machine
 from studio.paths import state_folder
+from studio.threads import DaemonThreads
 from studio.values import KINDS
 
 __all__ = ["Service", "main"]
 
 _GRACE = 5.0  # seconds that a cancelled task has to end by itself: its worker took long to load
+_MOST_FETCHES = 64  # values that are brought at the same time, for all clients together
 _MOST_AT_ONCE = 256  # things said in one message
 _MOST_BETWEEN_LOOKS = 5.0  # seconds between looks at who has been idle
 
@@ -52,6 +54,7 @@ class Service:
         self.executor = executor
         self.idle = idle  # seconds after which a worker leaves that nobody used
         self.ended = threading.Event()
+        self.fetches = DaemonThreads("service-fetch", _MOST_FETCHES)
         self.began = time.time()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(socket_path))
@@ -197,7 +200,7 @@ class _Client:
                 del self._tasks[id]
 
     def _fetch(self, request: int, task: int, place: int) -> None:
-        """Brings a value, in a thread of its own: it may be large, or in another process that is busy."""
+        """Brings a value, in another thread: it may be large, or in another process that is busy."""
         kind, handle = _handles(self._tasks[task].result())[place]
 
         def fetch() -> None:
@@ -209,7 +212,7 @@ class _Client:
                 why = str(error).partition("\n")[0]
                 self._say(["value", request, None, f"{type(error).__name__}: {why}"])
 
-        threading.Thread(target=fetch, daemon=True, name="service-fetch").start()
+        self._service.fetches.submit(fetch)
 
     def _preload(self, wires: list[Message]) -> None:
         started = [self._executor.preload(shipped_from(message)) for message in wires]
