@@ -24,7 +24,7 @@ from studio.cache.record import Basis
 from studio.cache.record_writer import PendingRecord, RecordWriter
 from studio.errors import Cancelled, InputError
 from studio.executors.base import Executor
-from studio.executors.task import Done, Failed, Outcome, Recipe, Task, Work
+from studio.executors.task import ChunkWork, Done, Failed, Outcome, Recipe, Task, Work
 from studio.language.plan import Step
 from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
@@ -242,9 +242,12 @@ class Engine:
     def _task(self, action: Action) -> Task:
         step = action.step
         action.tries += 1
-        work = Work(action.inputs, self.cache.store if self.cache else None, self._keeping)
+        store = self.cache.store if self.cache else None
         if isinstance(action, ChunkAction):
-            work.inputs, work.rows, work.together = action.asked, len(action.wanted), self._recipe(step).batch
+            batch = self._recipe(step).batch
+            work: Work = ChunkWork(action.asked, store, self._keeping, len(action.wanted), batch)
+        else:
+            work = Work(action.inputs, store, self._keeping)
         if not action.remakes and not action.owner.is_ahead(action):
             action.owner.waits(action)
         return Task(action.id, self._recipe(step), work, step.timeout, self._name)

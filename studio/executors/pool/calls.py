@@ -105,7 +105,7 @@ class Calls:
         """Its worker died: each half is tried again; a task that was alone is blamed. Those that ended by it."""
         self.end(call.worker)
         jobs = [job for job in call.jobs if not job.future.done()]
-        if len(jobs) == 1 and jobs[0].task.work.rows:  # whose fault it is will tell, who tries each by itself
+        if len(jobs) == 1 and not jobs[0].task.work.tried_again:
             return [(jobs[0], Failed(f"its worker died: {error}"))]
         if len(jobs) == 1:
             jobs[0].deaths += 1

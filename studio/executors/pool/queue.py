@@ -80,7 +80,7 @@ class Line:
     @property
     def chunk(self) -> int:
         """How many tasks one of those that wait stands for, by the first of them."""
-        return self.heads()[0].task.work.rows or 1
+        return self.heads()[0].task.work.rows
 
     def add(self, job: Job) -> None:
         """Puts a task behind the others of its run."""
@@ -107,7 +107,7 @@ class Line:
             return group
         run = next(iter(self._runs))
         first = self._runs[run][0].task
-        if first.timeout or first.work.rows:
+        if first.timeout or first.work.alone:
             return [self._next(run)]
         batch = first.recipe.batch
         most = max(min(share, batch), quick // batch * batch)
@@ -193,7 +193,7 @@ class Line:
 
 def _bears(task: Task, size: int, quick: int) -> bool:
     """Whether a task may be given with others: so many, with it."""
-    return not (task.timeout or task.work.rows) and (size <= quick or task.recipe.batch >= size)
+    return not (task.timeout or task.work.alone) and (size <= quick or task.recipe.batch >= size)
 
 
 class Queue:

@@ -199,7 +199,7 @@ class RayExecutor(PooledExecutor):
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
-        soon = self._soon(tasks[0].recipe, sum(task.work.rows or 1 for task in tasks))
+        soon = self._soon(tasks[0].recipe, sum(task.work.rows for task in tasks))
         self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 
