@@ -75,11 +75,9 @@ class RayExecutor(PooledExecutor):
         """Waits until Ray has begun; raises what kept it from it."""
         self._woken().result()
 
-    @property
-    def machine(self) -> Machine:
+    def await_machine(self) -> None:
         if self._joins:
             self._woken().result()
-        return self.residency.machine
 
     def close(self) -> None:
         super().close()
@@ -199,7 +197,7 @@ class RayExecutor(PooledExecutor):
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
-        soon = self._soon(tasks[0].recipe, sum(task.work.rows for task in tasks))
+        soon = self._pool.soon(tasks[0].recipe, sum(task.work.rows for task in tasks))
         self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 

@@ -41,7 +41,7 @@ from studio.values import KINDS
 
 __all__ = ["Service", "main"]
 
-_GRACE = 5.0  # seconds that a cancelled task has to end by itself: its worker took long to load
+_GRACE_PERIOD = 5.0  # seconds that a cancelled task has to end by itself: its worker took long to load
 _MOST_FETCHES = 64  # values that are brought at the same time, for all clients together
 _MOST_AT_ONCE = 256  # things said in one message
 _MOST_BETWEEN_LOOKS = 5.0  # seconds between looks at who has been idle
@@ -60,7 +60,7 @@ class Service:
         self._socket.bind(str(socket_path))
         socket_path.chmod(0o600)
         self._socket.listen(64)
-        executor.grace = _GRACE
+        executor.grace_period = _GRACE_PERIOD
 
     def serve(self) -> None:
         """Lends workers until somebody says that it is enough."""
