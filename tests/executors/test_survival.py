@@ -153,3 +153,48 @@ def test_a_policy_that_raises_fails_those_that_wait(monkeypatch):
     ] * 2
     monkeypatch.undo()
     assert still_serves(executor)
+
+
+# Ray's listener ------------------------------------------------------------------
+
+
+class Reference:
+    """Stands for one of Ray's; Ray has ended when it is asked for its future."""
+
+    def future(self):
+        raise RuntimeError("Ray has not been started yet")
+
+
+def listened(ref, convert=lambda sent: sent, soon=False):
+    from studio.executors.ray.listener import Listener
+
+    listener, heard = Listener(), []
+    for _ in range(2):  # whoever comes after the first is heard, too
+        future = Future()
+        listener.settle(ref, future, convert, soon)
+        heard.append(future.exception(SOON))
+    return [str(error) for error in heard]
+
+
+def test_ray_ends_before_it_is_asked():
+    assert listened(Reference()) == ["Ray has not been started yet"] * 2
+
+
+def test_ray_ends_while_a_quick_task_takes_longer_than_thought(monkeypatch):
+    import ray
+
+    def too_late(ref, timeout):
+        raise ray.exceptions.GetTimeoutError
+
+    monkeypatch.setattr(ray, "get", too_late)
+    assert listened(Reference(), soon=True) == ["Ray has not been started yet"] * 2
+
+
+@pytest.mark.parametrize("soon", [True, False])
+def test_an_answer_of_ray_that_cannot_be_read(monkeypatch, soon):
+    import ray
+
+    monkeypatch.setattr(ray, "get", lambda ref, timeout: None)
+    ref = Reference()
+    ref.future = lambda: ended(None)
+    assert listened(ref, raises, soon) == ["a fault"] * 2
