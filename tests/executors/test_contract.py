@@ -34,7 +34,7 @@ def log(executor):
 def at_rest(executor) -> bool:
     """Whether nothing that was asked for is waited for any more."""
     pool = getattr(executor, "_pool", None)
-    return not (pool.calls or pool.queues if pool else executor._asked)
+    return not (pool.calls or pool.queues if pool else executor._requests)
 
 
 EVERYTHING = """

@@ -1,12 +1,24 @@
 """Whoever serves others survives what it meets: those that it serves are told, and the next are served."""
 
+import json
+import os
+import socket
+import tempfile
+import threading
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
+import studio
 from studio.executors.pool.executor import PooledExecutor, Started
+from studio.executors.service.address import Address
+from studio.executors.service.channel import Channel, ChannelClosed
+from studio.executors.service.client import WarmExecutor
+from studio.executors.service.server import Service
 from studio.executors.task import Done, Failed, Recipe, Task, Work
 from studio.node.resources import Machine, Resources
+from studio.values.artifact import Artifact
 from tests import fakes
 
 SOON = 10  # seconds
@@ -198,3 +210,160 @@ def test_an_answer_of_ray_that_cannot_be_read(monkeypatch, soon):
     ref = Reference()
     ref.future = lambda: ended(None)
     assert listened(ref, raises, soon) == ["a fault"] * 2
+
+
+# A service and its clients ----------------------------------------------------------
+
+
+class Upper(studio.Node):
+    def run(self, text: str) -> str:
+        return text.upper()
+
+
+GRAPH = "nodes: {u: {use: Upper, with: {text: a}}}\noutputs: {x: u}"
+OF_A_SERVICE = "made there"
+
+
+def made(given):
+    """What a service's worker gives for any task."""
+    return [Done({"text": Artifact.of_plain("text", json.dumps(OF_A_SERVICE).encode())}) for _ in given]
+
+
+@pytest.fixture
+def service(monkeypatch, tmp_path):
+    """A service in this process, whose workers are strings in a list."""
+    monkeypatch.setenv("STUDIO_STATE", str(tmp_path / "state"))
+    with tempfile.TemporaryDirectory() as short:
+        found = Service(Faulty(call=made), Path(short) / "service", 60)
+        Address.here(Path(short) / "service").write()
+        serving = threading.Thread(target=found.serve, daemon=True)
+        serving.start()
+        yield found
+        found.ended.set()
+        serving.join(SOON)
+
+
+def run_of(executor):
+    return studio.load(GRAPH, nodes=[Upper]).run(options={"executor": executor, "cache": False})
+
+
+def lets_in(service):
+    executor = WarmExecutor()
+    try:
+        return run_of(executor)["x"] == OF_A_SERVICE
+    finally:
+        executor.close()
+
+
+NONSENSE = {
+    "no list": 3,
+    "no message": [["Dance"]],
+    "too little": [["Cancel"]],
+    "too much": [["Hello", 1, 2]],
+    "what a service says": [["Bye"]],
+    "a recipe that is none": [["NewRecipe", ["?"]]],
+    "numbers that are none": [["Forget", 3]],
+    "nothing to load": [["Preload", [None]]],
+}
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_a_client_that_says_nonsense_is_left(service, what):
+    channel = Address.found().connect()
+    channel.send(NONSENSE[what])
+    with pytest.raises(ChannelClosed):
+        channel.receive()
+    assert lets_in(service)
+
+
+@pytest.mark.parametrize("work", [None, ["one", {"text": ["text"]}, None, True], ["one", {}, 3, True], []])
+def test_a_task_that_cannot_be_read_ends_alone(service, work):
+    channel = Address.found().connect()
+    channel.send([["Submit", 1, "no such recipe", "s", work, None, "run"], ["Hello"]])
+    said = []
+    while len(said) < 2:
+        said += channel.receive()
+    assert said[0][:2] == ["Ended", 1]
+    assert "its executor failed" in said[0][2][1]
+    assert said[1][0] == "Welcome"
+    channel.close()
+
+
+def test_a_value_that_nobody_made_is_told(service):
+    channel = Address.found().connect()
+    channel.send([["Fetch", 7, 99, 0]])
+    ((what, request, data, why),) = channel.receive()
+    assert (what, request, data) == ("Value", 7, None)
+    assert why
+    channel.close()
+
+
+def test_a_client_that_cannot_be_answered_is_left(service, monkeypatch):
+    monkeypatch.setattr(service, "status", lambda: {"what": object()})
+    channel = Address.found().connect()
+    channel.send([["GetStatus"]])
+    with pytest.raises(ChannelClosed):
+        channel.receive()
+    assert lets_in(service)
+
+
+def test_a_client_for_whom_there_is_no_thread(service, monkeypatch):
+    real = threading.Thread.start
+
+    def start(thread):
+        if thread.name == "service-client":
+            monkeypatch.undo()
+            raise RuntimeError("can't start new thread")
+        real(thread)
+
+    state = os.environ["STUDIO_STATE"]
+    monkeypatch.setattr(threading.Thread, "start", start)
+    channel = Address.found().connect()
+    with pytest.raises(ChannelClosed):
+        channel.receive()
+    monkeypatch.setenv("STUDIO_STATE", state)
+    assert lets_in(service)
+
+
+STRANGE = {
+    "no list": 3,
+    "no message": [["Dance"]],
+    "what a client says": [["Hello"]],
+    "too little": [["Ended", 0]],
+    "an outcome that is none": [["Ended", 0, [True], 1]],
+    "a value that nobody asked for": [["Value", 99, None, ""]],
+}
+
+
+@pytest.fixture
+def strange(monkeypatch, tmp_path):
+    """A service that answers a task with what it is told to."""
+    monkeypatch.setenv("STUDIO_STATE", str(tmp_path / "state"))
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as door:
+        door.bind(f"{short}/service")
+        door.listen()
+        Address.here(Path(short) / "service").write()
+        answer = []
+
+        def serve():
+            channel = Channel(door.accept()[0])
+            channel.receive()
+            channel.send([["Welcome", Machine(cpus=1).model_dump()]])
+            while channel.receive()[-1][0] != "Submit":
+                pass
+            channel.send(answer[0])
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        yield answer
+        serving.join(SOON)
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_a_service_that_says_nonsense_is_left(strange, what):
+    strange.append(STRANGE[what])
+    executor = WarmExecutor()
+    with pytest.raises(studio.StepError, match="says what this process does not understand") as caught:
+        run_of(executor)
+    assert caught.value.exit_code == 5
+    assert not executor.lives
