@@ -27,7 +27,7 @@ from studio.executors.base import Executor
 from studio.executors.task import ChunkWork, Done, Failed, Outcome, Recipe, Task, Work
 from studio.language.plan import Step
 from studio.run.chunk_action import ChunkAction
-from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
+from studio.run.events import Event, StepLoading, StepLogged, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Action, Execution
 from studio.run.inputs import Inputs
 from studio.run.lookups import Lookups
@@ -224,7 +224,7 @@ class Engine:
         put = self._messages.put
 
         def notify(place: int, state: str, detail: str) -> None:
-            if state != "running" or not self._many:
+            if state not in ("running", "log") or not self._many:
                 put((state, actions[place], detail))
 
         futures = executor.submit_many(tasks, notify)
@@ -362,6 +362,8 @@ class Engine:
         elif what == "running" and not action.announced:
             self._prepare_workers(action)
             action.owner.started(action)
+        elif what == "log":
+            self._hear(action, StepLogged(step, self.clean(detail), element=element))
         elif what == "restarting":
             action.announced = False
             self._hear(action, StepRestarted(step, f"its worker died: {detail}; starting another", element=element))

@@ -108,6 +108,7 @@ class Dispatcher:
         for submission in submissions:
             submission.tell("running")
         call = self._pool.calls.begin(worker, submissions)
+        self._pool.logs.watch()
         if limit := submissions[0].task.timeout:
             self._pool.calls.limit(call, limit, self.on_timeout)
         try:

@@ -34,12 +34,13 @@ class PooledExecutor(Executor):
     """Runs tasks on workers of its own, as many as fit."""
 
     sends_ahead = False  # whether tasks can wait for their inputs where they will run
+    tells_logs = False  # whether what nodes print is known while they run
     loading_limit = _LOADING_LIMIT
     grace_period = 0.0  # seconds that a cancelled task has to end by itself, before its worker is ended for it
 
     def __init__(self, machine: Machine, footprints: Path | None = None) -> None:
         """`footprints` is the file in which what workers weighed is remembered."""
-        self._pool = PoolState(machine, footprints)
+        self._pool = PoolState(machine, footprints, self._new_lines if self.tells_logs else None)
         self._dispatcher = Dispatcher(self._pool, self._start, self._call, self._stop, lambda: self.loading_limit)
         self._intake = Intake(self._pool, self._dispatcher, self._call_ahead)
 
@@ -65,6 +66,10 @@ class PooledExecutor(Executor):
         None if it cannot.
         """
         return None
+
+    def _new_lines(self, worker: int) -> str:
+        """The whole lines that a worker's node has printed since this was last asked, in the call that goes on."""
+        return ""
 
     def await_machine(self) -> None:
         """Waits until it is known what there is to share out, where that has to be asked for."""

@@ -78,6 +78,7 @@ class Intake:
                 pool.residency.finished(worker)
                 return False
             call = pool.calls.begin(worker, [submission])
+            pool.logs.watch()
         sent.add_done_callback(partial(self._on_sent_ahead, call))
         return True
 

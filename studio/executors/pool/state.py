@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from studio.executors.pool.alarms import Alarms
 from studio.executors.pool.calls import Calls
 from studio.executors.pool.footprints import Footprints
+from studio.executors.pool.logs import LogWatch
 from studio.executors.pool.policy import Policy
 from studio.executors.pool.queue import Queues
 from studio.executors.pool.residency import Residency
@@ -24,7 +26,9 @@ _QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
 class PoolState:
     """Who is resident, what waits, what runs, and whose turn it is."""
 
-    def __init__(self, machine: Machine, footprints: Path | None) -> None:
+    def __init__(
+        self, machine: Machine, footprints: Path | None, new_lines: Callable[[int], str] | None = None
+    ) -> None:
         # The lock order. This mutex comes first: whoever holds it may take the locks of the footprints, the clock,
         # the threads and Ray, and whoever holds one of those never asks for it. That is why answers, alarms and
         # deaths come in threads of their own (ray/listener.py, alarms.py) and not in those of Ray or the clock.
@@ -36,6 +40,7 @@ class PoolState:
         self.queues = Queues()
         self.calls = Calls(self.queues, self.alarms)
         self.policy = Policy(self.residency, self.queues, self.calls)
+        self.logs = LogWatch(self.calls, self.alarms, self.mutex, new_lines)
         self.closed = False
 
     def never(self, recipe: Recipe) -> str:
