@@ -20,7 +20,7 @@ demo: $(VENV)/.starter
 	$(BIN)/studio run dub speech="$$($(CLIP))" to=pt
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu" -n 3 --dist loadgroup
 
 check: lint types test
 

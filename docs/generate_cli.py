@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "cli.md"
 HEAD = """\
 # The command
 
-*Generated from `cli.py` by `python docs/generate_cli.py`; a test keeps it current.*
+*Generated from the commands themselves by `python docs/generate_cli.py`; a test keeps it current.*
 
 `studio` and `python cli.py` (in a checkout) are the same; so is `python -m studio`.
 What a command gives goes to stdout, progress and messages to stderr. `-h` or `--help` explains any of them.
@@ -26,7 +26,7 @@ What a command gives goes to stdout, progress and messages to stderr. `-h` or `-
 | 1 | a step failed, or the cache cannot be used as asked |
 | 2 | the command is wrong: an unknown graph, option, step or output |
 | 3 | the graph or an input is wrong |
-| 4 | kept free, for data sets of which a part failed |
+| 4 | some rows of a data set failed |
 | 5 | the machine lacks something: resources, an extra, weights, an environment variable |
 | 130 | interrupted |
 
@@ -49,12 +49,14 @@ JSON for `data` and for lists in brackets, a path for media. `NAME=@FILE` reads 
 ```text
 {"graph": "dub", "seconds": 9.1,
  "outputs": {"translation": "…", "speech": {"kind": "audio", "path": "/…/out/dub/speech.wav", "digest": "…"}},
- "steps": {"hear": {"status": "done|cached|skipped|failed", "seconds": 3.2, "key": "…", "message": "…"}},
+ "steps": {"hear": {"status": "done|cached|replaced|failed|skipped", "seconds": 3.2, "key": "…",
+                    "numbers": {"tokens": 412}, "elements": {"done": 3}, "message": "…"}},
  "error": "…"}
 ```
 
-`error`, and a step's `message`, are there only where something went wrong. What stops a run before its first step
-(a wrong graph or input, missing resources) is said on stderr alone.
+`error`, and a step's `message`, are there only where something went wrong; `numbers` where its node
+[measured](nodes.md#measures) something, `elements` where it has `each`. What stops a run before its first step
+(a wrong graph or input, missing resources) gives `{"error": "…", "exit_code": 3, "problems": […]}` instead.
 Without `--out`, media alone are saved, in `out/GRAPH`; with `--out DIR` every output is.
 
 Shells complete commands, graphs and nodes after `eval "$(_STUDIO_COMPLETE=bash_source studio)"`

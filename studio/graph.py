@@ -7,21 +7,23 @@ import functools
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.cache.cache import Cache
 from studio.cache.upkeep import prune_at_times
 from studio.dataset.columns import media_of
+from studio.dataset.item_result import ItemResult
 from studio.dataset.map import ItemFinished
 from studio.dataset.options import Options
 from studio.dataset.ray_data import Udf, udf_of
 from studio.dataset.results import ResultsFolder
-from studio.dataset.run import DatasetRun, ItemResult
+from studio.dataset.run import DatasetRun
 from studio.dataset.sources import Rows, open_rows
 from studio.errors import Problem, UsageError, did_you_mean
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
 from studio.language.binder import bind
+from studio.language.dependencies import to_networkx
 from studio.language.document import Document
 from studio.language.draw import draw
 from studio.language.plan import Plan
@@ -38,6 +40,9 @@ from studio.run.run import Run
 from studio.run.subplan import Subplan
 from studio.run.trace import Trace
 from studio.run.why import Verdict, why
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Graph", "load"]
 
@@ -262,6 +267,20 @@ class Graph:
         """The graph as `text`, `mermaid` or `svg`."""
         return draw(self.plan, form)
 
+    def to_networkx(self) -> nx.MultiDiGraph[str]:
+        """The graph for networkx: what stands before a step, the longest way, a file in GraphML.
+
+        Nodes are steps by their ids, those of graphs inside among them (`hear`, `dubbed/hear`), and
+        `input:NAME` and `output:NAME`. All have a `kind` ("step", "input", "output"); steps have `use`,
+        `scope` and `each` (the ports, with commas), inputs and outputs `type`, inputs `required`.
+        Every wire is an edge of its own, straight from what makes a value to what reads it: `source_port`
+        and `target_port` (empty at inputs and outputs), the `type` of what is made, the `form` ("one",
+        "many", "first", "rows") and the `role`: "input", "output", "when" (a condition reads it) or
+        "instead" (what stands in if the step fails). The attributes are texts and bools.
+        GraphError holds all that is wrong with the graph.
+        """
+        return to_networkx(self.plan)
+
     def _must_know(self, chosen: Iterable[str], known: Iterable[str]) -> None:
         for name in chosen:
             if name not in known:
@@ -275,10 +294,8 @@ class Graph:
 
 
 def _to_the_end(run: Run, result: Result) -> Result:
-    for event in run.events():
-        result.hear(event)
+    run.finish(result)
     if run.cache is not None:
-        run.cache.flush()
         prune_at_times(run.cache)
     return result.require()
 

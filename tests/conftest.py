@@ -1,5 +1,7 @@
 """What every test shares: a cache folder of its own, and one Ray cluster for all that ask for it."""
 
+import gc
+import itertools
 import os
 import shutil
 import signal
@@ -10,6 +12,7 @@ import psutil
 import pytest
 
 import studio
+from tests.support import processes
 
 hypothesis.settings.register_profile(
     "plain",
@@ -25,13 +28,44 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "plain"))
 
 
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # folders of tests, where a disk need not be waited for
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With several processes, one has the cluster, and one the models."""
+    for item in items:
+        for name in ("ray", "model"):
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.xdist_group(name))
+                break
+
+
+def pytest_collection_finish():
+    """What was imported so far stays: no search for garbage need look through it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory) -> Path:
+    """Where the caches of all tests lie."""
+    return tmp_path_factory.mktemp("caches")
+
+
+_numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
-def cache_folder(tmp_path_factory, monkeypatch) -> Path:
-    """The cache folder of this test alone."""
-    folder = tmp_path_factory.mktemp("cache") / "cache"
+def cache_folder(caches, monkeypatch) -> Path:
+    """The cache folder of this test alone, which whoever needs it makes."""
+    folder = caches / str(next(_numbers))
     monkeypatch.setenv("STUDIO_CACHE", str(folder))
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,6 +108,7 @@ def warm_executor(state_folder):
 @pytest.fixture
 def no_orphans():
     """Ends the processes that a test started and left, and fails it for them."""
+    processes.server()  # that is none
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     yield
     left = [

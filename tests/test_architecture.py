@@ -1,6 +1,7 @@
 """The house: its wings, its doors, and what may not be in it. Each rule is one test, and names every place that breaks it."""
 
 import ast
+import functools
 import statistics
 import subprocess
 import sys
@@ -19,10 +20,22 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def parts(path: Path) -> list[ast.AST]:
+    """Every node of a file's tree."""
+    return list(ast.walk(parsed(path)))
+
+
+@functools.cache
 def imports(path: Path) -> set[str]:
     """Every module that a file imports, those inside functions and for types too; `.x` for what lies beside it."""
     found = set()
-    for part in ast.walk(ast.parse(path.read_text())):
+    for part in parts(path):
         if isinstance(part, ast.Import):
             found |= {alias.name for alias in part.names}
         elif isinstance(part, ast.ImportFrom):
@@ -69,7 +82,7 @@ def test_nodes_see_the_face_and_what_lies_beside_them():
 
 def test_what_a_command_needs_is_imported_when_it_runs():
     for path in COMMANDS:
-        top = [part for part in ast.parse(path.read_text()).body if isinstance(part, ast.Import | ast.ImportFrom)]
+        top = [part for part in parsed(path).body if isinstance(part, ast.Import | ast.ImportFrom)]
         modules = {part.module if isinstance(part, ast.ImportFrom) else part.names[0].name for part in top}
         light = ("click", "studio.commands", "studio.errors", "studio.paths", "studio.units")
         if path.name not in ("terminal.py", "progress.py", "arguments.py", "service_status.py"):  # imported late
@@ -89,7 +102,7 @@ FORBIDDEN_METHODS = {
 
 
 def dangers(path: Path) -> Iterator[str]:
-    for part in ast.walk(ast.parse(path.read_text())):
+    for part in parts(path):
         asked = isinstance(part, ast.keyword) and part.arg in ("allow_pickle", "trust_remote_code", "shell")
         if asked and getattr(part.value, "value", True) is not False:
             yield f"{name(path)}:{part.value.lineno}: {part.arg}"
@@ -112,9 +125,11 @@ def test_nothing_dangerous_is_in_the_tree():
 
 def test_the_rule_on_dangers_can_fail(tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    for code in ("eval('1')", "yaml.load(x)", "f(shell=True)", "torch.load(x)", "numpy.load(x, allow_pickle=True)"):
-        (tmp_path / "bad.py").write_text(code)
-        assert len(list(dangers(tmp_path / "bad.py"))) == 1, code
+    for number, code in enumerate(
+        ("eval('1')", "yaml.load(x)", "f(shell=True)", "torch.load(x)", "numpy.load(x, allow_pickle=True)")
+    ):
+        (tmp_path / f"{number}.py").write_text(code)
+        assert len(list(dangers(tmp_path / f"{number}.py"))) == 1, code
     (tmp_path / "good.py").write_text("torch.load(x, weights_only=True); yaml.safe_load(x); f(shell=False)")
     assert not list(dangers(tmp_path / "good.py"))
 
@@ -127,8 +142,7 @@ def test_ray_is_known_to_one_folder_and_to_what_ships_classes():
 
 
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.walk(ast.parse(path.read_text()))
-    return [part for part in tree if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [part for part in parts(path) if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def lines(part) -> int:
@@ -144,14 +158,14 @@ def test_functions_classes_and_files_are_short():
     classes = {
         f"{name(path)}: {part.name}": lines(part)
         for path in ENGINE
-        for part in ast.walk(ast.parse(path.read_text()))
+        for part in parts(path)
         if isinstance(part, ast.ClassDef)
     }
     assert not {where: length for where, length in classes.items() if length > 250}
 
 
 def test_a_file_says_what_it_is():
-    assert not [name(path) for path in OURS if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not [name(path) for path in OURS if not ast.get_docstring(parsed(path))]
     assert not [name(path) for path in OURS if path.stem in ("utils", "helpers", "common", "misc")]
 
 
@@ -173,7 +187,7 @@ def names_made(tree: ast.Module) -> set[str]:
 def test_what_is_exported_is_there_and_public():
     face = (ROOT / "studio" / "__main__.py", ROOT / "studio" / "__init__.py")  # of which test_face knows more
     for path in [path for path in ENGINE if path not in face]:
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         if len(tree.body) == 1 and path.name == "__init__.py":
             continue  # a wing that says what it is, and exports nothing by itself
         exported = [
@@ -188,7 +202,7 @@ def test_what_is_exported_is_there_and_public():
 
 def test_nobody_imports_what_is_private_elsewhere():
     for path in ENGINE:
-        for part in ast.walk(ast.parse(path.read_text())):
+        for part in parts(path):
             if isinstance(part, ast.ImportFrom) and (part.module or "").startswith("studio"):
                 private = [alias.name for alias in part.names if alias.name.startswith("_")]
                 assert not private, f"{name(path)}:{part.lineno}: {private}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -20,9 +19,11 @@ import yaml
 
 import cli
 import studio
-from studio.language.spec import GraphSpec, InputSpec, StepSpec
+from studio.language.spec import GraphSpec, InputSpec
+from studio.language.step_spec import StepSpec
 from studio.node.registry import Registry
 from studio.node.resources import Resources
+from tests.support.processes import python
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -89,18 +90,8 @@ def beside(tmp_path, request) -> Path:
     return tmp_path
 
 
-def in_a_process(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "STUDIO_CACHE": str(folder / ".cache"), "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def said(ended: subprocess.CompletedProcess[str]) -> list[str]:
+    return [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
 
 
 # Links ---------------------------------------------------------------------------------------------------------------
@@ -156,8 +147,8 @@ def test_python_that_is_shown_compiles(block):
 @pytest.mark.parametrize("block", [b for b in blocks("python") if b.text.startswith("# runs")], ids=str)
 def test_python_that_is_marked_runs(block, beside):
     (beside / "block.py").write_text(block.text, encoding="utf-8")
-    ended = in_a_process(["block.py"], beside)
-    assert ended.returncode == 0, ended.stdout
+    ended = python("block.py", folder=beside, STUDIO_CACHE=str(beside / ".cache"))
+    assert ended.returncode == 0, said(ended)
 
 
 def shown_runs() -> list[Block]:
@@ -170,7 +161,8 @@ def shown_runs() -> list[Block]:
 def test_what_a_command_is_shown_to_print_is_what_it_prints(block, beside):
     for command, expected in commands(block):
         words = [word.strip("'\"") for word in command.split()[1:]]
-        assert told(in_a_process(["-m", "studio", *words], beside).stdout.splitlines()) == told(expected), command
+        ended = python("-m", "studio", *words, folder=beside, STUDIO_CACHE=str(beside / ".cache"))
+        assert told(said(ended)) == told(expected), command
 
 
 def test_hello_is_shown_as_it_is_shipped():
@@ -228,11 +220,44 @@ def test_every_error_has_its_exit_code_in_the_table():
     assert {error.__name__: str(getattr(error, "exit_code", 1)) for error in errors} == rows
 
 
+def messages() -> Iterator[str]:
+    """Every text in our code, with `…` for what is filled in."""
+    for path in [*(ROOT / "studio").rglob("*.py"), *(ROOT / "nodes").rglob("*.py")]:
+        for part in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match part:
+                case ast.JoinedStr(values=values):
+                    yield "".join(str(value.value) if isinstance(value, ast.Constant) else "…" for value in values)
+                case ast.Constant(value=str() as text):
+                    yield text
+
+
+def test_every_message_that_is_explained_is_one():
+    explained = re.findall(r"`([^`]*…[^`]*)`", _FENCE.sub("", DOCS["docs/troubleshooting.md"]))
+    known = list(messages())
+    forms = {text: re.compile(".*".join(map(re.escape, text.split("…"))), re.DOTALL) for text in explained}
+    assert len(forms) > 8
+    assert [text for text, form in forms.items() if not any(form.search(message) for message in known)] == []
+
+
 def test_every_extra_is_named():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("optional-dependencies", {})
     used = {Registry().find(name).node.extra for name in Registry().names()} - {""}
     assert used <= extras.keys()
     assert [name for name in used | {"starter"} if f"`{name}`" not in DOCS["docs/models.md"]] == []
+
+
+def test_every_file_has_its_word_in_the_glossary():
+    words = re.findall(r"^\| .* \| `([\w/]+\.py)` \|$", DOCS["docs/concepts.md"], flags=re.MULTILINE)
+    engine = ROOT / "studio"
+    files = [path.relative_to(engine).as_posix() for path in engine.rglob("*.py") if not path.name.startswith("__")]
+    assert sorted(words) == sorted(files), "a row of docs/concepts.md for each file of studio/, and none for others"
+
+
+def test_every_file_that_is_named_is_there():
+    named = {(page, path) for page, text in DOCS.items() for path in re.findall(r"`((?:\w+/)+\w+\.py)\b", text)}
+    roots = (ROOT, ROOT / "studio", *(path for path in (ROOT / "studio").iterdir() if path.is_dir()))
+    lost = {(page, path) for page, path in named if not any((root / path).is_file() for root in roots)}
+    assert lost == set()
 
 
 def test_decisions_are_short_and_numbered():
@@ -270,11 +295,10 @@ def test_the_page_of_commands_is_current():
 
 
 def test_the_tree_is_current():
-    assert script("generate_tree").renewed() == DOCS["README.md"], "run: python docs/generate_tree.py"
+    for page, text in script("generate_tree").renewed().items():
+        assert text == page.read_text(encoding="utf-8"), "run: python docs/generate_tree.py"
 
 
 def test_the_floors_are_drawn_as_they_are_kept():
     (block,) = blocks("text floors")
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
-    assert block.text.splitlines() == layers
+    assert block.text.splitlines() == script("generate_tree").floors()

@@ -81,12 +81,14 @@ def test_help_loads_nothing_heavy():
 
 
 def test_a_check_loads_no_model_library():
-    assert not {"ray", "torch", "transformers", "numpy"} & loaded("import studio; studio.load('hello').check()")
+    assert not {"ray", "torch", "transformers", "numpy", "networkx"} & loaded(
+        "import studio; studio.load('hello').check()"
+    )
 
 
 def test_a_cached_run_loads_neither_ray_nor_a_model(cache_folder):
     studio.load("hello").run(name="x", options={"executor": "local"})
-    assert not {"ray", "torch", "transformers"} & loaded(
+    assert not {"ray", "torch", "transformers", "networkx"} & loaded(
         "import studio; r = studio.load('hello').run(name='x'); assert r.steps['both'].status == 'cached'; r['greeting']"
     )
 

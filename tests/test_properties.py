@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import studio
 from studio.executors import executor_class
-from tests.door import run_log
+from tests.support.door import run_log
 
 
 class Step:
@@ -102,8 +102,15 @@ def local():
 
 
 @given(case=graphs())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_local(case, local, tmp_path_factory):
+    check(case, local, tmp_path_factory.mktemp("c") / "cache")
+
+
+@pytest.mark.slow
+@given(case=graphs())
+@settings(max_examples=60)
+def test_more_of_them(case, local, tmp_path_factory):
     check(case, local, tmp_path_factory.mktemp("c") / "cache")
 
 

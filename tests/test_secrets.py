@@ -1,14 +1,12 @@
 """Secrets: the value of `${env:NAME}` is in no file, no event, no output of ours and no error."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 import studio
-from tests.door import load, ran, run_log
+from tests.support.door import load, ran, run_log
+from tests.support.processes import command
 
 TOKEN = "swordfish-0123456789"
 GRAPH = """
@@ -97,11 +95,8 @@ def test_one_that_does_not_fit_its_field(monkeypatch):
 
 @pytest.mark.parametrize("leak", [False, True])
 def test_the_command_says_nothing_of_it(graph, tmp_path, cache_folder, leak):
-    (tmp_path / "g.yaml").write_text(graph(leak).replace("Secretive", "tests.fakes:Secretive"))
-    command = [sys.executable, "cli.py", "run", str(tmp_path / "g.yaml"), "--json", "--executor", "local", "--debug"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=60
-    )
+    (tmp_path / "g.yaml").write_text(graph(leak).replace("Secretive", "tests.support.fakes:Secretive"))
+    done = command("run", tmp_path / "g.yaml", "--json", "--executor", "local", "--debug")
     assert done.returncode == int(leak)
     shown = json.loads(done.stdout)
     assert TOKEN not in done.stdout

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -15,8 +13,9 @@ import platformdirs
 from studio.cache.changes import differences
 from studio.cache.file_digests import FileDigests
 from studio.cache.lease import Leases
-from studio.cache.record import Basis, Record, check_foreign, record_from, record_name, slug, written_record
+from studio.cache.record import Basis, Record, whole_record, written_record
 from studio.cache.records import Records
+from studio.cache.sharing import Sharing
 from studio.cache.store import Store
 from studio.cache.tier import Tier
 from studio.errors import StoreError
@@ -27,9 +26,7 @@ from studio.values.digest import Uncacheable
 __all__ = ["Cache", "default_folder"]
 
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
-_ORPHANED = 60.0  # seconds after which another process sends on what was not shared
 _PATIENCE = 5.0  # seconds that the end of a run waits for what is to be shared
-_MOST_FETCHING = (5.0, 600.0)  # seconds that blobs are waited for: as long as making them took, within these
 _MOST_COMPARED = 200  # records read to say why a key is new
 
 
@@ -43,16 +40,17 @@ class Cache:
         self.folder = Path(folder) if folder else default_folder()
         self.store = Store(self.folder)
         self.records = Records.of(self.folder / "records.sqlite", self.store)
-        self.files = FileDigests(self.folder / "files.sqlite")
+        self.files = FileDigests.of(self.folder.absolute() / "files.sqlite")
         self.leases = Leases.of(self.folder)
-        self._damaged = -self.records.damaged  # what was set aside before is another's
-        self._unshared = self.folder / "unshared"  # an empty file for each record that is not on the tier yet
-        self._tier = os.environ.get("STUDIO_TIER", "") if tier is None else tier
+        self._told = 0  # of what was damaged, how much `warnings` has told
+        self._damaged = -self.records.damaged  # `records` is shared: only what is found from now on is counted
+        url = os.environ.get("STUDIO_TIER", "") if tier is None else tier
+        self._sharing = Sharing(self.store, self.records, url)
         _check_layout(self.folder)
-        _ = self.tier  # what is wrong with it is said at once
+        _ = self.tier  # if it cannot be used at all, that is an error before any run
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (Cache, (self.folder.absolute(), self._tier))
+        return (Cache, (self.folder.absolute(), self._sharing.url))
 
     @property
     def salt(self) -> bytes:
@@ -68,22 +66,22 @@ class Cache:
     # Records -----------------------------------------------------------------
 
     def lookup(self, key: str, node: str) -> Record | None:
-        """The record of a key: from here, or else from the tier, and from then on here."""
-        return self.at_hand(key, node) or (self._brought(key, node) if self._tier else None)
+        """The record of a key: from this folder, or else from the tier; then it is kept in this folder, too."""
+        return self.at_hand(key, node) or self._fetched(key, node)
 
     def lookup_many(self, keys: Iterable[str], node: str) -> dict[str, Record]:
         """The records of those keys that are known, as `lookup` finds each."""
         wanted = list(dict.fromkeys(keys))
         texts = self.records.find_many(wanted)
         found = {key: self._verified(key, texts[key], node) if key in texts else None for key in wanted}
-        if (tier := self.tier) is not None:
+        if self._sharing.url:
             missing = [key for key, record in found.items() if record is None]
-            tier.ask(record_name(key, node) for key in missing)
-            found |= {key: self._brought(key, node) for key in missing}
+            self._sharing.ask(dict.fromkeys(missing, node))  # all of them are on their way before one is waited for
+            found |= {key: self._fetched(key, node) for key in missing}
         return {key: record for key, record in found.items() if record is not None}
 
     def at_hand(self, key: str, node: str) -> Record | None:
-        """The record of a key, all of it verified; what is damaged is set aside and counts as absent."""
+        """The record of a key, if it is in this folder and all its blobs are sound. What is damaged is set aside."""
         text = self.records.find(key)
         return None if text is None else self._verified(key, text, node)
 
@@ -106,37 +104,41 @@ class Cache:
 
     def sound(self, key: str, text: bytes) -> Record | None:
         """The record that is written under a key, if it is whole; otherwise it is set aside."""
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            record = record_from(text)
-            if record.key == key and record.node:
-                return record
-        self.records.set_aside(key, text)
-        return None
+        record = whole_record(key, text)
+        if record is None:
+            self.records.set_aside(key, text)
+        return record
 
     def touch(self, record: Record) -> None:
         """Marks a record, which was looked up, as used just now."""
         self.records.touch([record.key])
 
     def save(self, record: Record, replace: bool = False) -> Record:
-        """Keeps a record; if somebody was faster, theirs is the one that counts, and is returned."""
+        """Keeps a record; if somebody was faster, theirs stays, and is returned.
+
+        Two computations of one key may differ in their bits. The first record wins, because others may have
+        read it already, and made keys of its outputs.
+        """
         return self.save_many([record], replace)[0]
 
     def save_many(self, records: Sequence[Record], replace: bool = False) -> list[Record]:
-        """Keeps records in one go, all or none; those that count are returned, as by `save`."""
+        """Keeps records in one transaction, all or none; those that stay are returned, as by `save`.
+
+        Their blobs are in the store already: whoever finds a record finds all that it names.
+        """
         there = self._kept(records, replace)
         counting = [self._or_theirs(record) if record.key in there else record for record in records]
-        if self._tier:
-            for record in records:
-                if record.key not in there:
-                    self._share_soon(record, replace)
+        for record in records:
+            if record.key not in there:
+                self._sharing.share(record, replace)
         return counting
 
     def _kept(self, records: Iterable[Record], replace: bool) -> set[str]:
-        """The keys of those that were there already."""
+        """Puts records into the file; the keys of those that were there already."""
         return self.records.put(((record.key, record.node, written_record(record)) for record in records), replace)
 
     def _or_theirs(self, record: Record) -> Record:
-        """What was there before a record came; where that is damaged, the record takes its place."""
+        """The record that was there first; if that is damaged, the new one replaces it."""
         return self.at_hand(record.key, record.node) or self.save(record, replace=True)
 
     def all_records(self, node: str | None = None, most: int | None = None) -> Iterator[Record]:
@@ -158,103 +160,39 @@ class Cache:
 
     @property
     def tier(self) -> Tier | None:
-        """What is shared with others, if there is such a place. The key is in no cache: it stays in the environment."""
-        return Tier.of(self._tier, os.environ.get("STUDIO_TIER_KEY", "").encode() or None) if self._tier else None
+        """What is shared with others, if there is such a place."""
+        return self._sharing.tier
 
     def ask(self, keys: Iterable[tuple[str, str]]) -> None:
         """Asks the tier ahead for the records of many (key, node) that are not here: `lookup` finds the answers."""
-        if (tier := self.tier) is not None:
+        if self._sharing.url:
             nodes = dict(keys)
             here = self.records.holds(nodes)
-            tier.ask(record_name(key, node) for key, node in nodes.items() if key not in here)
+            self._sharing.ask({key: node for key, node in nodes.items() if key not in here})
 
     def flush(self, seconds: float = _PATIENCE) -> int:
         """Waits for what is to be shared, for some time at most; how many results still are."""
-        if (tier := self.tier) is None:
-            return 0
-        for mark in self._marks():
-            with contextlib.suppress(OSError):
-                if time.time() - mark.stat().st_mtime > _ORPHANED and tier.later(partial(self._share, mark)):
-                    os.utime(mark)  # now it is ours
-        tier.flush(seconds)
-        return self.unshared
+        return self._sharing.flush(seconds)
 
     @property
     def unshared(self) -> int:
         """How many results wait to be sent to the tier."""
-        return len(self._marks())
+        return self._sharing.unshared
 
-    def news(self) -> Iterator[str]:
-        """What went wrong with the tier, each thing once."""
-        tier = self.tier
-        while tier is not None and tier.news:
-            with contextlib.suppress(IndexError):  # another run has told it
-                yield tier.news.popleft()
+    def warnings(self) -> list[str]:
+        """What went wrong here and with the tier since this was last asked, each thing once."""
+        told = self._sharing.warnings()
+        if self.damaged > self._told:
+            self._told = self.damaged
+            told.insert(0, "a damaged cache entry was set aside; it is made anew")
+        return told
 
-    def _brought(self, key: str, node: str) -> Record | None:
-        """The record of a key from the tier, with its blobs; whatever is wrong with it, it counts as absent."""
-        tier, name = self.tier, record_name(key, node)
-        text = tier.record(name) if tier else None
-        if tier is None or text is None:
-            return None
-        try:
-            record = record_from(text)
-            check_foreign(record, key, node)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            tier.refuse(name, "a record that is no record")
-            return None
-        if not self._has_blobs(record, tier):
-            tier.refuse(name)
-            return None
-        with contextlib.suppress(OSError):  # it counts, though it cannot be kept
-            self._kept([record], replace=False)
+    def _fetched(self, key: str, node: str) -> Record | None:
+        """The record of a key from the tier, which is from then on here."""
+        if (record := self._sharing.fetch(key, node)) is not None:
+            with contextlib.suppress(OSError):  # it counts, though it cannot be kept
+                self._kept([record], replace=False)
         return record
-
-    def _has_blobs(self, record: Record, tier: Tier) -> bool:
-        """Whether the blobs of a record are here now. Fetching them may take as long as making them took."""
-        missing = {str(blob.digest): blob for blob in record.blobs if not self.store.holds(blob)}
-        least, most = _MOST_FETCHING
-        wanted = [
-            (self._blob_name(digest), blob.size, partial(self.store.receive, blob)) for digest, blob in missing.items()
-        ]
-        return tier.fetch(wanted, min(max(record.seconds, least), most))
-
-    def _share_soon(self, record: Record, replace: bool) -> None:
-        """Sends a record to the tier, by and by. A mark says so, for others to go on if this process ends."""
-        tier = self.tier
-        if tier is None or not tier.takes:
-            return
-        mark = self._unshared / f"{slug(record.node)}@{record.key}"
-        with contextlib.suppress(OSError):
-            self._unshared.mkdir(exist_ok=True)
-            mark.write_bytes(b"replace" if replace else b"")
-            tier.later(partial(self._share, mark))
-
-    def _share(self, mark: Path) -> None:
-        """Sends the record of a mark, after its blobs; what is gone or damaged meanwhile is left."""
-        key = mark.name.rpartition("@")[2]
-        with contextlib.suppress(OSError, ValueError):
-            replace, tier, record = bool(mark.read_bytes()), self.tier, self.read(key)
-            if tier is None or (record is not None and not self._sent(record, replace, tier)):
-                return
-            mark.unlink()
-
-    def _sent(self, record: Record, replace: bool, tier: Tier) -> bool:
-        """Whether the tier has it now, or what is to be sent is damaged."""
-        try:
-            blobs = {self._blob_name(str(blob.digest)): self.store.verified(blob) for blob in record.blobs}
-        except Damaged:
-            return True
-        return all(tier.put(name, path) for name, path in blobs.items()) and tier.put_record(
-            record_name(record.key, record.node), written_record(record), replace
-        )
-
-    def _marks(self) -> list[Path]:
-        return list(self._unshared.iterdir()) if self._unshared.is_dir() else []
-
-    def _blob_name(self, digest: str) -> str:
-        """What a blob is called on the tier: its place is the same there."""
-        return self.store.path(digest).relative_to(self.folder).as_posix()
 
     # Why ---------------------------------------------------------------------
 

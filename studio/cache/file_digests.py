@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.cache.database import Database
 from studio.values.digest import of_data, of_file
 
 __all__ = ["FileDigests"]
@@ -18,20 +17,30 @@ __all__ = ["FileDigests"]
 _RACY_SECONDS = 2.0  # a file younger than this may change again within its time stamp
 _MOST_AT_HAND = 10_000  # digests held in memory besides
 _MEMO_BYTES = 1 << 16  # below this, hashing is cheaper than remembering
+_TABLES = "CREATE TABLE files (stamp TEXT PRIMARY KEY, text TEXT);"
+_FIND = "SELECT text FROM files WHERE stamp = ?"
+_KEEP = "INSERT OR REPLACE INTO files VALUES (?, ?)"
 
 
 class FileDigests:
     """Digests of files and folders, remembered by stat in a small SQLite file (or in memory).
 
-    A file is hashed again when its device, inode, size, mtime or ctime differ, and is not
-    remembered at all while it is so young that it could still change unseen.
+    A file is hashed again when its device, inode, size, mtime or ctime differ. A file that was changed
+    less than two seconds ago is not remembered: clocks of file systems are coarse, so it could change
+    once more and keep its size and its times.
     """
 
     def __init__(self, memo: Path | None = None) -> None:
-        self._memo = memo
-        self._found: dict[str, str] = {}
-        self._mutex = threading.Lock()
-        self._open: sqlite3.Connection | None = None
+        self._at_hand: dict[str, str] = {}
+        # No fsync: a data set would wait for the disk at every file. Where the memo is damaged it is deleted,
+        # and where it is locked it is soon given up: both cost time, never correctness.
+        self._memo = Database(memo, _TABLES, _deleted, synchronous="OFF", patience=1) if memo else None
+
+    @staticmethod
+    @functools.lru_cache(maxsize=8)
+    def of(memo: Path) -> FileDigests:
+        """Those of a file. Some files stay open, because runs follow one another."""
+        return FileDigests(memo)
 
     @staticmethod
     @functools.cache
@@ -59,46 +68,37 @@ class FileDigests:
         return self._remembered(_stamp(stat), stat, lambda: of_file(path))
 
     def _remembered(self, stamp: str, stat: os.stat_result, make: Callable[[], str]) -> str:
-        with self._mutex:
-            if (found := self._recall(stamp)) is not None:
-                return found
+        if (found := self._recall(stamp)) is not None:
+            return found
         made = make()
+        # The stamp was taken before the file was read: what changed meanwhile has another one.
         if time.time() - stat.st_mtime > _RACY_SECONDS:
-            with self._mutex:
-                self._remember(stamp, made)
+            self._remember(stamp, made)
         return made
 
     def _recall(self, stamp: str) -> str | None:
-        if stamp not in self._found and (db := self._database()):
-            try:
-                row = db.execute("SELECT text FROM files WHERE stamp = ?", (stamp,)).fetchone()
-            except sqlite3.Error:
-                return None
-            if row:
-                self._found[stamp] = row[0]
-        return self._found.get(stamp)
+        if (text := self._at_hand.get(stamp)) is not None or self._memo is None:
+            return text
+        if not (rows := self._memo.ask(_FIND, stamp)):
+            return None
+        text = str(rows[0][0])
+        self._hold(stamp, text)
+        return text
 
     def _remember(self, stamp: str, text: str) -> None:
-        if len(self._found) >= _MOST_AT_HAND and self._memo is not None:
-            self._found.clear()
-        self._found[stamp] = text
-        if db := self._database():
-            with contextlib.suppress(sqlite3.Error):  # what cannot be kept costs time, never correctness
-                db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (stamp, text))
-                db.commit()
+        self._hold(stamp, text)
+        if self._memo is not None:
+            with contextlib.suppress(OSError):
+                self._memo.write(lambda db: db.execute(_KEEP, (stamp, text)))
 
-    def _database(self) -> sqlite3.Connection | None:
-        if self._open is None and self._memo is not None:
-            try:
-                self._memo.parent.mkdir(parents=True, exist_ok=True)
-                self._open = sqlite3.connect(self._memo, timeout=1, check_same_thread=False)
-                self._open.execute(
-                    "PRAGMA synchronous=OFF"
-                )  # to wait for the disk at each file costs a data set dearly
-                self._open.execute("CREATE TABLE IF NOT EXISTS files (stamp TEXT PRIMARY KEY, text TEXT)")
-            except (sqlite3.Error, OSError):
-                self._memo = self._open = None
-        return self._open
+    def _hold(self, stamp: str, text: str) -> None:
+        if len(self._at_hand) >= _MOST_AT_HAND and self._memo is not None:
+            self._at_hand.clear()
+        self._at_hand[stamp] = text
+
+
+def _deleted(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _stamp(stat: os.stat_result) -> str:

@@ -35,15 +35,18 @@ class Leases:
     def take(self, key: str) -> bool:
         """Whether the key is now ours to compute; False while somebody else does."""
         with self._mutex:
-            if self._pid != os.getpid():  # a forked child holds none of its parent's locks
+            if self._pid != os.getpid():
+                # A forked child holds none of its parent's locks. It leaves the parent's file open: that is harmless,
+                # while closing any descriptor of a file drops all locks that the same process has on it.
                 self._file, self._pid, self._held = None, os.getpid(), set()
+            # Locks do not keep the threads of one process from each other: the set does.
             if key in self._held or not self._lock(key):
                 return False
             self._held.add(key)
             return True
 
     def give(self, key: str) -> None:
-        """Ends a lease."""
+        """Ends a lease: from now on another may take the key."""
         with self._mutex:
             if key in self._held:
                 self._held.discard(key)

@@ -12,11 +12,11 @@ from studio.values.artifact import Artifact, Damaged
 __all__ = ["pack", "unpack"]
 
 
-Fetch = Callable[[object], object]  # a live value, from what stands for it
+Fetch = Callable[[object], object]  # gets the value that a handle stands for
 
 
 def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
-    """A value as an artifact; with it the media that must travel beside it, or None for a plain one."""
+    """A value as an artifact. A plain value is in the artifact; media are not, and are returned beside it."""
     how = KINDS[kind]
     value = how.coerce(raw)
     if not how.plain:
@@ -27,7 +27,7 @@ def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
 
 
 def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
-    """The value of an artifact, wherever it is; each caller gets one of its own."""
+    """The value of an artifact: in it, in memory behind its handle, or in the store. Each caller gets its own copy."""
     if artifact.inline:
         return KINDS[artifact.kind].decode(artifact.inline)
     if artifact.absent:

@@ -1,7 +1,8 @@
-"""Record: what one key gave, with the parts of the key in clear; Basis: a key without its inputs."""
+"""Record: the outputs computed for one key, with the parts of the key in clear. Basis: a key without its inputs."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -24,6 +25,7 @@ __all__ = [
     "record_from",
     "record_name",
     "slug",
+    "whole_record",
     "written_record",
 ]
 
@@ -43,7 +45,7 @@ class Basis:
 
     parts: Parts
     digest: str
-    step: str = ""  # with its graph; no part of a key: other steps tell nothing about why this one runs
+    step: str = ""  # its name and its graph's: no part of the key, but `why` compares only records of the same step
 
     def key(self, inputs: Mapping[str, Artifact]) -> str:
         """The key of a task; Uncacheable names an input whose content is not known."""
@@ -62,14 +64,14 @@ class Basis:
 
 @dataclass(frozen=True)
 class Record:
-    """What one key gave."""
+    """The outputs that were computed for one key, and what is needed to say why another key differs."""
 
     key: str
     parts: Parts
     outputs: Mapping[str, Artifact]
     measures: Measures  # what making them took
     made: float  # seconds since the epoch
-    step: str = ""  # that it was made for, with its graph
+    step: str = ""  # that it was made for, as in its Basis
 
     @property
     def seconds(self) -> float:
@@ -103,7 +105,7 @@ def slug(node: str) -> str:
 
 
 def written_record(record: Record) -> bytes:
-    """A record at rest: JSON, and behind it the digest of that."""
+    """A record at rest: a line of JSON, and a line with its digest, by which damage is seen."""
     body = {
         "key": record.key,
         "parts": record.parts,
@@ -128,8 +130,20 @@ def record_from(text: bytes) -> Record:
     return Record(data["key"], data["parts"], outputs, measures, data["made"], data.get("step", ""))
 
 
+def whole_record(key: str, text: bytes) -> Record | None:
+    """The record that is written under a key, if it is whole."""
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        record = record_from(text)
+        if record.key == key and record.node:
+            return record
+    return None
+
+
 def check_foreign(record: Record, key: str, node: str) -> None:
-    """ValueError unless a record from elsewhere is the one that was asked for, and names blobs that there can be."""
+    """ValueError unless a record from the tier is the one that was asked for, and nothing in it is out of bounds.
+
+    Digests become paths and sizes become limits, so both are checked before anything is done with them.
+    """
     fits = (
         record.key == key
         and record.node == node

@@ -1,7 +1,9 @@
-"""RecordWriter: puts results on record, where there are many while others are computed. It knows no plan.
+"""RecordWriter: puts results on record, many at a time where there are many. It knows no plan.
 
-Nobody else computes a key meanwhile: the lease is given back only when its record is there. Where leases
-do not hold, the record that was there first stays, and both are right.
+Whoever computes a key holds its lease, and hands it over with the result. The lease is given back here when the
+record is there, or when it is certain that there will be none: before that, another process that gets the lease
+would find no record, and compute the key again. Where leases do not hold, two compute the same key; then the
+record that was there first stays, and both are right.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ from studio.values.measures import Measures
 
 __all__ = ["PendingRecord", "RecordWriter"]
 
-_MOST_WAITING = 256  # results, which are kept together; with more, who gives one does what the thread would
+_MOST_WAITING = 256  # results that are kept together; when more wait, the engine writes them itself, and so slows down
 
 
 class PendingRecord(NamedTuple):
-    """What came of a task, to be put on record."""
+    """What came of a task, to be put on record. Its blobs are in the store already."""
 
     key: str
     basis: Basis | None  # nothing, if it cannot be kept
@@ -36,10 +38,10 @@ class PendingRecord(NamedTuple):
 
 
 class RecordWriter:
-    """Keeps what tasks gave, from the one thread of an engine."""
+    """Keeps what tasks gave. One thread, the engine's, gives it the results."""
 
     def __init__(self, cache: Cache, failed: Callable[[str], None], many: bool) -> None:
-        """With `many`, a thread of its own does it. `failed` hears why nothing can be kept, from any thread."""
+        """With `many`, a thread of its own writes. `failed` hears why nothing can be kept, from any thread."""
         self._cache, self._failed = cache, failed
         self._waiting: queue.SimpleQueue[PendingRecord | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, daemon=True, name="studio-records") if many else None
@@ -84,15 +86,19 @@ class RecordWriter:
         return taken
 
     def _keep(self, results: Sequence[PendingRecord]) -> None:
-        """Puts results on record together, then gives their leases back."""
+        """Puts results on record in one transaction, then gives their leases back, whatever happened.
+
+        Without a record the run still has its outputs. So nothing that goes wrong here fails the run, or ends the
+        thread that others count on: from then on nothing is kept, and the run says so.
+        """
         try:
             for replace in (False, True):
                 wanted = [_record(made.basis, made) for made in results if made.basis and made.replace is replace]
                 if wanted and self._keeping:
                     self._cache.save_many(wanted, replace)
-        except OSError as error:
+        except Exception as error:
             self.stop()
-            self._failed(str(error))
+            self._failed(str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}")
         finally:
             for made in results:
                 if made.leased:

@@ -1,4 +1,4 @@
-"""Records: texts by key, with when each was last used, in one SQLite file. It knows not what the texts say.
+"""Records: texts by key, with when each was last used, in one SQLite file. It does not know what the texts say.
 
 A file for each would be simpler, and cost an inode each: docs/decisions/0018. A text that is damaged is
 moved to the quarantine, and is as good as absent.
@@ -35,7 +35,7 @@ CREATE INDEX recent ON records (node, used);
 _ADD = "INSERT INTO records (key, node, used, text) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO "
 _KEEP = _ADD + "NOTHING"
 _REPLACE = _ADD + "UPDATE SET node = excluded.node, used = excluded.used, text = excluded.text"
-# One bit that flips makes a text of a blob, or nothing of a number.
+# A single flipped bit in the file can turn a blob into a text, or a number into NULL: hence the casts.
 _KEY, _TEXT = "coalesce(CAST(key AS BLOB), x'')", "coalesce(CAST(text AS BLOB), x'')"
 _USED = "CAST(coalesce(used, 0) AS INTEGER)"
 _FIND = f"SELECT {_TEXT}, {_USED} FROM records WHERE key = ?"  # noqa: S608 nothing but ours is in it
@@ -67,7 +67,7 @@ class Records:
     def __init__(self, path: Path, store: Store) -> None:
         self.path = path
         self._store = store
-        self._file = Database(path, _TABLES, Path(store.unfinished), store.set_aside)
+        self._file = Database(path, _TABLES, store.set_aside)
         self._damaged = 0  # texts
         self._stale: set[str] = set()
         self._touched: set[str] = set()
@@ -86,7 +86,7 @@ class Records:
         """Texts and files set aside so far."""
         return self._damaged + self._file.damaged
 
-    # In ----------------------------------------------------------------------
+    # Reading -----------------------------------------------------------------
 
     def find(self, key: str) -> bytes | None:
         """The text of a key."""
@@ -134,7 +134,7 @@ class Records:
         """Bytes of the file, with what was written last and lies beside it."""
         return self._file.size
 
-    # Out ---------------------------------------------------------------------
+    # Writing -----------------------------------------------------------------
 
     def put(self, rows: Iterable[tuple[str, str, bytes]], replace: bool = False) -> set[str]:
         """Keeps (key, node, text), all or none; the keys that were there already, and stay. OSError says why not."""
@@ -149,7 +149,7 @@ class Records:
         return {row[0].hex() for row in given if row[0] not in new}
 
     def touch(self, keys: Iterable[str]) -> None:
-        """Marks what was found as used just now, by and by; a use within the last hour is enough."""
+        """Marks what was found as used just now. A use is written at most once an hour, many together."""
         with self._file.mutex:
             stale = self._stale.intersection(keys)
             self._stale -= stale
@@ -169,13 +169,13 @@ class Records:
                 self._file.write(lambda db: db.executemany("UPDATE records SET used = ? WHERE key = ?", rows))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Lets records go, and gives the room back."""
+        """Deletes records, and gives the room back."""
         rows = [(bytes.fromhex(key),) for key in keys]
         self._file.write(lambda db: db.executemany("DELETE FROM records WHERE key = ?", rows))
         self._file.shrink()
 
     def clear(self) -> None:
-        """Lets all of them go. What cannot be emptied is set aside."""
+        """Deletes all of them. A file that cannot be emptied is set aside."""
         if not self.path.exists():
             return
         try:

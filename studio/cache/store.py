@@ -1,7 +1,7 @@
-"""Artifact and Store: values at rest, by content. It knows neither keys nor steps.
+"""Store: values at rest, by content. It knows neither keys nor steps.
 
-A blob is named by the digest of its bytes, written to a temporary file and renamed, and hashed again
-whenever it is read. What does not match is moved to `quarantine/` and is as good as absent.
+A blob is named by the digest of its bytes, written to a temporary file and renamed, and hashed when it is
+first read by a process. What does not match is moved to `quarantine/` and is as good as absent.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = ["Store"]
 
 
 _MOST_AT_ONCE = 1 << 20  # bytes of a file that is read as a whole, to be copied
+_MOST_VERIFIED = 50_000  # blobs that are remembered as sound, some 20 MB: a worker may live for weeks
 
 
 class Store:
@@ -31,7 +32,7 @@ class Store:
         self.blobs = folder / "blobs"
         self.quarantine = folder / "quarantine"
         self.unfinished = f"{folder}/unfinished"  # files that are being written
-        self._verified: dict[str, tuple[int, int]] = {}
+        self._verified: dict[str, tuple[int, int]] = {}  # by digest: the mtime and size it was found sound with
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Store, (self.folder,))
@@ -51,7 +52,7 @@ class Store:
     def holds(self, artifact: Artifact) -> bool:
         """Whether a sound blob is there already; one that is damaged is set aside."""
         try:
-            os.utime(self.verified(artifact))  # a blob in use is not swept
+            os.utime(self.verified(artifact))  # its record may come late: the sweep spares what was just touched
         except (Damaged, OSError):
             return False
         return True
@@ -70,7 +71,7 @@ class Store:
                 raise Damaged(f"the blob {str(artifact.digest)[:12]} is not what came from elsewhere")
             temporary.chmod(0o444)
             temporary.replace(path)
-            self._verified[str(artifact.digest)] = (stat.st_mtime_ns, stat.st_size)
+            self._remember(str(artifact.digest), (stat.st_mtime_ns, stat.st_size))
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -98,8 +99,14 @@ class Store:
             if stat.st_size != artifact.size or of_file(path) != artifact.digest:
                 self.set_aside(path)
                 raise Damaged(f"the blob {artifact.digest[:12]} is damaged; it was set aside")
-            self._verified[artifact.digest] = stamp
+            self._remember(artifact.digest, stamp)
         return path
+
+    def _remember(self, digest: str, stamp: tuple[int, int]) -> None:
+        """Blobs are never written in place, so one that keeps its times is not hashed twice."""
+        if len(self._verified) >= _MOST_VERIFIED:
+            self._verified.clear()  # costs one more look at each; an order of use would cost at every look
+        self._verified[digest] = stamp
 
     def set_aside(self, path: Path) -> None:
         """Moves a file that cannot be trusted to the quarantine."""

@@ -1,4 +1,4 @@
-"""Upkeep of a cache: what is in it, is it sound, and what may go."""
+"""Upkeep of a cache: its entries and figures; verifying, pruning and clearing it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,22 @@ from studio.errors import StoreError
 from studio.units import show_bytes
 from studio.values.digest import of_file
 
-__all__ = ["BUDGET", "CacheEntry", "Stats", "Verification", "clear", "entries", "prune", "stats", "verify"]
+__all__ = [
+    "BUDGET",
+    "CacheEntry",
+    "Stats",
+    "Verification",
+    "clear",
+    "describe",
+    "entries",
+    "prune",
+    "prune_at_times",
+    "stats",
+    "verify",
+]
 
 BUDGET = 20 << 30  # bytes that a cache may fill before old entries go
-_GRACE = 3600.0  # seconds that a blob without a record is left alone: its record may be on its way
+_GRACE = 3600.0  # seconds that a blob without a record is spared: blobs are written first, its record may come
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ def _tier(cache: Cache) -> dict[str, Any] | None:
 
 
 def verify(cache: Cache) -> Verification:
-    """Reads and hashes everything; what is damaged is set aside, and will be made anew."""
+    """Reads and hashes everything. What is damaged is set aside, and computed again when it is needed."""
     before = cache.damaged
     cache.records.check()
     for record in cache.all_records():
@@ -94,9 +106,10 @@ def verify(cache: Cache) -> Verification:
 
 
 def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
-    """Lets the least worthy records go until the rest fits the budget, and sweeps; records and bytes freed.
+    """Deletes records, those of least worth first, until the rest fits the budget; then blobs that no record names.
 
-    Worth is what a record saves (its seconds) against what it weighs and how long it lay unused.
+    Returns how many records and how many bytes were freed. Worth is what a record saves (its seconds) against
+    what it weighs and how long it lay unused.
     """
     before = _weight(cache)
     gone: list[str] = []
@@ -114,7 +127,7 @@ def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
 
 
 def prune_at_times(cache: Cache, budget: int = BUDGET) -> None:
-    """Prunes, if the last time is an hour ago or more: a run's last deed, and mostly nothing."""
+    """Prunes, if the last time is an hour ago or more. Every run ends with it."""
     stamp = cache.folder / "pruned"
     try:
         if stamp.exists() and time.time() - stamp.stat().st_mtime < _GRACE:

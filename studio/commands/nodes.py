@@ -18,18 +18,18 @@ __all__ = ["nodes", "schema"]
 def nodes(name: str | None, as_json: bool) -> None:
     """List the nodes, or describe one: ports, config, resources, extra, licence."""
     from studio.errors import UsageError
-    from studio.node.describe import describe, listing, node_page
+    from studio.node.description import node_data, node_listing, node_page
     from studio.node.registry import NoSuchNode, Registry
 
     registry = Registry(folder=Path())
     try:
-        found = [describe(registry.find(each)) for each in ([name] if name else registry.names())]
+        found = [node_data(registry.find(each)) for each in ([name] if name else registry.names())]
     except NoSuchNode as error:
         raise UsageError(f"{error}. {error.hint}".strip()) from None
     if as_json:
         click.echo(json.dumps(found[0] if name else found, ensure_ascii=False, default=str))
     else:
-        click.echo(node_page(found[0]) if name else listing(found))
+        click.echo(node_page(found[0]) if name else node_listing(found))
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Feeds: which column of a data set goes to which input of a graph. What cannot be is said before anything runs."""
+"""Columns: which column of a data set goes to which input of a graph. What cannot be is said before anything runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_over_all(
 ) -> None:
     """What a step over all rows reads as one value cannot be another for each row."""
     for id, step in subplan.steps.items():
-        edges = [edge for edge in (*step.wires, *step.instead.values()) if edge.form != "rows"]
+        edges = [edge for edge in step.all_edges if edge.form != "rows"]
         for name in {source.name for edge in edges for source in subplan.plan.origins(edge) if not source.port}:
             given = subplan.plan.inputs.get(name)
             if given is None or name in common:

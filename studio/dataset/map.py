@@ -17,14 +17,15 @@ from functools import cached_property
 from itertools import islice, repeat
 
 from studio.cache.cache import Cache
-from studio.dataset.chunk_execution import ChunkExecution, MemoryInFlight, Progress
-from studio.dataset.item_execution import ItemExecution
+from studio.dataset.chunk_execution import ChunkExecution, MemoryInFlight
+from studio.dataset.item_listener import ItemListener
 from studio.dataset.items import Item
 from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event
+from studio.run.execution import Progress
 from studio.run.recipes import batch_of
 from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
@@ -80,7 +81,7 @@ class Map:
         )
         self._stats = stats
         self._memory = MemoryInFlight()
-        self._over: deque[ItemExecution] = deque()  # journeys whose end is to be told
+        self._over: deque[ItemListener] = deque()  # items whose end is to be told
         self._arrived: deque[ChunkExecution] = deque()  # chunks whose end is to be told
         self._held: dict[int, ItemFinished] = {}  # what is over before its turn
         self._taken = self._told = 0  # items
@@ -166,20 +167,16 @@ class Map:
         """Has items go together."""
         if items:
             engine = self._engine
-            ChunkExecution(
-                self._subplan, items, engine.due, engine.clean, self._stats, self._memory, self._arrived.append
-            ).advance()
+            ChunkExecution(self._subplan, items, engine.due, self._stats, self._memory, self._arrived.append).advance()
 
     def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
         """Has an item go by itself, perhaps from where others left it behind."""
         if item.inputs is None:
             self._tell(number, ItemFinished(item, {}, {"": item.error}))
             return
-        skipped: list[Event] = []  # before anything ran
-        execution = self._engine.new_execution(item.inputs, skipped.append, ItemExecution)
-        assert isinstance(execution, ItemExecution)
-        execution.begin(item, number, self._stats, self._over, self._memory, skipped)
-        failed = list(execution.go_on(progress)) if progress else []
+        listener = ItemListener(item, number, self._stats, self._memory, self._over)
+        execution = self._engine.new_execution(item.inputs, listener)
+        failed = list(execution.resume(progress)) if progress else []
         execution.advance()
         for action, outcome in failed:
             if execution.goes_on(action):
@@ -203,20 +200,23 @@ class Map:
             self._begin(number, item, progress)
         chunk_execution.release()
 
-    def _finish(self, execution: ItemExecution) -> None:
-        failures, outputs = execution.failures, dict[str, Artifact]()
+    def _finish(self, ended: ItemListener) -> None:
+        """An item that went by itself is over."""
+        execution, failures, outputs = ended.execution, ended.failures, dict[str, Artifact]()
+        assert execution is not None
         try:
             outputs = execution.scheduler.outputs()
         except InputError as error:
-            failures.setdefault("", f"{execution.item.place}: {error}")
+            failures.setdefault("", f"{ended.item.place}: {error}")
         gathered = tuple(
             value for source in self._gathers if (value := execution.scheduler.value_of(source)) is not None
         )
         if len(gathered) < len(self._gathers):
             gathered = ()
         execution.release()
-        ending = (failures, round(execution.seconds, 6), execution.trace, gathered)
-        self._tell(execution.number, ItemFinished(execution.item, outputs, *ending))
+        ended.execution = None
+        ending = (failures, round(ended.seconds, 6), ended.trace, gathered)
+        self._tell(ended.number, ItemFinished(ended.item, outputs, *ending))
 
     def _tell(self, number: int, finished: ItemFinished) -> None:
         """Tells of an item that is over, when its turn has come."""

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from studio.dataset.item_result import ItemResult
 from studio.dataset.map import ItemFinished
-from studio.dataset.run import DatasetRun, ItemResult
+from studio.dataset.run import DatasetRun
 from studio.dataset.sources import Row, Rows
 from studio.executors.shipping import sealed, unsealed
 from studio.language.plan import Plan

@@ -1,4 +1,4 @@
-"""Dataset: a run of a graph over a data set, row by row, into a folder. One that was stopped goes on where it was.
+"""DatasetRun: a run of a graph over a data set, row by row, into a folder. One that was stopped goes on where it was.
 
 Items that are done stay as they are, as long as neither they nor the graph changed; all others go
 through a `Map`, and every one that ends becomes a line of the `ResultsFolder`.
@@ -8,105 +8,47 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.dataset.columns import check_id, check_over_all, feeds_of
+from studio.dataset.examples import Example, Examples
+from studio.dataset.item_result import ItemResult, Status
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Options
 from studio.dataset.results import ResultLine, ResultsFolder, as_json
-from studio.dataset.sample import Sample
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import Summary
 from studio.executors.base import Executor
-from studio.executors.task import Recipe
 from studio.files import write_atomically
 from studio.language.plan import Plan
 from studio.run.events import Event, Warned
 from studio.run.inputs import Inputs
-from studio.run.recipes import identity_of, recipe_of
+from studio.run.phases import phases_of
+from studio.run.recipes import identity_of
 from studio.run.result import Result
 from studio.run.run import Run
 from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact
 
-__all__ = ["DatasetRun", "Example", "ItemResult"]
+__all__ = ["DatasetRun"]
 
 _SOON = 0.25  # seconds until what has ended is written
-_AT_TIMES = 5.0  # seconds until the figures of a sitting are kept again, in case it is killed
-_FEW = 12  # items of a status, at least, of which it is remembered what they were given
-
-_FED = re.compile(r": (?:the )?((?:input|column) '[^']*')")  # which of its inputs a row is told to have wrong
-
-_Status = Literal["done", "failed"]
-
-
-class ItemResult(Result):
-    """The outputs of one item by name, each loaded when it is looked at."""
-
-    def __init__(self, finished: ItemFinished, cache: Cache | None) -> None:
-        super().__init__(cache.store if cache else None)
-        self.id = finished.item.id
-        self.artifacts, self.seconds = dict(finished.outputs), finished.seconds
-        self.failures = dict(finished.failures)
-        self.exit_code = 1 if self.failures else 0
-
-    @property
-    def status(self) -> _Status:
-        """`done` or `failed`."""
-        return "failed" if self.failures else "done"
-
-    @property
-    def error(self) -> str:
-        """What went wrong; nothing if it is done."""
-        return "\n".join(f"step '{step}' failed: {why}" if step else why for step, why in self.failures.items())
-
-    @property
-    def kind(self) -> str:
-        """The kind of its failure: where it was, and what it is called there."""
-        for step, why in self.failures.items():
-            name = why.partition(":")[0]
-            if step:
-                return f"{name} in step '{step}'" if name.isidentifier() else f"step '{step}'"
-            fed = _FED.search(why)
-            return fed[1] if fed else "input"
-        return ""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One item that is over: its row as it stands in the results, and what it was given, where that is known."""
-
-    row: Mapping[str, Any]
-    given: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """An item that this pass came by."""
-
-    id: str
-    position: int
-    given: Mapping[str, object]
-
-    @staticmethod
-    def of(item: Item) -> _Seen:
-        return _Seen(item.id, item.position, item.inputs.own if item.inputs else {})
+_AT_TIMES = 5.0  # seconds until the figures of a session are kept again, in case it is killed
 
 
 class DatasetRun:
-    """One sitting. Iterate `events()` to make it happen; without a folder nothing is written."""
+    """One session. Iterate `events()` to make it happen; without a folder nothing is written."""
 
     def __init__(
         self,
@@ -141,14 +83,14 @@ class DatasetRun:
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
         self._cancelled = False
-        self.kept = {"done": 0, "failed": 0}  # items that were over before this sitting
+        self.kept = {"done": 0, "failed": 0}  # items that were over before this session
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[ResultLine] = []
         self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
-        self._seen: dict[str, Sample[_Seen]] = {"done": Sample(_FEW), "failed": Sample(_FEW)}
+        self._examples = Examples()
         self._began = self._written = self._noted = time.monotonic()
         self._ended: float | None = None
         self.complete = False  # whether it came to the end of the data, or of the items that were wanted
@@ -166,27 +108,17 @@ class DatasetRun:
 
     @property
     def seconds(self) -> float:
-        """How long this sitting has lasted, until it ended."""
+        """How long this session has lasted, until it ended."""
         return (time.monotonic() if self._ended is None else self._ended) - self._began
 
     def figures(self) -> dict[str, Any]:
-        """The sitting in figures, as plain data to keep."""
+        """The session in figures, as plain data to keep."""
         counts = {"done": self.done, "failed": self.failed, "seconds": round(self.seconds, 3)}
         return {**counts, "steps": self.stats.figures()}
 
-    def examples(self, status: _Status, most: int) -> list[Example]:
-        """Some items that ended in this way, evenly from all over the data.
-
-        Of those that this pass came by it is known what they were given; those of earlier ones fill up.
-        """
-        if self._results is None:
-            return []
-        seen = sorted(self._seen[status].kept, key=lambda each: each.position)
-        seen = [seen[index * len(seen) // min(most, len(seen))] for index in range(min(most, len(seen)))]
-        rows = [(self._results.row(each.id), each.given) for each in seen]
-        found = {row["id"]: Example(row, given) for row, given in rows if row is not None}
-        more = self._results.sample(status, most) if len(found) < most else []
-        return list(({row["id"]: Example(row, {}) for row in more} | found).values())[-most:]
+    def examples(self, status: Status, most: int) -> list[Example]:
+        """Some items that ended in this way, evenly from all over the data."""
+        return self._examples.of(status, most, self._results) if self._results is not None else []
 
     def summary(self) -> Summary:
         """How it stands."""
@@ -207,18 +139,18 @@ class DatasetRun:
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
         try:
-            yield from self._sitting()
+            yield from self._session()
         finally:
             self._ended = time.monotonic()
             self._note()
 
-    def _sitting(self) -> Iterator[Event]:
-        *before, _ = parts = self._parts()
-        for number, part in enumerate(before):
-            yield from self._ahead(part, number, len(parts))
+    def _session(self) -> Iterator[Event]:
+        *before, _ = phases = self._phases()
+        for number, phase in enumerate(before):
+            yield from self._phase_first(phase, number, len(phases))
         self.phase = ""
         try:
-            counted = self.stats.of_these(self.stats.of.keys() - {id for part in before for id in part})
+            counted = self.stats.of_these(self.stats.of.keys() - {id for phase in before for id in phase})
             for event in self._events_of(self._subplan, self._to_do(), counted):
                 if isinstance(event, ItemFinished):
                     self._end(event)
@@ -266,50 +198,34 @@ class DatasetRun:
             self._map.cancel()
         return self._map.events()
 
-    def _ahead(self, part: list[str], number: int, count: int) -> Iterator[Event]:
+    def _phase_first(self, phase: list[str], number: int, count: int) -> Iterator[Event]:
         """Takes all items through the steps up to these, whose outputs the cache then knows."""
-        models = [id for id in part if not self._subplan.steps[id].definition.node.inline]
+        models = [id for id in phase if not self._subplan.steps[id].definition.node.inline]
         self.phase = f"part {number + 1} of {count}: {', '.join(models)}"
         yield Warned(f"its models do not fit into this machine together: {self.phase} goes first, for all items")
-        upto = list(self.stats.of)[: list(self.stats.of).index(part[-1]) + 1]
+        upto = list(self.stats.of)[: list(self.stats.of).index(phase[-1]) + 1]
         subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", upto)
-        for event in self._events_of(subplan, self._not_over(), self.stats.of_these(part)):
+        items = islice(self._new_items(), self._options.limit)
+        not_over = (item for item in items if item.inputs is not None and not self._is_over(item))
+        for event in self._events_of(subplan, not_over, self.stats.of_these(phase)):
             if not isinstance(event, ItemFinished):
                 yield event
 
-    def _parts(self) -> list[list[str]]:
-        """The steps in parts whose models fit together, where taking the parts in turn loads fewer of them.
+    def _phases(self) -> list[list[str]]:
+        """The steps in phases whose models fit together: taking all items through one after the other loads fewer.
 
-        Otherwise models make room for each other every so many items, as many as are on their way at a time.
-        Taking parts in turn needs a cache for what lies between them, and rows that can be read again.
+        It needs a cache for what lies between them, and rows that can be read again; and it is worth nothing
+        where all items are on their way at the same time.
         """
-        ids, total = list(self._subplan.steps), self.total
-        if self.cache is None or self._count is None or (total or 0) <= self._options.window:
-            return [ids]
-        parts: list[list[str]] = [[]]
-        recipes: list[Recipe] = []
-        for id in ids:
-            step = self._subplan.steps[id]
-            if not step.definition.node.inline and step.cache != "never":
-                executor = self._executors["executor"]()
-                recipes.append(recipe_of(step, step.config(), executor.machine, self._files))
-                if not executor.fit_together(recipes) and parts[-1]:
-                    parts.append([])
-                    recipes = recipes[-1:]
-            parts[-1].append(id)
-        return parts
+        if self.cache is None or self._count is None or (self.total or 0) <= self._options.window:
+            return [list(self._subplan.steps)]
+        return phases_of(self._subplan, self._executors["executor"], self._files)
 
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
         self._cancelled = True
         if self._map is not None:
             self._map.cancel()
-
-    def _not_over(self) -> Iterator[Item]:
-        """The items that are not over, before the last part of the steps."""
-        for item in islice(self._new_items(), self._options.limit):
-            if item.inputs is not None and not self._is_over(item):
-                yield item
 
     def _is_over(self, item: Item) -> str:
         """How an item ended that stays as it is; nothing if it is to be done."""
@@ -324,7 +240,7 @@ class DatasetRun:
             if over := self._is_over(item):
                 self.kept[over] += 1
                 self._met.append((item.id, item.position))
-                self._seen[over].add(partial(_Seen.of, item))
+                self._examples.saw(over, item)
                 if self._over_all.rows and over == "done":
                     yield replace(item, over=True)
             else:
@@ -340,7 +256,7 @@ class DatasetRun:
         self.failed += failed
         if self._results is not None:
             self._lines.append(self._line(finished, self._results))
-            self._seen[self._lines[-1].status].add(partial(_Seen.of, item))
+            self._examples.saw(self._lines[-1].status, item)
             if len(self._lines) >= self._options.lines:
                 self._write()
 

@@ -102,13 +102,13 @@ class StepStats:
         return self.batches.total() / batches if batches else 0.0
 
     def figures(self) -> dict[str, Any]:
-        """All that was counted, as plain data to keep: what two sittings counted can be added."""
+        """All that was counted, as plain data to keep: what two sessions counted can be added."""
         counted: dict[str, Any] = {"batches": dict(self.batches), "durations": dict(self._durations)}
         counted |= {"numbers": dict(self.numbers)} if self.numbers else {}
         return {name: getattr(self, name) for name in (*_COUNTS, "seconds", "saved")} | counted
 
     def add(self, figures: Mapping[str, Any]) -> None:
-        """Counts what an earlier sitting counted, too."""
+        """Counts what an earlier session counted, too."""
         for name in (*_COUNTS, "seconds", "saved"):
             setattr(self, name, getattr(self, name) + figures[name])
         self._count(figures.get("numbers", {}))
@@ -161,7 +161,7 @@ class RunStats:
         return {id: step_stats.figures() for id, step_stats in self.of.items()}
 
     def add(self, figures: Mapping[str, Any]) -> None:
-        """Counts what an earlier sitting counted, too; a step that the graph has no more is left out."""
+        """Counts what an earlier session counted, too; a step that the graph has no more is left out."""
         for id in figures.keys() & self.of.keys():
             self.of[id].add(figures[id])
 

@@ -15,14 +15,14 @@ __all__ = ["Summary", "told"]
 
 @dataclass(frozen=True)
 class Summary:
-    """How a sitting ended, and how the run stands."""
+    """How a session ended, and how the run stands."""
 
     graph: str
     folder: Path | None
-    done: int  # in this sitting
+    done: int  # in this session
     failed: int
     kept: Mapping[str, int]  # that were over before, by how
-    seconds: float  # of this sitting
+    seconds: float  # of this session
     stats: Mapping[str, Any]
     outputs: Mapping[str, Any]  # of what runs once over all rows
     broken: Mapping[str, str]  # steps of these that failed

@@ -1,4 +1,4 @@
-"""Live: values that are still in some process, what stands for them in an artifact, and those only promised."""
+"""Handle: what stands in an artifact for a value that is still in some process, or that is only promised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Handle(Protocol):
 
 
 def fetched(handle: Any) -> object:
-    """The value that a Live stands for."""
+    """The value that a handle stands for."""
     held: Handle = handle
     return held.get()
 

@@ -1,4 +1,4 @@
-"""Wire: work and outcomes as plain lists, the form in which they cross from process to process.
+"""Messages: work and outcomes as plain lists, the form in which they cross from process to process.
 
 Ray sends lists, text, numbers and bytes as they are, and objects by pickling them, which costs more
 than all the rest of a small task. What a live value becomes on the way, the caller says.

@@ -1,4 +1,4 @@
-"""Shortage: whether an error says that memory ran out, and giving back what can be. It knows no library by import."""
+"""Out of memory: whether an error says so, and giving back what can be. It knows no library by import."""
 
 from __future__ import annotations
 

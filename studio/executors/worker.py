@@ -1,4 +1,4 @@
-"""Recipe, Task and Worker: one node, set up once on its share of a machine, running tasks.
+"""Worker: one node, set up once on its share of a machine, running tasks.
 
 The same class works in a thread and in an actor. It knows no graph, no cache and no executor:
 inputs come to it as artifacts, outputs leave it as artifacts, and what goes wrong leaves as a

@@ -2,6 +2,9 @@
 
 It has Python's form: `hear.language != to`, `len(find.boxes) > 0 and not quiet`. What is absent is
 `null`; of media, only whether they are there can be asked.
+
+It is typed when the graph is checked, before anything runs: a comparison that never holds would not
+fail, but quietly skip its step for every item, and one that cannot be made would fail hours later.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gathering: what steps that run once over all rows of a data set may be wired to, and what they may not say."""
+"""Dataset scope: what steps that run once over all rows of a data set may be wired to, and what they may not say."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from studio.language.plan import Plan, Step
 
-__all__ = ["misplaced", "mixed"]
+__all__ = ["mixed_outputs", "scope_problems"]
 
 
-def misplaced(plan: Plan) -> Iterator[tuple[str, str]]:
+def scope_problems(plan: Plan) -> Iterator[tuple[str, str]]:
     """Each step whose scope is at odds with what it says or reads, and why."""
     for step in plan.steps.values():
         told = _of_all_rows(step, plan) if step.scope == "dataset" else _of_one_row(step, plan)
@@ -17,7 +17,7 @@ def misplaced(plan: Plan) -> Iterator[tuple[str, str]]:
             yield step.id, f"step '{step.id}' {told}"
 
 
-def mixed(plan: Plan) -> Iterator[tuple[str, str]]:
+def mixed_outputs(plan: Plan) -> Iterator[tuple[str, str]]:
     """Each output that is neither of each row nor of all of them, and why."""
     for name, edge in plan.outputs.items():
         if len({plan.steps[maker].scope for maker in plan.makers([edge])}) > 1:

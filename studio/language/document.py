@@ -29,6 +29,9 @@ __all__ = ["Document", "Path", "Place"]
 Path = tuple[str | int, ...]
 Place = tuple[int, int]  # line and column, both from 1
 
+# A graph may come from anybody. Ten lines of aliases, each of which names the one before ten times, are
+# ten billion values once expanded; and what reads or checks values goes down by recursion, which ends in
+# a RecursionError at some hundred levels. So both are counted while the text is read.
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 64
 _MAX_NODES = 200_000  # once aliases are expanded

@@ -8,6 +8,7 @@ from html import escape
 from itertools import pairwise
 
 from studio.errors import UsageError
+from studio.language.dependencies import generations, links
 from studio.language.layout import Layout, arrange
 from studio.language.plan import Edge, Plan, Source, Step
 
@@ -17,7 +18,11 @@ _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE = 190, 62, 30, 46, 20
 
 
 def draw(plan: Plan, form: str = "text") -> str:
-    """The plan in one of FORMATS."""
+    """The plan in one of FORMATS; UsageError for any other.
+
+    Every wire is drawn, those too that a longer way makes unnecessary for the order (a transitive
+    reduction would drop them): a person wants to see that `to` goes to three steps.
+    """
     if form not in FORMATS:
         raise UsageError(f"there is no format '{form}'; there are: {', '.join(FORMATS)}")
     return FORMATS[form](plan)
@@ -79,7 +84,7 @@ def _mermaid(plan: Plan) -> str:
         lines.append(f'    {_plain(id)}_{shape[0]}"{id}<br/><small>{step.use}</small>{notes}"{shape[1]}')
     lines += [f'    out_{name}(["{name}"])' for name in plan.outputs]
     for arrow in _arrows(plan):
-        line = "-->" if arrow.kind == "wire" else "-.->"
+        line = "-->" if arrow.plain else "-.->"
         label = f"|{arrow.label}|" if arrow.label else ""
         lines.append(f"    {_plain(arrow.start)} {line}{label} {_plain(arrow.end)}")
     return "\n".join(lines)
@@ -116,38 +121,25 @@ class _Arrow:
 
     start: str
     end: str
-    label: str = ""
-    kind: str = "wire"
+    label: str
+    plain: bool
 
 
 def _arrows(plan: Plan) -> Iterator[_Arrow]:
-    for id, step in plan.steps.items():
-        for edge in step.edges.values():
-            yield from _wires(plan, edge, f"{id}_", "wire")
-        for guard in step.when:
-            for edge in guard.edges.values():
-                yield from _wires(plan, edge, f"{id}_", "when")
-        for edge in step.instead.values():
-            yield from _wires(plan, edge, f"{id}_", "instead")
-    for name, edge in plan.outputs.items():
-        yield from _wires(plan, edge, f"out_{name}", "wire")
-
-
-def _wires(plan: Plan, edge: Edge, end: str, kind: str) -> Iterator[_Arrow]:
-    labels = {"wire": "", "when": "when ", "instead": "if it fails "}
-    for source in plan.origins(edge):
-        if source.port:
-            yield _Arrow(f"{source.name}_", end, (labels[kind] + source.port).strip(), kind)
-        elif source.name in plan.inputs:
-            yield _Arrow(f"in_{source.name}", end, labels[kind].strip(), kind)
+    words = {"input": "", "output": "", "when": "when ", "instead": "if it fails "}
+    for link in links(plan):
+        source = link.source
+        yield _Arrow(
+            f"{source.name}_" if source.port else f"in_{source.name}",
+            f"out_{link.target}" if link.role == "output" else f"{link.target}_",
+            (words[link.role] + source.port).strip(),
+            plain=link.role in ("input", "output"),
+        )
 
 
 def _levels(plan: Plan) -> list[list[str]]:
     """Steps by how many stand before them."""
-    depth: dict[str, int] = {}
-    for id in plan.steps:
-        depth[id] = 1 + max((depth[need] for need in plan.needs[id] | plan.spares[id]), default=0)
-    return [[id for id in depth if depth[id] == level] for level in range(1, 1 + max(depth.values(), default=0))]
+    return generations({id: plan.needs[id] | plan.spares[id] for id in plan.steps})
 
 
 def _svg(plan: Plan) -> str:
@@ -187,7 +179,7 @@ def _corner(layout: Layout, name: str) -> tuple[float, float]:
 
 def _curve(layout: Layout, wire: tuple[str, str], arrows: list[_Arrow]) -> str:
     label = ", ".join(dict.fromkeys(arrow.label for arrow in arrows if arrow.label))
-    dashes = "" if any(arrow.kind == "wire" for arrow in arrows) else ' stroke-dasharray="5 4"'
+    dashes = "" if any(arrow.plain for arrow in arrows) else ' stroke-dasharray="5 4"'
     (x1, y1), (x2, y2) = _corner(layout, wire[0]), _corner(layout, wire[1])
     points = [(x1 + _WIDTH / 2, y1 + _HEIGHT)]
     for x, row in layout.bends[wire]:
@@ -206,7 +198,7 @@ def _curve(layout: Layout, wire: tuple[str, str], arrows: list[_Arrow]) -> str:
 
 
 def _box(plan: Plan, name: str, x: float, y: float) -> str:
-    title, below, fill, round_ = _face(plan, name)
+    title, below, fill, round_ = _caption(plan, name)
     middle = f'x="{x + _WIDTH / 2:.1f}" text-anchor="middle"'
     step = plan.steps.get(name[:-1]) if name.endswith("_") else None
     notes = " · ".join(_notes(step)) if step else ""
@@ -227,7 +219,7 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _face(plan: Plan, name: str) -> tuple[str, str, str, int]:
+def _caption(plan: Plan, name: str) -> tuple[str, str, str, int]:
     if name.startswith("in_") and name[3:] in plan.inputs:
         return name[3:], str(plan.inputs[name[3:]].type), "#eef6ee", 26
     if name.startswith("out_") and name[4:] in plan.outputs:

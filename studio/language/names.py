@@ -1,65 +1,86 @@
-"""Scope: what the wires of one graph file can mean: its inputs and what its steps put out, with their types."""
+"""Names: what the wires of one graph file can mean: its inputs and what its steps put out, with their types."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from studio.errors import did_you_mean
+from studio.errors import Problem, did_you_mean
 from studio.language.document import Path
-from studio.language.plan import Edge, GraphInput, Source
-from studio.language.spec import GraphSpec, Wire
+from studio.language.plan import Edge, GraphInput, Relay, Source, origins
+from studio.language.spec import GraphSpec
+from studio.language.wire import Wire
 from studio.node.node import Port
 from studio.values import PortType
 
-__all__ = ["Face", "Names", "Tell"]
-
-Tell = Callable[..., None]  # takes a path of the document, a message, a hint, and whether the key is meant
+__all__ = ["Names", "Signature"]
 
 
 @dataclass(frozen=True)
-class Face:
-    """A step as the rest of its file sees it: a node, or a graph inside the graph."""
+class Signature:
+    """A step as the rest of its file sees it: what a node, or a graph inside the graph, takes and gives."""
 
     name: str  # of the node or the graph
     inputs: Mapping[str, Port]
     outputs: Mapping[str, PortType]
     sources: Mapping[str, Source]  # what each output is in the plan
-    wires: PortType | None = None
+    free: PortType | None = None  # the type of further inputs, of any name
     complete: bool = True  # whether all of it could be read
 
     def input(self, name: str) -> Port | None:
-        """The input of this name, one of the free wires included."""
-        if name in self.inputs or self.wires is None:
+        """The input of this name, one of the free ones included."""
+        if name in self.inputs or self.free is None:
             return self.inputs.get(name)
-        return Port(name, self.wires)
+        return Port(name, self.free)
 
-    def shown(self, what: Mapping[str, PortType] | Mapping[str, Port]) -> str:
-        """Inputs or outputs in words."""
-        listed = [str(port) if isinstance(port, Port) else f"{name} ({port})" for name, port in what.items()]
-        return ", ".join(listed)
+    @property
+    def takes(self) -> str:
+        """Its inputs in words."""
+        return ", ".join(map(str, self.inputs.values())) or "no inputs"
+
+    @property
+    def gives(self) -> str:
+        """Its outputs in words."""
+        return ", ".join(f"{name} ({type_})" for name, type_ in self.outputs.items()) or "no outputs"
 
 
 @dataclass
 class Names:
-    """The names of one file. What cannot be resolved is told."""
+    """The names of one file. What cannot be resolved is told.
+
+    Steps are added before any wire is read: a wire may name a step that stands below it.
+    """
 
     spec: GraphSpec
     prefix: str  # of the ids of its steps in the plan
-    tell: Tell
+    problems: list[Problem]  # all that is wrong with the file, which is told here
     inputs: dict[str, GraphInput] = field(default_factory=dict)
-    faces: dict[str, Face] = field(default_factory=dict)
+    signatures: dict[str, Signature] = field(default_factory=dict)
     types: dict[Source, PortType] = field(default_factory=dict)
+    relays: dict[str, Relay] = field(default_factory=dict)  # those of the graphs inside
+    written: dict[str, tuple[GraphSpec, str]] = field(
+        default_factory=dict
+    )  # by step of the plan: its file, its id there
+
+    def tell(self, path: Path, message: str, hint: str = "", key: bool = False) -> None:
+        """A problem at a path of the file, or at the key there."""
+        self.problems.append(self.spec.problem(path, message, hint, key))
+
+    def tell_of(self, step: str, message: str, hint: str = "") -> None:
+        """A problem at a step of the plan, in whichever file it stands."""
+        spec, id = self.written[step]
+        self.problems.append(spec.problem(("nodes", id), message, hint, key=True))
 
     def add_input(self, given: GraphInput) -> None:
         """An input of the file."""
         self.inputs[given.name] = given
         self.types[Source(self.prefix + given.name)] = given.type
 
-    def add_step(self, id: str, face: Face) -> None:
-        """A step of the file."""
-        self.faces[id] = face
-        self.types |= {source: face.outputs[name] for name, source in face.sources.items()}
+    def add_step(self, id: str, signature: Signature, inner: Names | None = None) -> None:
+        """A step of the file; if it is a graph, with the names inside it."""
+        self.signatures[id] = signature
+        self.types |= {source: signature.outputs[name] for name, source in signature.sources.items()}
+        self.written |= {self.prefix + id: (self.spec, id)} if inner is None else inner.written
 
     def edge(self, wire: Wire, path: Path, reader: str = "") -> Edge | None:
         """What a wire means; None (and told) if one of its references means nothing."""
@@ -68,7 +89,7 @@ class Names:
         return Edge(sources, wire.form) if len(sources) == len(found) else None
 
     def type(self, edge: Edge) -> PortType | None:
-        """The type of what comes along an edge."""
+        """The type of what comes along an edge; None where nothing does."""
         if not edge.sources:
             return None
         types = [self.types[source] for source in edge.sources]
@@ -76,10 +97,15 @@ class Names:
             return types[0].required().listed()
         return types[0].required() if not all(type_.optional for type_ in types) else types[0]
 
+    def spans_rows(self, source: Source) -> bool:
+        """Whether a source gives something of the whole data set, and not of each row."""
+        makers = [origin.name for origin in origins(Edge((source,)), self.relays) if origin.port]
+        return any(spec.nodes[id].scope == "dataset" for spec, id in map(self.written.__getitem__, makers))
+
     def output_of(self, source: Source) -> tuple[str, str] | None:
         """The step and the output that a source is, as this file writes them; None for an input."""
-        for id, face in self.faces.items():
-            for name, own in face.sources.items():
+        for id, signature in self.signatures.items():
+            for name, own in signature.sources.items():
                 if own == source:
                     return id, name
         return None
@@ -105,21 +131,21 @@ class Names:
         return None if port or name not in self.inputs else Source(self.prefix + name)
 
     def _output(self, ref: str, name: str, port: str, path: Path) -> Source | None:
-        face = self.faces.get(name)
-        if face is None:
+        signature = self.signatures.get(name)
+        if signature is None:
             return None  # told already
-        known = f"{name} has: {face.shown(face.outputs) or 'no outputs'}."
-        if not port and len(face.sources) == 1:
-            return next(iter(face.sources.values()))
-        if not face.sources and not face.complete:
+        known = f"{name} has: {signature.gives}."
+        if not port and len(signature.sources) == 1:
+            return next(iter(signature.sources.values()))
+        if not signature.sources and not signature.complete:
             return None  # what is wrong with it is told already
-        if not port and not face.sources:
+        if not port and not signature.sources:
             self.tell(path, f"'{ref}': step '{name}' has no outputs")
         elif not port:
-            self.tell(path, f"'{ref}' is ambiguous: step '{name}' has {len(face.outputs)} outputs", known)
-        elif port not in face.sources:
-            suggestion = did_you_mean(port, face.outputs).replace("'", f"'{name}.", 1)
+            self.tell(path, f"'{ref}' is ambiguous: step '{name}' has {len(signature.outputs)} outputs", known)
+        elif port not in signature.sources:
+            suggestion = did_you_mean(port, signature.outputs).replace("'", f"'{name}.", 1)
             self.tell(path, f"'{ref}': step '{name}' has no output '{port}'", f"{known} {suggestion}".strip())
         else:
-            return face.sources[port]
+            return signature.sources[port]
         return None

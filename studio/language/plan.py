@@ -1,4 +1,4 @@
-"""Plan: a graph bound to nodes, wired, typed, acyclic, frozen: all that a run knows of a graph. `wiring` makes it."""
+"""Plan: a graph bound to nodes, wired, typed, acyclic, frozen: all that a run knows of a graph. The binder makes it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,24 @@ from studio.node.registry import Definition
 from studio.node.resources import Resources
 from studio.values import PortType
 
-__all__ = ["Edge", "GraphInput", "Guard", "Plan", "Relay", "Scope", "Source", "Step", "filled", "variables_in"]
+__all__ = [
+    "Edge",
+    "GraphInput",
+    "Guard",
+    "Plan",
+    "Relay",
+    "Scope",
+    "Source",
+    "Step",
+    "filled",
+    "origins",
+    "variables_in",
+]
 
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
-
 Scope = Literal["item", "dataset"]  # whether a step runs for each row of a data set, or once over all of them
+Form = Literal["one", "many", "first", "rows"]  # of an edge
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class Edge:
     """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows."""
 
     sources: tuple[Source, ...]
-    form: Literal["one", "many", "first", "rows"] = "one"
+    form: Form = "one"
 
     def __str__(self) -> str:
         return self.worded(map(str, self.sources))
@@ -107,6 +119,8 @@ class Step:
     gpus_asked: bool  # by the graph itself, and not merely by the node's default
     timeout: float | None = None
     retries: int = 0
+    retry_delay: float = 0.0  # seconds before the first retry
+    retry_backoff: float = 1.0  # factor by which each further delay is longer than the one before
     cache: str = "auto"
     each: tuple[str, ...] = ()  # ports whose lists it runs over, once per element
     when: tuple[Guard, ...] = ()  # all must hold
@@ -141,11 +155,17 @@ class Step:
         return port is not None and port.required
 
     @property
-    def wires(self) -> Iterator[Edge]:
+    def needed_edges(self) -> Iterator[Edge]:
         """All edges that it cannot do without: those of its inputs and of its conditions."""
         yield from self.edges.values()
         for guard in self.when:
             yield from guard.edges.values()
+
+    @property
+    def all_edges(self) -> Iterator[Edge]:
+        """All edges that it may read, those of its fallbacks included."""
+        yield from self.needed_edges
+        yield from self.instead.values()
 
     @cached_property
     def variables(self) -> dict[str, set[str]]:
@@ -181,7 +201,7 @@ class Plan:
     @cached_property
     def needs(self) -> dict[str, set[str]]:
         """For each step, those that must be done before."""
-        return {id: self.makers(step.wires) for id, step in self.steps.items()}
+        return {id: self.makers(step.needed_edges) for id, step in self.steps.items()}
 
     @cached_property
     def spares(self) -> dict[str, set[str]]:
@@ -190,12 +210,7 @@ class Plan:
 
     def origins(self, edge: Edge) -> Iterator[Source]:
         """The inputs of the graph and the outputs of steps that an edge comes from, through all relays."""
-        for source in edge.sources:
-            relay = self.relays.get(source.name) if not source.port else None
-            if relay is None:
-                yield source
-            elif relay.edge is not None:
-                yield from self.origins(relay.edge)
+        return origins(edge, self.relays)
 
     def makers(self, edges: Iterable[Edge]) -> set[str]:
         """The steps that edges come from."""
@@ -207,14 +222,28 @@ class Plan:
 
     def needed(self, outputs: Iterable[str], spares: bool = False) -> set[str]:
         """The steps that some outputs need; with `spares`, also those that would be needed if others failed."""
-        pending = list(self.makers(self.outputs[name] for name in outputs))
-        needed: set[str] = set()
+        return self.closure(self.makers(self.outputs[name] for name in outputs), spares)
+
+    def closure(self, steps: Iterable[str], spares: bool = False) -> set[str]:
+        """These steps and all that they need; with `spares`, also what would be needed if some of them failed."""
+        found: set[str] = set()
+        pending = list(steps)
         while pending:
             step = pending.pop()
-            if step not in needed:
-                needed.add(step)
+            if step not in found:
+                found.add(step)
                 pending += self.needs[step] | (self.spares[step] if spares else set())
-        return needed
+        return found
+
+
+def origins(edge: Edge, relays: Mapping[str, Relay]) -> Iterator[Source]:
+    """The inputs of the graph and the outputs of steps that an edge comes from, through all relays."""
+    for source in edge.sources:
+        relay = None if source.port else relays.get(source.name)
+        if relay is None:
+            yield source
+        elif relay.edge is not None:
+            yield from origins(relay.edge, relays)
 
 
 def variables_in(value: Any) -> Iterator[str]:

@@ -12,7 +12,10 @@ __all__ = ["json_schema"]
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
-    """A schema with which an editor completes keys, node names and their config."""
+    """A schema with which an editor completes keys, node names and their config.
+
+    Imports every node of the registry; one that cannot be imported is named without its config.
+    """
     schema = GraphSpec.model_json_schema(by_alias=True)
     step = schema["$defs"]["StepSpec"]
     names = registry.names()
@@ -45,7 +48,7 @@ def _condition(registry: Registry, name: str) -> dict[str, Any] | None:
         "then": {
             "properties": {
                 "with": {"properties": given, "additionalProperties": False},
-                "in": {"properties": wires, "additionalProperties": ports.wires is not None},
+                "in": {"properties": wires, "additionalProperties": ports.free is not None},
             }
         },
     }

@@ -103,18 +103,18 @@ class Port:
 
 @dataclass(frozen=True)
 class Ports:
-    """All ports of a node; `wires` is the type of further inputs of any name (`**wires: str`)."""
+    """All ports of a node; `free` is the type of further inputs, of any name (`**wires: str`)."""
 
     inputs: Mapping[str, Port] = field(default_factory=dict)
     outputs: Mapping[str, Port] = field(default_factory=dict)
-    wires: PortType | None = None
+    free: PortType | None = None
     named: bool = False  # whether `run` returns a NamedTuple
 
     def input(self, name: str) -> Port | None:
-        """The input port of this name, one of the free wires included."""
-        if name in self.inputs or self.wires is None:
+        """The input port of this name, one of the free ones included."""
+        if name in self.inputs or self.free is None:
             return self.inputs.get(name)
-        return Port(name, self.wires)
+        return Port(name, self.free)
 
 
 def ports_of(node: type[Node]) -> Ports:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from studio.errors import did_you_mean
 from studio.node.node import Node, NodeDefinitionError, ports_of
@@ -123,7 +125,7 @@ class Registry:
         name = f"studio_file_{of_bytes(str(path).encode() + path.read_bytes())[:16]}"
         if name in sys.modules:
             return sys.modules[name]
-        spec = importlib.util.spec_from_file_location(name, path)
+        spec = importlib.util.spec_from_file_location(name, path, loader=_AsItIs(name, str(path)))
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -136,6 +138,13 @@ class Registry:
                 raise
             raise NoSuchNode(f"'{place}' cannot be loaded: {type(error).__name__}: {error}") from None
         return module
+
+
+class _AsItIs(SourceFileLoader):
+    """Loads a file as it is now: bytecode that was kept of it may be of a file of the same second and size."""
+
+    def path_stats(self, path: Any) -> Mapping[str, Any]:
+        raise OSError(path)
 
 
 def _imported(module: str, use: str) -> ModuleType:

@@ -1,4 +1,9 @@
-"""The digest of a node's source: what its code says, regardless of comments, layout and place.
+"""Source: the digest of a node's code, which is part of every key of its results.
+
+The syntax tree is digested, and not the text: a comment, a docstring or a formatter must not send
+models of hours to work again. It is the tree of the whole file, and of those that it imports relatively,
+and not of the class alone: a helper beside the class decides results as the class does. Libraries are
+left out: their code is too much to read, and a node that depends on one raises its `version` by hand.
 
 What decides a result but cannot be told in plain data raises `Uncacheable`, and the step is never cached.
 """
@@ -6,6 +11,7 @@ What decides a result but cannot be told in plain data raises `Uncacheable`, and
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import sys
 import textwrap
@@ -19,45 +25,52 @@ from studio.values.digest import Uncacheable, canonical, of_data
 
 __all__ = ["parsed", "source_digest"]
 
-_VIEW = f"source-1-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
-
+_NAME = f"source-1-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 _DECLARED = {"version", "resources", "inline", "extra", "licence", "Config", "config", "device", "threads"}
-
-
 _PARSING = threading.Lock()  # CPython 3.11 counts the depth of all threads' trees together, and then raises SystemError
 
-View = Callable[[Path, str, Callable[[], str]], str]  # remembers what follows from a file's content
+# Gives what follows from a file's content, under a name: looked up by the file's stat, or made and remembered.
+Memo = Callable[[Path, str, Callable[[], str]], str]
 
 
-def source_digest(node: type[Node], view: View) -> str:
-    """The digest of the files (or the class bodies) that a node and its own bases are written in."""
+def source_digest(node: type[Node], memo: Memo) -> str:
+    """The digest of the files (or the class bodies) that a node and its own bases are written in.
+
+    memo: remembers the digest of a file for as long as the file stays as it is. Uncacheable says what
+    decides results and cannot be digested: a class typed into a prompt, an open file closed over.
+    """
     lineage = [cls for cls in node.__mro__ if issubclass(cls, Node) and cls is not Node]
-    return of_data([[cls.__qualname__, _written(cls, view), _made(cls)] for cls in lineage])
+    return of_data([[cls.__qualname__, _written(cls, memo), _made(cls)] for cls in lineage])
 
 
-def _written(cls: type[Node], view: View) -> list[str]:
+def _written(cls: type[Node], memo: Memo) -> list[str]:
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if module is not None and file and Path(file).exists():
-        return _with_neighbours(Path(file), view)
+        return _with_neighbours(Path(file), memo)
     return [_class_digest(cls)]
 
 
-def _with_neighbours(file: Path, view: View) -> list[str]:
+def _with_neighbours(file: Path, memo: Memo) -> list[str]:
     """The digests of a file, and of those that it imports relatively: helpers that lie beside it."""
     digests: dict[Path, str] = {}
     pending = [file]
     while pending:
         path = pending.pop()
         if path not in digests:
-            digests[path], *beside = view(path, _VIEW, lambda path=path: _read(path)).split("\n")  # type: ignore[misc]
+            digests[path], *beside = memo(path, _NAME, lambda path=path: _read(path)).split("\n")  # type: ignore[misc]
             pending += [found for name in beside if (found := (path.parent / name).resolve()).is_file()]
     return [digest for _, digest in sorted((path.name, digest) for path, digest in digests.items())]
 
 
 def _read(file: Path) -> str:
+    return _said(file.read_bytes())
+
+
+@functools.lru_cache(maxsize=256)
+def _said(source: bytes) -> str:
     """The digest of what a file says; below it, the files that it may import relatively."""
-    tree = parsed(file.read_bytes())
+    tree = parsed(source)
     return "\n".join([_tree_digest(tree), *sorted(set(_beside(tree)))])
 
 
@@ -75,6 +88,7 @@ def _beside(tree: ast.Module) -> Iterator[str]:
 
 
 def _tree_digest(tree: ast.AST) -> str:
+    """The digest of a tree without its docstrings; an emptied body gets `pass`, or it would be no tree."""
     for part in ast.walk(tree):
         if isinstance(part, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _documented(part):
             part.body = part.body[1:] or [ast.Pass()]

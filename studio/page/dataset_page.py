@@ -25,15 +25,15 @@ from studio.page.picture import Label, picture
 __all__ = ["DatasetPage"]
 
 _EXAMPLES = 12  # of each status
-_MOST_SITTINGS = 20
+_MOST_SESSIONS = 20
 _MOST_KINDS = 20  # of failures
 _MOST_WORDS = 400  # characters of a message
 _BUSY = 0.5  # of the time; a step that was at work longer is what the others wait for
 
 
 @dataclass(frozen=True)
-class _Sitting:
-    """One sitting in a table."""
+class _SessionRow:
+    """One session in a table."""
 
     began: float
     seconds: float | None  # None where no figures of it were kept
@@ -50,10 +50,10 @@ class _Sitting:
 
 @dataclass(frozen=True)
 class _Row:
-    """One step in the table, counted over all sittings."""
+    """One step in the table, counted over all sessions."""
 
     step_stats: StepStats
-    wall: float  # seconds of all sittings
+    wall: float  # seconds of all sessions
 
     @property
     def cached(self) -> float:
@@ -97,7 +97,7 @@ class _Row:
 
 
 class DatasetPage:
-    """Made when a sitting has ended, while its folder is still held. `command`: the words that a person typed."""
+    """Made when a session has ended, while its folder is still held. `command`: the words that a person typed."""
 
     def __init__(self, plan: Plan, run: DatasetRun, results: ResultsFolder, command: Sequence[str] = ()) -> None:
         self._plan, self._run, self._results, self._command = plan, run, results, command
@@ -111,9 +111,10 @@ class DatasetPage:
     def html(self) -> str:
         """The page as text; it finds media by where they lie from the folder of the run."""
         run, summary, totals = self._run, self._run.summary(), self._results.totals()
-        sessions = self._results.sessions()
-        sittings = [*map(_sitting, sessions[:-1]), self._present(sessions[-1])]
-        rows = list(self._rows(sessions[:-1], sum(sitting.seconds or 0.0 for sitting in sittings)))
+        *before, now = self._results.sessions()
+        shown = [*map(_session, before), self._present(now)]
+        wall = sum(session.seconds or 0.0 for session in shown)
+        rows = list(self._rows(before, wall))
         known = totals.done + totals.failed
         total = known if run.complete else max(run.total or 0, known)
         return rendered(
@@ -124,11 +125,11 @@ class DatasetPage:
                 "totals": totals,
                 "total": total,
                 "left": total - known,
-                "seconds": sum(sitting.seconds or 0.0 for sitting in sittings),
+                "seconds": wall,
                 "sentences": list(self._sentences(rows, totals)),
-                "sittings": sittings[-_MOST_SITTINGS:],
-                "sittings_before": len(sittings) - _MOST_SITTINGS,
-                "gaps": any(sitting.seconds is None for sitting in sittings),
+                "sessions": shown[-_MOST_SESSIONS:],
+                "sessions_before": len(shown) - _MOST_SESSIONS,
+                "gaps": any(session.seconds is None for session in shown),
                 "rows": rows,
                 "slowest": _slowest(rows),
                 "picture": picture(self._plan, self._labels(rows)),
@@ -143,7 +144,7 @@ class DatasetPage:
         )
 
     def _rows(self, before: Sequence[Session], wall: float) -> Iterator[_Row]:
-        """The steps, as all sittings together found them."""
+        """The steps, as all sessions together found them."""
         whole = RunStats(self._plan.steps[id] for id in self._run.stats.of)
         whole.add(self._run.stats.figures())
         for session in before:
@@ -157,8 +158,8 @@ class DatasetPage:
             id: Label(step.status, f"{step.status}, once") for id, step in once
         }
 
-    def _present(self, session: Session) -> _Sitting:
-        return _Sitting(session.started, self._run.seconds, self._run.done, self._run.failed, now=True)
+    def _present(self, session: Session) -> _SessionRow:
+        return _SessionRow(session.started, self._run.seconds, self._run.done, self._run.failed, now=True)
 
     def _samples(self, status: Any) -> list[Sample]:
         examples = Examples(self._plan, self._results.folder)
@@ -188,12 +189,12 @@ class DatasetPage:
         return [(first, again)] + ([("Try those that failed again", retried)] if totals.failed else [])
 
 
-def _sitting(session: Session) -> _Sitting:
-    """A sitting that was before."""
+def _session(session: Session) -> _SessionRow:
+    """A session that was before."""
     figures = session.about.get("figures")
     if figures is None:
-        return _Sitting(session.started, None, 0, 0, cut_off=True)
-    return _Sitting(
+        return _SessionRow(session.started, None, 0, 0, cut_off=True)
+    return _SessionRow(
         session.started, figures["seconds"], figures["done"], figures["failed"], cut_off=session.ended is None
     )
 

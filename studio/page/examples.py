@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from studio.dataset.run import Example
+from studio.dataset.examples import Example
 from studio.language.plan import Plan
 from studio.page.views import NOTHING, VIEWS, Scene, Shelf, listing
 from studio.units import show_bytes

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from studio.executors.task import Failed
 from studio.language.plan import Step
-from studio.values.artifact import Artifact
+from studio.values.artifact import ABSENT, Artifact
 from studio.values.measures import Measures
 
 __all__ = ["Elements"]
 
+_WINDOW = 128  # elements of one step that are on their way at a time
 _MOST_TOLD = 3  # failed elements whose messages are told with their step
 
 
@@ -39,6 +40,28 @@ class Elements:
 
     def _size(self, index: int) -> int:
         return sum(self.given[index][name].size for name in self.step.each)
+
+    def due(self) -> Iterator[tuple[int, dict[str, Artifact]]]:
+        """Those that may go on their way now, with their inputs; one that lacks what it needs gives nothing at once."""
+        while self.running < _WINDOW and self.waiting:
+            index = self.waiting.popleft()
+            inputs = self.given[index]
+            if any(inputs[name].absent and self.step.requires(name) for name in self.step.each):
+                self.made[index] = dict.fromkeys(self.step.outputs, ABSENT)
+            else:
+                self.running += 1
+                yield index, inputs
+
+    def end(self, index: int, outputs: Mapping[str, Artifact], measures: Measures, *, cached: bool) -> None:
+        """One has its outputs."""
+        self.running -= 1
+        self.made[index] = outputs
+        (self.known if cached else self.ran).append(measures)
+
+    def fail(self, index: int, failed: Failed) -> None:
+        """One failed."""
+        self.running -= 1
+        self.failed[index] = failed
 
     @property
     def ended(self) -> bool:

@@ -1,6 +1,6 @@
-"""Lookups: what is known already, what is being made here or by another run, and what is ours to make.
+"""Lookups: what is known of a task already, what is being computed here or by another run, and what is ours to compute.
 
-It gives actions their keys, looks these up and holds their leases, for the one thread of an engine. It runs nothing.
+They give actions their keys, look these up and hold their leases, for the one thread of an engine. They run nothing.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from studio.cache.cache import Cache
 from studio.cache.record import Record
 from studio.errors import ModelUnavailable
 from studio.language.plan import Step
+from studio.run.action import Action, LookUp
 from studio.run.chunk_action import ChunkAction
 from studio.run.events import Event, Warned
-from studio.run.execution import Action
-from studio.run.keys import Keys
+from studio.run.keys import Keys, TaskKey
+from studio.run.single_action import SingleAction
 from studio.values.digest import Uncacheable
 
 __all__ = ["Lookups"]
 
 
 class Lookups:
-    """Those of one run; without a cache nothing has a key, and all is to be made."""
+    """Those of one run; without a cache nothing has a key, and all is to be computed."""
 
     def __init__(
         self,
@@ -38,23 +39,83 @@ class Lookups:
         self._cache = cache
         self._keys = Keys(cache, graph, config) if cache else None
         self._refresh, self._tell = refresh, tell
-        self._duplicates: dict[str, list[Action]] = {}  # by key, those that wait for the one of them that is on its way
+        self._joined: dict[str, list[SingleAction]] = {}  # by the key of what is on its way: those that want the same
+        self._held: set[str] = set()  # keys whose leases are ours: `close` gives back what is left of them
         self._fresh: set[str] = set()  # steps whose last look-up found nothing
-        self._held: set[str] = set()  # keys whose leases this run holds: `close` gives back what is left of them
-        self._damaged = 0
 
-    # Keys --------------------------------------------------------------------
+    # Single actions ----------------------------------------------------------
 
-    def name(self, action: Action) -> None:
-        """Gives an action its key, or says why it has none."""
-        action.key = action.uncached = ""
+    def named(self, action: SingleAction) -> TaskKey:
+        """The key of an action, or why it has none; asked for anew, since weights may have come meanwhile."""
         if self._keys is None or action.step.cache == "never":
-            return
-        named = self._keys.of(action.step, action.inputs)
-        action.key, action.basis, action.uncached = named.key, named.basis, named.missing
+            return TaskKey()
+        return self._keys.of(action.step, action.inputs)
 
-    def name_chunk(self, chunk: ChunkAction) -> None:
-        """Gives the rows of a chunk their keys."""
+    def find(self, action: SingleAction) -> LookUp:
+        """Looks an action up. Where the last look-up of its step found nothing, the lease is asked for first."""
+        action.task_key = self.named(action)
+        key = action.key
+        if not key:
+            return LookUp.OURS
+        if key in self._joined:
+            self._joined[key].append(action)
+            return LookUp.JOINED
+        if action.step.id not in self._fresh and self._is_known(action):
+            return LookUp.KNOWN
+        return self.claim(action)
+
+    def find_again(self, action: SingleAction) -> LookUp:
+        """Looks up what another run was computing."""
+        return LookUp.KNOWN if self._is_known(action) else self.claim(action)
+
+    def claim(self, action: SingleAction) -> LookUp:
+        """Takes the lease of a key, and looks whether another run has kept the result while that was asked for."""
+        if not self._takes(action.key):
+            return LookUp.ELSEWHERE
+        if self._is_known(action):
+            self._gives(action.key)
+            return LookUp.KNOWN
+        self._joined[action.key] = []
+        return LookUp.OURS
+
+    def _is_known(self, action: SingleAction) -> bool:
+        """Whether the cache has its outputs: then they are the action's."""
+        record = self._record(action.step, action.key)
+        if record is not None:
+            action.found(record.outputs, record.measures)
+        return record is not None
+
+    def _record(self, step: Step, key: str) -> Record | None:
+        if self._cache is None or self.refreshes(step):
+            return None
+        record = self._cache.lookup(key, step.definition.name)
+        self._tell_warnings(self._cache)
+        (self._fresh.add if record is None else self._fresh.discard)(step.id)
+        return self._fitting(self._cache, step, record)
+
+    def _fitting(self, cache: Cache, step: Step, record: Record | None) -> Record | None:
+        """The record, if it has just the outputs that the step has now; it counts as used."""
+        if record is None or record.outputs.keys() != step.outputs.keys():
+            return None
+        cache.touch(record)
+        return record
+
+    # Chunks ------------------------------------------------------------------
+
+    def find_rows(self, chunk: ChunkAction) -> LookUp:
+        """Looks up the rows of a chunk; those that another computes wait, each by itself, once the others are over."""
+        self._name_rows(chunk)
+        if not chunk.keys:
+            chunk.wanted += chunk.rows
+            return LookUp.OURS
+        named = [row for row in chunk.rows if row in chunk.keys]
+        unknown = named if chunk.step.id in self._fresh else self._unknown(chunk, named)
+        ours = set(self._unknown(chunk, [row for row in unknown if self._takes_row(chunk.keys[row])]))
+        self._joined.update((chunk.keys[row], []) for row in ours)
+        chunk.want(row for row in chunk.rows if row in ours or row not in chunk.keys)
+        return LookUp.OURS if chunk.wanted else LookUp.KNOWN
+
+    def _name_rows(self, chunk: ChunkAction) -> None:
         if self._keys is None or chunk.step.cache == "never":
             return
         with contextlib.suppress(Uncacheable, ModelUnavailable):
@@ -62,58 +123,68 @@ class Lookups:
             for row in chunk.rows:
                 chunk.keys[row] = chunk.basis.key(chunk.of(row))
 
-    # Look-ups ----------------------------------------------------------------
+    def _takes_row(self, key: str) -> bool:
+        if key in self._joined:  # another action of this run computes it
+            return False
+        return key in self._held or self._takes(key)  # held already: it is the key of a row before
+
+    def _unknown(self, chunk: ChunkAction, rows: list[int]) -> list[int]:
+        """Those of these rows that are not on record; what is on record of the others is theirs."""
+        cache, step = self._cache, chunk.step
+        if cache is None or not rows or self.refreshes(step):
+            return rows
+        records = cache.lookup_many((chunk.keys[row] for row in rows), step.definition.name)
+        self._tell_warnings(cache)
+        (self._fresh.discard if records else self._fresh.add)(step.id)
+        left: list[int] = []
+        for row in rows:
+            record = self._fitting(cache, step, records.get(chunk.keys[row]))
+            if record is None:
+                left.append(row)
+                continue
+            chunk.find(row, record.outputs, record.measures)
+            if record.key in self._held:
+                self._gives(record.key)
+        return left
+
+    # Both --------------------------------------------------------------------
 
     def ask(self, actions: Iterable[Action]) -> None:
         """Asks the tier for all of them at once, so that none waits for the answer to another."""
         if self._cache is None or self._cache.tier is None:
             return
-        singles = [action for action in actions if not isinstance(action, ChunkAction)]
-        for action in singles:
-            self.name(action)
-        self._cache.ask((action.key, action.step.definition.name) for action in singles if action.key)
-
-    def record(self, step: Step, key: str) -> Record | None:
-        """What is on record of a key that a step has."""
-        if self._cache is None or self.refreshes(step):
-            return None
-        record = self._cache.lookup(key, step.definition.name)
-        self._tell_damage(self._cache)
-        (self._fresh.add if record is None else self._fresh.discard)(step.id)
-        if record is None or record.outputs.keys() != step.outputs.keys():
-            return None
-        self._cache.touch(record)
-        return record
+        wanted = list[tuple[str, str]]()
+        for action in actions:
+            action.name(self)
+            wanted += ((key, action.step.definition.name) for key in action.own_keys())
+        self._cache.ask(wanted)
 
     def refreshes(self, step: Step) -> bool:
         """Whether a step is to run again, whatever is known."""
         return step.id in self._refresh or step.cache == "refresh"
 
-    def is_new(self, step: Step) -> bool:
-        """Whether the last look-up of a step found nothing: then the next can wait until there is a lease."""
-        return step.id in self._fresh
+    def holds(self, key: str) -> bool:
+        """Whether the lease of a key is ours."""
+        return key in self._held
 
-    def _tell_damage(self, cache: Cache) -> None:
-        if cache.damaged > self._damaged:
-            self._damaged = cache.damaged
-            self._tell(Warned("a damaged cache entry was set aside; it is made anew"))
-        for message in cache.news():
-            self._tell(Warned(message))
+    def hand_over(self, key: str) -> list[SingleAction]:
+        """A result is on its way to be put on record: who does that gives the lease back. Those that want the same."""
+        self._held.discard(key)
+        return self._joined.pop(key, [])
 
-    # What is being made ------------------------------------------------------
+    def abandon(self, action: Action) -> list[SingleAction]:
+        """Gives back the leases of an action that gives nothing (more); those that want the same: one is next."""
+        waiting: list[SingleAction] = []
+        for key in action.own_keys():
+            if key in self._held:
+                self._gives(key)
+                waiting += self._joined.pop(key, [])
+        return waiting
 
-    def joins(self, action: Action) -> bool:
-        """Whether the same is on its way already: then the action waits for that."""
-        if action.key in self._duplicates:
-            self._duplicates[action.key].append(action)
-            return True
-        return False
-
-    def take(self, action: Action) -> bool:
-        """Whether it is ours to make, and no other run is at it."""
-        assert self._cache is not None
-        action.leased = action.leased or self._takes(action.key)
-        return action.leased
+    def close(self) -> None:
+        """Gives back every lease that is left, whatever became of the action that it was taken for."""
+        for key in list(self._held):
+            self._gives(key)
 
     def _takes(self, key: str) -> bool:
         assert self._cache is not None
@@ -127,77 +198,6 @@ class Lookups:
         self._held.discard(key)
         self._cache.leases.give(key)
 
-    def hand_over(self, key: str) -> None:
-        """Whoever puts the result on record gives its lease back from here on."""
-        self._held.discard(key)
-
-    def close(self) -> None:
-        """Gives back every lease that is left, whatever became of the action that it was taken for."""
-        for key in list(self._held):
-            self._gives(key)
-
-    def begin(self, action: Action) -> None:
-        """It is going to be made."""
-        self._duplicates[action.key] = []
-
-    def end(self, key: str) -> list[Action]:
-        """It is made, or will not be: those that waited for it."""
-        return self._duplicates.pop(key, [])
-
-    def abandon(self, action: Action) -> list[Action]:
-        """It will give nothing: those that waited for it."""
-        keys = list(action.leases) if isinstance(action, ChunkAction) else [action.key]
-        self.give(action)
-        action.key = ""
-        return [waiting for key in keys for waiting in self.end(key)]
-
-    def give(self, action: Action) -> None:
-        """Gives back the leases that it holds."""
-        if self._cache is None:
-            return
-        if action.leased:
-            self._gives(action.key)
-            action.leased = False
-        if isinstance(action, ChunkAction):
-            while action.leases:
-                self._gives(action.leases.pop())
-
-    def sort(self, chunk: ChunkAction) -> None:
-        """Which rows of a chunk are known, and which ours to make? What another makes, each item apart waits for."""
-        if not chunk.keys:
-            chunk.wanted += chunk.rows
-            return
-        named = [row for row in chunk.rows if row in chunk.keys]
-        unknown = named if self.is_new(chunk.step) else self._unknown(chunk, named)
-        ours = set(self._unknown(chunk, [row for row in unknown if self._take_row(chunk, chunk.keys[row])]))
-        self._duplicates.update((chunk.keys[row], []) for row in ours)
-        chunk.want(row for row in chunk.rows if row in ours or row not in chunk.keys)
-
-    def _take_row(self, chunk: ChunkAction, key: str) -> bool:
-        if key in chunk.leases:  # it is that of a row before
-            return True
-        if key in self._duplicates or not self._takes(key):
-            return False
-        chunk.leases.add(key)
-        return True
-
-    def _unknown(self, chunk: ChunkAction, rows: list[int]) -> list[int]:
-        """Those of these rows that are not on record; what is on record of the others is theirs."""
-        cache, step = self._cache, chunk.step
-        if cache is None or not rows or self.refreshes(step):
-            return rows
-        records = cache.lookup_many((chunk.keys[row] for row in rows), step.definition.name)
-        self._tell_damage(cache)
-        (self._fresh.discard if records else self._fresh.add)(step.id)
-        left: list[int] = []
-        for row in rows:
-            record = records.get(chunk.keys[row])
-            if record is None or record.outputs.keys() != step.outputs.keys():
-                left.append(row)
-                continue
-            cache.touch(record)
-            chunk.find(row, record.outputs, record.measures)
-            if record.key in chunk.leases:
-                self._gives(record.key)
-                chunk.leases.discard(record.key)
-        return left
+    def _tell_warnings(self, cache: Cache) -> None:
+        for message in cache.warnings():
+            self._tell(Warned(message))

@@ -11,6 +11,8 @@ from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
 from studio.run.inputs import Inputs
+from studio.run.listener import Told
+from studio.run.result import Result
 from studio.run.subplan import Subplan
 
 __all__ = ["Run"]
@@ -35,7 +37,7 @@ class Run:
         self._engine = Engine(
             subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
         )
-        self._execution = self._engine.new_execution(inputs, self._news.append)
+        self._execution = self._engine.new_execution(inputs, Told(self._news.append, self._engine.clean))
 
     def events(self) -> Iterator[Event]:
         """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
@@ -51,6 +53,13 @@ class Run:
             yield RunFinished(execution.scheduler.outputs(), time.perf_counter() - started)
         finally:
             engine.let_go()
+
+    def finish(self, result: Result) -> None:
+        """Runs to the end; the result hears all of it."""
+        for event in self.events():
+            result.hear(event)
+        if self.cache is not None:
+            self.cache.flush()
 
     def cancel(self) -> None:
         """Stops the run, from any thread; its iterator raises Cancelled."""

@@ -1,13 +1,14 @@
 """Scheduler: how far an item has come on its way through a plan: which steps ended, how, and which can go.
 
-It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it is
-lost: it failed, or needs something that did. What an end means for others is worked out here.
+It runs nothing and looks nothing up. A step ends with outputs, some of which may be absent, or it has
+failed, or needs something that did. What an end means for others is worked out here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from enum import IntEnum
 from typing import Any
 
 from studio.cache.packing import unpack
@@ -20,7 +21,15 @@ from studio.values.artifact import ABSENT, Artifact
 __all__ = ["Consequence", "Scheduler"]
 
 Consequence = tuple[str, str]  # a step that is skipped, and why
-_THERE, _PENDING, _ABSENT, _LOST = "there", "pending", "absent", "lost"
+
+
+class Presence(IntEnum):
+    """Whether a value is there; of the values of a list, the lowest decides."""
+
+    FAILED = 0  # what was to make it failed, or needs something that did
+    ABSENT = 1
+    PENDING = 2
+    THERE = 3
 
 
 class Scheduler:
@@ -32,12 +41,12 @@ class Scheduler:
         self.inputs = inputs
         self.followers = subplan.followers
         self.made: dict[str, Mapping[str, Artifact]] = {}
-        self.lost: dict[str, str] = {}  # by step, the one whose failure it was
+        self.failed_by: dict[str, str] = {}  # by step, the one whose failure it was
         self.steps: dict[str, Step] = {}  # those needed so far
         self.open: set[str] = set()  # steps that have not come to an end
         self.ready: deque[str] = deque()  # steps whose inputs are there
         self.waits_for: dict[str, set[str]] = {}
-        self._falling: set[str] = set()  # failed steps that wait for what stands in for them
+        self._falling_back: set[str] = set()  # failed steps that wait for what stands in for them
         inputs.made = self._made
         self.first_skipped = self._need(subplan.first)
 
@@ -58,16 +67,16 @@ class Scheduler:
         """A step has no outputs, and that is no failure."""
         return self.end(id, dict.fromkeys(self.steps[id].outputs, ABSENT))
 
-    def lose(self, id: str) -> list[Consequence]:
+    def fail(self, id: str) -> list[Consequence]:
         """A step has failed."""
-        self.lost[id] = id
+        self.failed_by[id] = id
         self.open.discard(id)
         return self._settle([id])
 
-    def fall(self, id: str) -> list[Consequence]:
+    def fall_back(self, id: str) -> list[Consequence]:
         """A step has failed, and waits for what stands in for its outputs; then it is ready again."""
-        self._falling.add(id)
-        skipped = self._need(self._closure(self._plan.spares[id]))
+        self._falling_back.add(id)
+        skipped = self._need(self._plan.closure(self._plan.spares[id]))
         self.waits_for[id] = self._plan.spares[id] & self.open
         if not self.waits_for[id]:
             self.ready.append(id)
@@ -76,14 +85,14 @@ class Scheduler:
     def instead(self, id: str) -> dict[str, Artifact] | None:
         """What stands in for the outputs of a step that fell, each if it is there; None if that failed, too."""
         edges = self._plan.steps[id].instead
-        if any(self._look(edge)[0] == _LOST for edge in edges.values()):
+        if any(self._presence(edge)[0] == Presence.FAILED for edge in edges.values()):
             return None
         outputs = self._plan.steps[id].outputs
         return {name: self.inputs.artifact(edges[name]) if name in edges else ABSENT for name in outputs}
 
-    def fell(self, id: str) -> bool:
+    def fell_back(self, id: str) -> bool:
         """Whether a step has failed and something was to stand in for it."""
-        return id in self._falling
+        return id in self._falling_back
 
     # Beginnings --------------------------------------------------------------
 
@@ -106,27 +115,20 @@ class Scheduler:
         return [{**inputs, **{name: items[index] for name, items in lists.items()}} for index in range(count)]
 
     def value_of(self, source: Source) -> Artifact | None:
-        """What a source gave; None where that is absent, lost, or not here yet."""
-        return self.inputs.of(source) if self._look_at(source)[0] == _THERE else None
+        """What a source gave; None where that is absent, failed, or not here yet."""
+        return self.inputs.of(source) if self._presence_of(source)[0] == Presence.THERE else None
 
     def outputs(self) -> dict[str, Artifact]:
         """The outputs of the plan that there are."""
-        ready = {name: edge for name, edge in self._subplan.ends.items() if self._look(edge)[0] in (_THERE, _ABSENT)}
+        ready = {
+            name: edge
+            for name, edge in self._subplan.ends.items()
+            if self._presence(edge)[0] in (Presence.THERE, Presence.ABSENT)
+        }
         self.inputs.admit(ready.values())
         return {name: self.inputs.artifact(edge) for name, edge in ready.items()}
 
     # What follows ------------------------------------------------------------
-
-    def _closure(self, ids: Iterable[str]) -> set[str]:
-        """These steps and all that they need."""
-        found: set[str] = set()
-        pending = list(ids)
-        while pending:
-            id = pending.pop()
-            if id not in found:
-                found.add(id)
-                pending += self._plan.needs[id]
-        return found
 
     def _need(self, ids: set[str]) -> list[Consequence]:
         """Takes up steps that were not needed so far."""
@@ -155,7 +157,7 @@ class Scheduler:
 
     def _arrived(self, id: str) -> list[Consequence]:
         """Something that a step waits for has come: it is ready, goes on waiting, or is skipped."""
-        reason = "" if id in self._falling else self._fate(self.steps[id])
+        reason = "" if id in self._falling_back else self._skip_reason(self.steps[id])
         if reason:
             self.open.discard(id)
             return [(id, reason)]
@@ -163,50 +165,49 @@ class Scheduler:
             self.ready.append(id)
         return []
 
-    def _fate(self, step: Step) -> str:
-        """Why a step is skipped: at once if something it needs is lost; for what is absent, once all is known."""
-        if not self.lost and step.id in self._subplan.certain:
+    def _skip_reason(self, step: Step) -> str:
+        """Why a step is skipped: at once if something it needs has failed; for what is absent, once all is known."""
+        if not self.failed_by and step.id in self._subplan.certain:
             return ""
-        for edge in step.wires:
-            state, cause = self._look(edge)
-            if state == _LOST:
-                self.lost[step.id] = cause
+        for edge in step.needed_edges:
+            state, cause = self._presence(edge)
+            if state == Presence.FAILED:
+                self.failed_by[step.id] = cause
                 return f"step '{cause}' failed"
         if self.waits_for[step.id]:
             return ""
         for name, edge in step.edges.items():
-            if self._look(edge)[0] == _ABSENT and (name in step.each or step.requires(name)):
+            if self._presence(edge)[0] == Presence.ABSENT and (name in step.each or step.requires(name)):
                 self.made[step.id] = dict.fromkeys(step.outputs, ABSENT)
                 return f"its input '{name}' ({edge}) is absent"
         return ""
 
-    def _look(self, edge: Edge) -> tuple[str, str]:
-        """Whether what comes along an edge is there, pending, absent or lost (and by whose failure)."""
+    def _presence(self, edge: Edge) -> tuple[Presence, str]:
+        """Whether what comes along an edge is there, pending, absent or failed (and by whose failure)."""
         if edge.form == "rows" and self.inputs.rows is not None:
-            return _THERE, ""
-        states = [self._look_at(source) for source in edge.sources]
-        if edge.form == "rows" and states[0][0] == _ABSENT:
-            return _THERE, ""  # it is left out
+            return Presence.THERE, ""
+        states = [self._presence_of(source) for source in edge.sources]
+        if edge.form == "rows" and states[0][0] == Presence.ABSENT:
+            return Presence.THERE, ""  # it is left out
         if edge.form == "first":
-            found = [state for state in states if state[0] in (_THERE, _PENDING)]
-            states = found[:1] or states  # those before it are absent, or lost
-        weights = {_LOST: 0, _ABSENT: 1, _PENDING: 2, _THERE: 3}
-        return min(states, key=lambda state: weights[state[0]], default=(_THERE, ""))
+            found = [state for state in states if state[0] in (Presence.THERE, Presence.PENDING)]
+            states = found[:1] or states  # those before it are absent, or failed
+        return min(states, key=lambda state: state[0], default=(Presence.THERE, ""))
 
-    def _look_at(self, source: Source) -> tuple[str, str]:
-        if source.port and source.name in self.lost:
-            return _LOST, self.lost[source.name]
+    def _presence_of(self, source: Source) -> tuple[Presence, str]:
+        if source.port and source.name in self.failed_by:
+            return Presence.FAILED, self.failed_by[source.name]
         if source.port and source.name not in self.made:
-            return _PENDING, ""
+            return Presence.PENDING, ""
         relay = None if source.port else self._plan.relays.get(source.name)
         if relay is not None and relay.edge is not None:
-            return self._look(relay.edge)
-        return (_ABSENT if self.inputs.of(source).absent else _THERE), ""
+            return self._presence(relay.edge)
+        return (Presence.ABSENT if self.inputs.of(source).absent else Presence.THERE), ""
 
     def _made(self, source: Source) -> Artifact:
         if source.name in self.made:
             return self.made[source.name][source.port]
-        if source.name in self.lost:
+        if source.name in self.failed_by:
             return ABSENT  # who reads it all the same takes something else instead
         if self._promised is None:
             raise KeyError(source.name)

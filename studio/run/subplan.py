@@ -63,7 +63,7 @@ class Subplan:
     @property
     def edges(self) -> list[Edge]:
         """All edges that may be read."""
-        of_steps = [edge for step in self.steps.values() for edge in (*step.wires, *step.instead.values())]
+        of_steps = [edge for step in self.steps.values() for edge in step.all_edges]
         gathered = [Edge((source,)) for source in self.rows] if self._scope == "item" else []
         return [*of_steps, *self.ends.values(), *gathered]
 

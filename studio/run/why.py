@@ -49,7 +49,7 @@ class _Inquiry:
     def verdicts(self) -> list[Verdict]:
         self._skipped(self._scheduler.first_skipped)
         while self._scheduler.ready:
-            self._look_at(self._scheduler.steps[self._scheduler.ready.popleft()])
+            self._presence_of(self._scheduler.steps[self._scheduler.ready.popleft()])
         for id in self._scheduler.open - self._found.keys():
             unknown = min(self._scheduler.waits_for[id])
             self._found[id] = Verdict(id, cached=False, reasons=(f"waits for '{unknown}', which runs first",))
@@ -59,7 +59,7 @@ class _Inquiry:
         for id, reason in consequences:
             self._found[id] = Verdict(id, cached=False, reasons=(reason,), skipped=True)
 
-    def _look_at(self, step: Step) -> None:
+    def _presence_of(self, step: Step) -> None:
         try:
             obstacle = self._scheduler.obstacle(step)
         except ValueError as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.dataset.door import UPPER, Command
+from tests.support.dataset import UPPER, Command
 
 
 @pytest.fixture

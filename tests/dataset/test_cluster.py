@@ -16,7 +16,7 @@ cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=2, include_
 second = cluster.add_node(num_cpus=2)
 ray.init(address=cluster.address, log_to_driver=False)
 executor = RayExecutor()
-step = "{use: 'tests.dataset.nodes:Place', in: {text: text}, replicas: {min: 2, max: 2}, resources: {cpus: 0.5}, with: {seconds: %s}}"
+step = "{use: 'tests.support.dataset_nodes:Place', in: {text: text}, replicas: {min: 2, max: 2}, resources: {cpus: 0.5}, with: {seconds: %s}}"
 text = "inputs: {text: text}\\nnodes: {a: %s, b: %s}\\noutputs: {a: a, b: b}" % (step % 0.05, step % 0.04)
 told = []
 
@@ -43,14 +43,14 @@ cluster.shutdown()
 
 
 @pytest.mark.parametrize("lose", [False, True])
-def test_both_machines_work(lose):
+def test_both_machines_work(fail):
     """If one is lost, what was on it is done again on the other. How soon a machine begins is its own affair."""
-    told = in_a_process_of_its_own(TWO.replace("LOSE", str(lose)))
+    told = in_a_process_of_its_own(TWO.replace("LOSE", str(fail)))
     assert [error for _, _, error in told if error] == []
     for place in (0, 1):
         assert [each[place].split()[0] for each in told] == [f"t{n}" for n in range(len(told))]
     assert len(places(told)) == 2
-    assert not lose or len(places(told[-MORE // 4 :])) == 1
+    assert not fail or len(places(told[-MORE // 4 :])) == 1
 
 
 def places(told) -> set[str]:

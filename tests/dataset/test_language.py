@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import studio
 from studio.executors import executor_class
-from tests.dataset.door import mapped
-from tests.fakes import Deed, Join, Letters
-from tests.test_language import LOST, Reference, fails, graphs
+from tests.language.test_language import LOST, Reference, fails, graphs
+from tests.support.dataset import mapped
+from tests.support.fakes import Deed, Join, Letters
 
 ITEMS = [
     {"p": "ab", "q": "", "o": None},
@@ -81,8 +81,15 @@ def check(case, executor, folder, window, ordered):
 
 
 @given(case=graphs(), window=st.integers(1, 9), ordered=st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=20)
 def test_local(case, window, ordered, local, tmp_path_factory):
+    check(case, local, tmp_path_factory.mktemp("c"), window, ordered)
+
+
+@pytest.mark.slow
+@given(case=graphs(), window=st.integers(1, 9), ordered=st.booleans())
+@settings(max_examples=40)
+def test_more_of_them(case, window, ordered, local, tmp_path_factory):
     check(case, local, tmp_path_factory.mktemp("c"), window, ordered)
 
 
@@ -97,26 +104,26 @@ def test_ray(case, window, ordered, ray_executor, tmp_path_factory):
 INNER = """
 inputs: {text: text, note: text?}
 nodes:
-  cut: {use: 'tests.fakes:Letters', in: {text: text}}
-  each: {use: 'tests.fakes:Deed', in: {text: cut, note: note}, each: text, with: {name: i, fails_on: f, silent_on: s}, on_error: skip}
-  all: {use: 'tests.fakes:Join', in: {texts: each}}
+  cut: {use: 'tests.support.fakes:Letters', in: {text: text}}
+  each: {use: 'tests.support.fakes:Deed', in: {text: cut, note: note}, each: text, with: {name: i, fails_on: f, silent_on: s}, on_error: skip}
+  all: {use: 'tests.support.fakes:Join', in: {texts: each}}
 outputs: {joined: all, parts: each}
 """
 PLAIN = """
 inputs: {text: text, note: text?}
 nodes:
-  deed: {use: 'tests.fakes:Deed', in: {text: text, note: note}, with: {name: p, silent_on: s}}
-  up: {use: 'tests.fakes:Upper', in: {text: deed}}
+  deed: {use: 'tests.support.fakes:Deed', in: {text: text, note: note}, with: {name: p, silent_on: s}}
+  up: {use: 'tests.support.fakes:Upper', in: {text: deed}}
 outputs: {up: up}
 """
 OUTER = """
 inputs: {text: text, note: text?}
 nodes:
-  words: {use: 'tests.fakes:Letters', in: {text: text}}
+  words: {use: 'tests.support.fakes:Letters', in: {text: text}}
   inner: {use: ./inner.yaml, in: {text: text, note: note}}
   many: {use: ./plain.yaml, in: {text: words}, each: text}
-  long: {use: 'tests.fakes:Upper', in: {text: text}, when: len(text) > 2}
-  one: {use: 'tests.fakes:Upper', in: {text: {first_of: [long, inner.joined, text]}}, with: {end: z}}
+  long: {use: 'tests.support.fakes:Upper', in: {text: text}, when: len(text) > 2}
+  one: {use: 'tests.support.fakes:Upper', in: {text: {first_of: [long, inner.joined, text]}}, with: {end: z}}
 outputs: {joined: inner.joined, parts: inner.parts, many: many.up, one: one}
 """
 

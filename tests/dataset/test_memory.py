@@ -6,7 +6,7 @@ import tracemalloc
 import psutil
 import pytest
 
-from tests.dataset.door import mapped
+from tests.support.dataset import mapped
 
 GRAPH = "inputs: {text: text}\nnodes: {a: {use: Upper, in: {text: text}}, b: {use: Join, in: {texts: [a, text]}}}\noutputs: {x: b}"
 

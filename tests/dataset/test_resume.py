@@ -7,15 +7,15 @@ from collections import Counter
 
 import pytest
 
-from tests.dataset.door import lines, mapped, told, write
-from tests.door import ran
+from tests.support.dataset import lines, mapped, told, write
+from tests.support.door import ran
 
 WORK = """
 graph: g
 inputs: {text: text}
 nodes:
-  a: {use: 'tests.dataset.nodes:Work', in: {text: text}, with: {tally: TALLY, seconds: 0.0, here: HERE}}
-  b: {use: 'tests.fakes:Upper', in: {text: a}}
+  a: {use: 'tests.support.dataset_nodes:Work', in: {text: text}, with: {tally: TALLY, seconds: 0.0, here: HERE}}
+  b: {use: 'tests.support.fakes:Upper', in: {text: a}}
 outputs: {x: b}
 """
 
@@ -38,7 +38,7 @@ def rows(count):
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("--no-cache", "--unordered")], ids=["cached", "uncached"])
 def test_killed_at_ten_random_moments(folder, studio_map, words):
-    """Nothing is lost, nothing is doubled, and what a sitting does again is no more than was on its way."""
+    """Nothing is lost, nothing is doubled, and what a session does again is no more than was on its way."""
     data, window, seed = write(folder / "d.jsonl", rows(150)), 8, random.randrange(1 << 30)
     quick = graph(folder, "quick")
     studio_map(quick, data, "--out", "straight", code=4)
@@ -82,8 +82,8 @@ def stopped(studio_map, folder, executor):
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - began < 3
+    _, err = process.communicate(timeout=40)
+    assert time.monotonic() - began < 6  # two, and some for a busy machine
     assert process.returncode == 130
     assert "stopped; what is done is in run: the same command goes on from there" in err
     assert "Traceback" not in err
@@ -108,7 +108,7 @@ def test_stopped_by_a_person_on_ray(folder, studio_map, no_orphans):
 
 
 @pytest.fixture
-def sitting(tmp_path):
+def session(tmp_path):
     """Maps rows into one folder, without a cache: what became of them, and what had to be computed."""
     text = WORK.replace("TALLY", f"'{tmp_path / 'tally'}'").replace("HERE", f"'{tmp_path / 'here'}'")
 
@@ -125,80 +125,80 @@ def sitting(tmp_path):
 FOUR = [{"id": id, "text": id} for id in "abcd"]
 
 
-def test_nothing_has_changed(sitting):
+def test_nothing_has_changed(session):
     wanted = [(id, f"{id.upper()}!") for id in "abcd"]
-    assert sitting(FOUR) == (wanted, ["a", "b", "c", "d"])
-    assert sitting(FOUR) == (wanted, [])
+    assert session(FOUR) == (wanted, ["a", "b", "c", "d"])
+    assert session(FOUR) == (wanted, [])
 
 
-def test_a_row_has_changed(sitting):
-    sitting(FOUR)
+def test_a_row_has_changed(session):
+    session(FOUR)
     changed = [{**row, "text": "new"} if row["id"] == "b" else row for row in FOUR]
-    assert sitting(changed) == ([("a", "A!"), ("b", "NEW!"), ("c", "C!"), ("d", "D!")], ["new"])
+    assert session(changed) == ([("a", "A!"), ("b", "NEW!"), ("c", "C!"), ("d", "D!")], ["new"])
 
 
-def test_a_row_was_put_between(sitting):
-    sitting(FOUR)
+def test_a_row_was_put_between(session):
+    session(FOUR)
     more = [*FOUR[:2], {"id": "new", "text": "new"}, *FOUR[2:]]
-    assert sitting(more) == ([("a", "A!"), ("b", "B!"), ("new", "NEW!"), ("c", "C!"), ("d", "D!")], ["new"])
+    assert session(more) == ([("a", "A!"), ("b", "B!"), ("new", "NEW!"), ("c", "C!"), ("d", "D!")], ["new"])
 
 
-def test_a_row_was_put_between_rows_without_ids(sitting):
+def test_a_row_was_put_between_rows_without_ids(session):
     plain = [{"text": row["text"]} for row in FOUR]
-    sitting(plain)
-    found, made = sitting([*plain[:2], {"text": "new"}, *plain[2:]])
+    session(plain)
+    found, made = session([*plain[:2], {"text": "new"}, *plain[2:]])
     assert [x for _, x in found] == ["A!", "B!", "NEW!", "C!", "D!"]
     assert made == ["new"]
 
 
-def test_a_row_is_gone_or_elsewhere(sitting):
-    sitting(FOUR)
-    assert sitting([FOUR[3], FOUR[0], FOUR[1]]) == ([("d", "D!"), ("a", "A!"), ("b", "B!")], [])
+def test_a_row_is_gone_or_elsewhere(session):
+    session(FOUR)
+    assert session([FOUR[3], FOUR[0], FOUR[1]]) == ([("d", "D!"), ("a", "A!"), ("b", "B!")], [])
 
 
-def test_a_column_that_feeds_nothing_has_changed(sitting):
-    sitting(FOUR)
-    assert sitting([{**row, "note": "other"} for row in FOUR])[1] == []
+def test_a_column_that_feeds_nothing_has_changed(session):
+    session(FOUR)
+    assert session([{**row, "note": "other"} for row in FOUR])[1] == []
 
 
-def test_the_graph_has_changed(sitting):
-    sitting(FOUR)
-    text = sitting.text.replace("in: {text: a}}", "in: {text: a}, with: {end: '?'}}")
-    found, made = sitting(FOUR, text)
+def test_the_graph_has_changed(session):
+    session(FOUR)
+    text = session.text.replace("in: {text: a}}", "in: {text: a}, with: {end: '?'}}")
+    found, made = session(FOUR, text)
     assert found == [(id, f"{id.upper()}!?") for id in "abcd"]
     assert len(made) == 4
-    assert sitting(FOUR, "# another remark\n" + text)[1] == []
+    assert session(FOUR, "# another remark\n" + text)[1] == []
 
 
-def test_an_input_of_all_has_changed(sitting):
-    text = sitting.text.replace("{text: text}\n", "{text: text, n: {type: number, default: 1}}\n", 1)
-    text = text.replace("nodes:\n", "nodes:\n  t: {use: 'tests.fakes:Twice', in: {text: text, times: n}}\n").replace(
-        "Work', in: {text: text}", "Work', in: {text: t}"
-    )
-    assert sitting(FOUR[:1], text)[0] == [("a", "A!")]
-    assert sitting(FOUR[:1], text, n=3) == ([("a", "AAA!")], ["aaa"])
-    assert sitting(FOUR[:1], text, n=3)[1] == []
+def test_an_input_of_all_has_changed(session):
+    text = session.text.replace("{text: text}\n", "{text: text, n: {type: number, default: 1}}\n", 1)
+    text = text.replace(
+        "nodes:\n", "nodes:\n  t: {use: 'tests.support.fakes:Twice', in: {text: text, times: n}}\n"
+    ).replace("Work', in: {text: text}", "Work', in: {text: t}")
+    assert session(FOUR[:1], text)[0] == [("a", "A!")]
+    assert session(FOUR[:1], text, n=3) == ([("a", "AAA!")], ["aaa"])
+    assert session(FOUR[:1], text, n=3)[1] == []
 
 
-def test_other_outputs_are_wanted(sitting):
-    text = sitting.text.replace("{x: b}", "{x: b, y: a}")
-    assert sitting(FOUR[:1], text, {"outputs": ["y"]}) == ([("a", None)], ["a"])
-    assert sitting(FOUR[:1], text, {"outputs": ["x"]})[0] == [("a", "A!")]
+def test_other_outputs_are_wanted(session):
+    text = session.text.replace("{x: b}", "{x: b, y: a}")
+    assert session(FOUR[:1], text, {"outputs": ["y"]}) == ([("a", None)], ["a"])
+    assert session(FOUR[:1], text, {"outputs": ["x"]})[0] == [("a", "A!")]
 
 
-def test_so_many_and_then_more(sitting):
-    assert sitting(FOUR, options={"limit": 2}) == ([("a", "A!"), ("b", "B!")], ["a", "b"])
-    assert sitting(FOUR, options={"limit": 3}) == ([("a", "A!"), ("b", "B!"), ("c", "C!")], ["c"])
-    assert sitting(FOUR)[1] == ["d"]
+def test_so_many_and_then_more(session):
+    assert session(FOUR, options={"limit": 2}) == ([("a", "A!"), ("b", "B!")], ["a", "b"])
+    assert session(FOUR, options={"limit": 3}) == ([("a", "A!"), ("b", "B!"), ("c", "C!")], ["c"])
+    assert session(FOUR)[1] == ["d"]
 
 
-def test_what_failed_is_tried_again_when_asked(sitting, tmp_path):
+def test_what_failed_is_tried_again_when_asked(session, tmp_path):
     given = [*FOUR[:1], {"id": "if", "text": "if"}, {"id": "bad", "text": "bad"}]
-    assert sitting(given)[0] == [("a", "A!"), ("if", None), ("bad", None)]
-    assert sitting(given)[1] == []
+    assert session(given)[0] == [("a", "A!"), ("if", None), ("bad", None)]
+    assert session(given)[1] == []
     (tmp_path / "here").touch()
-    assert sitting(given)[1] == []
-    assert sitting(given, options={"retry_failed": True}) == (
+    assert session(given)[1] == []
+    assert session(given, options={"retry_failed": True}) == (
         [("a", "A!"), ("if", "IF!"), ("bad", None)],
         ["bad", "if"],
     )
@@ -206,7 +206,7 @@ def test_what_failed_is_tried_again_when_asked(sitting, tmp_path):
 
 def test_a_row_that_did_not_fit_fits_now(folder, studio_map):
     """A missing file has come: its row is another, and is tried without being asked to."""
-    (folder / "s.yaml").write_text("inputs: {file: file}\nnodes: {a: {use: 'tests.fakes:Size', in: {file: file}}}\noutputs: {n: a}")  # fmt: skip
+    (folder / "s.yaml").write_text("inputs: {file: file}\nnodes: {a: {use: 'tests.support.fakes:Size', in: {file: file}}}\noutputs: {n: a}")  # fmt: skip
     write(folder / "d.jsonl", [{"file": "a.txt"}, {"file": "b.txt"}, {"text": "none"}])
     (folder / "a.txt").write_text("a")
     studio_map("s.yaml", "d.jsonl", "--out", "run", code=4)

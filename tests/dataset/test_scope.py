@@ -7,25 +7,25 @@ import numpy as np
 import pytest
 
 import studio
-from tests import fakes
-from tests.dataset.door import lines, mapped, write
-from tests.door import load, ran, run_log
+from tests.support import fakes
+from tests.support.dataset import lines, mapped, write
+from tests.support.door import load, ran, run_log
 
 JOINED = """
 graph: joined
 inputs: {text: text}
 nodes:
-  up: {use: 'tests.fakes:Upper', in: {text: text}}
-  all: {use: 'tests.fakes:Join', in: {texts: up}, scope: dataset}
+  up: {use: 'tests.support.fakes:Upper', in: {text: text}}
+  all: {use: 'tests.support.fakes:Join', in: {texts: up}, scope: dataset}
 outputs: {up: up, all: all}
 """
 FAILING = """
 graph: failing
 inputs: {text: text}
 nodes:
-  up: {use: 'tests.fakes:Upper', in: {text: text}}
-  deed: {use: 'tests.fakes:Deed', with: {name: '!', fails_on: bad}, in: {text: text}}
-  all: {use: 'tests.fakes:Join', in: {texts: up}, scope: dataset}
+  up: {use: 'tests.support.fakes:Upper', in: {text: text}}
+  deed: {use: 'tests.support.fakes:Deed', with: {name: '!', fails_on: bad}, in: {text: text}}
+  all: {use: 'tests.support.fakes:Join', in: {texts: up}, scope: dataset}
 outputs: {deed: deed, all: all}
 """
 
@@ -80,7 +80,7 @@ def test_a_map_runs_it_once_over_all_rows():
 
 @pytest.mark.parametrize("options", [{"ordered": False}, {"window": 2}, {"executor": "local", "cache": False}])
 def test_values_stand_in_the_order_of_the_data(options):
-    slow = JOINED.replace("with", "").replace("'tests.fakes:Upper'", "'tests.dataset.test_scope:LaterFirst'")
+    slow = JOINED.replace("with", "").replace("'tests.support.fakes:Upper'", "'tests.dataset.test_scope:LaterFirst'")
     assert over_all(slow, rows_of(*"dcba"), options) == {"all": "d+c+b+a"}
 
 
@@ -126,7 +126,7 @@ METRIC = """
 graph: metric
 inputs: {text: text, label: text, scale: {type: number, default: 1}}
 nodes:
-  up: {use: 'tests.fakes:Upper', in: {text: text}}
+  up: {use: 'tests.support.fakes:Upper', in: {text: text}}
   right: {use: 'tests.dataset.test_scope:Right', in: {found: up, wanted: label, scale: scale}, scope: dataset}
   told: {use: 'tests.dataset.test_scope:Told', in: {score: right}, scope: dataset}
 outputs: {up: up, right: right, told: told}
@@ -196,7 +196,7 @@ outputs: {{count: count}}
 
 
 def test_a_step_over_all_rows_that_fails_fails_no_row():
-    text = JOINED.replace("tests.fakes:Join", "tests.dataset.test_scope:Never")
+    text = JOINED.replace("tests.support.fakes:Join", "tests.dataset.test_scope:Never")
     run = mapped(text, rows_of("a"))
     assert [row.status for row in run] == ["done"]
     assert "never" in run.run.summary().as_data()["failed_steps"]["all"]
@@ -262,7 +262,7 @@ def test_it_cannot_run_once_per_element(tmp_path, outer):
 # Stopped and resumed -------------------------------------------------------------------------------------------------
 
 
-def test_rows_of_earlier_sittings_count_again(tmp_path, tally):
+def test_rows_of_earlier_sessions_count_again(tmp_path, tally):
     text = f"""
 graph: counted
 inputs: {{text: text}}
@@ -298,7 +298,7 @@ outputs: {{flaky: flaky, all: all}}
     assert over_all(text, rows, {**options, "retry_failed": True}, resume=tmp_path / "run") == {"all": "A+B"}
 
 
-def test_without_a_cache_rows_of_earlier_sittings_are_made_again(tmp_path):
+def test_without_a_cache_rows_of_earlier_sessions_are_made_again(tmp_path):
     rows = rows_of(*"abc")
     over_all(JOINED, rows, {"limit": 1, "cache": False}, resume=tmp_path / "run")
     assert over_all(JOINED, rows, {"cache": False}, resume=tmp_path / "run") == {"all": "A+B+C"}
@@ -319,7 +319,9 @@ def test_the_command_tells_and_keeps_it(studio_map):
 
 
 def test_the_command_says_what_failed_and_ends_with_1(studio_map):
-    (studio_map.folder / "never.yaml").write_text(JOINED.replace("tests.fakes:Join", "tests.dataset.test_scope:Never"))
+    (studio_map.folder / "never.yaml").write_text(
+        JOINED.replace("tests.support.fakes:Join", "tests.dataset.test_scope:Never")
+    )
     data = write(studio_map.folder / "d.jsonl", rows_of("a"))
     out, _ = studio_map("never.yaml", data, "--out", "run", code=1)
     assert "step 'all' failed: ValueError: never" in out

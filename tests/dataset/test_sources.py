@@ -12,12 +12,14 @@ import soundfile
 from pyarrow import parquet
 
 import studio
-from tests.dataset.door import UPPER, ends, lines, mapped, write
+from tests.support.dataset import UPPER, ends, lines, mapped, write
 
 TEXTS = ["one", "zwei", "três", "四"]
 WANTED = [{"x": text.upper()} for text in TEXTS]
-BRIGHT = "inputs: {image: image}\nnodes: {a: {use: 'tests.fakes:Brightness', in: {image: image}}}\noutputs: {x: a}"
-SOUND = "inputs: {sound: audio}\nnodes: {a: {use: 'tests.fakes:Louder', in: {audio: sound}}, b: {use: 'tests.fakes:Loudness', in: {audio: sound}}}\noutputs: {half: a, loud: b}"
+BRIGHT = (
+    "inputs: {image: image}\nnodes: {a: {use: 'tests.support.fakes:Brightness', in: {image: image}}}\noutputs: {x: a}"
+)
+SOUND = "inputs: {sound: audio}\nnodes: {a: {use: 'tests.support.fakes:Louder', in: {audio: sound}}, b: {use: 'tests.support.fakes:Loudness', in: {audio: sound}}}\noutputs: {half: a, loud: b}"
 
 
 def as_jsonl(path):
@@ -176,9 +178,9 @@ def test_columns_are_named(folder, studio_map):
 TWO = """
 inputs: {text: text, times: {type: number, default: 2}}
 nodes:
-  a: {use: 'tests.fakes:Twice', in: {text: text, times: times}}
-  b: {use: 'tests.fakes:Upper', in: {text: a}}
-  c: {use: 'tests.fakes:Boom', in: {text: text}}
+  a: {use: 'tests.support.fakes:Twice', in: {text: text, times: times}}
+  b: {use: 'tests.support.fakes:Upper', in: {text: a}}
+  c: {use: 'tests.support.fakes:Boom', in: {text: text}}
 outputs: {x: b, y: a, z: c}
 """
 

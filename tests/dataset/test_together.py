@@ -10,8 +10,8 @@ import pytest
 
 import studio
 from studio.executors import executor_class
-from tests.dataset.door import UPPER, lines, mapped
-from tests.door import load, ran
+from tests.support.dataset import UPPER, lines, mapped
+from tests.support.door import load, ran
 
 EXECUTORS = ["local", pytest.param("ray", marks=pytest.mark.ray)]
 
@@ -22,7 +22,7 @@ def executor(request):
 
 
 def working(tally, seconds=0.0, after="a"):
-    return f"inputs: {{text: text}}\nnodes: {{a: {{use: 'tests.dataset.nodes:Work', in: {{text: text}}, with: {{tally: '{tally}', seconds: {seconds}}}}}, b: {{use: Upper, in: {{text: a}}}}}}\noutputs: {{x: b}}"
+    return f"inputs: {{text: text}}\nnodes: {{a: {{use: 'tests.support.dataset_nodes:Work', in: {{text: text}}, with: {{tally: '{tally}', seconds: {seconds}}}}}, b: {{use: Upper, in: {{text: a}}}}}}\noutputs: {{x: b}}"
 
 
 def rows(count, name="t"):

@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 
 import studio
-from tests.fakes import Brightness
+from tests.support.fakes import Brightness
 
 
 class Slow(studio.Node):

@@ -3,8 +3,8 @@
 import pytest
 
 import studio
-from tests.dataset.door import ends
-from tests.dataset.nodes import Choosy, Deadly, Nap
+from tests.support.dataset import ends
+from tests.support.dataset_nodes import Choosy, Deadly, Nap
 
 LOCAL = "local"
 EXECUTORS = ["local", pytest.param("ray", marks=pytest.mark.ray)]

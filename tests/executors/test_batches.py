@@ -136,7 +136,7 @@ def test_a_share_of_the_time_is_told_to_each(executor):
     told(futures)
     first, *done = [future.result() for future in futures]
     assert (first.measures.batch, [each.measures.batch for each in done]) == (1, [3, 3, 3])
-    assert all(0.08 < each.measures.seconds < 0.25 for each in done)
+    assert all(0.08 < each.measures.seconds < 0.28 for each in done)  # of 0.3 or so
     assert all(each.measures.spans["compute"] == each.measures.seconds for each in done)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 import studio
 from studio.executors import close_all
-from tests.door import load, ran, run_log
+from tests.support.door import load, ran, run_log
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -83,7 +83,7 @@ def test_a_worker_that_never_loads(ray_executor, monkeypatch):
     began = time.monotonic()
     found = run_log(own(Sleepy, "seconds: 600.0"), options={"executor": ray_executor})
     assert found.result.failures["s"] == "its worker was not ready within 3 s and was stopped"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60  # it would never
 
 
 def test_a_slow_worker_holds_nobody_up(ray_executor):
@@ -125,8 +125,8 @@ BEGIN = """
 import json, os, sys, threading, time
 import psutil, studio
 from studio.executors.ray.executor import RayExecutor
-from tests import fakes
-from tests.door import run_log
+from tests.support import fakes
+from tests.support.door import run_log
 """
 END = """
 executor.close()
@@ -221,7 +221,7 @@ cluster.shutdown()
 def test_nothing_is_left_of_all_this(ray_executor):
     """The workers on this Ray are those that its executors know of (a Studio that is up has a Ray of its own)."""
     close_all()  # other tests had one of their own
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         known = {ray_executor.process(worker) for worker in ray_executor.residency.residents}
         parents = {psutil.Process(process).ppid() for process in known}

@@ -3,7 +3,7 @@
 import pytest
 
 import studio
-from tests.door import run_log
+from tests.support.door import run_log
 
 pytestmark = [pytest.mark.gpu, pytest.mark.ray]
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 import studio
-from tests.door import load, ran, run_log
 from tests.executors.test_contract import sleepers
+from tests.support.door import load, ran, run_log
 
 pytestmark = pytest.mark.ray
 

@@ -19,7 +19,7 @@ from studio.executors.service.server import Service
 from studio.executors.task import Done, Failed, Recipe, Task, Work
 from studio.node.resources import Machine, Resources
 from studio.values.artifact import Artifact
-from tests import fakes
+from tests.support import fakes
 
 SOON = 10  # seconds
 

@@ -6,7 +6,7 @@ import pytest
 
 import studio
 from studio.paths import GRAPHS, graph_names
-from tests.door import run_log
+from tests.support.door import run_log
 
 NAMES = graph_names()
 

@@ -7,7 +7,7 @@ import pytest
 
 from studio import Node
 from studio.language.schema import json_schema
-from studio.node.describe import describe
+from studio.node.description import node_data
 from studio.node.node import ports_of
 from studio.node.registry import Registry
 
@@ -43,7 +43,7 @@ def test_there_are_some():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_describes_itself(name):
-    found = describe(Registry().find(name))
+    found = node_data(Registry().find(name))
     assert found["doc"]
     assert found["version"]
     assert found["outputs"]
@@ -63,7 +63,7 @@ def test_its_config_is_strict_and_described(name):
 def test_it_runs_with_its_ports(name):
     node = Registry().find(name).node
     ports = ports_of(node)
-    assert ports.inputs or ports.wires
+    assert ports.inputs or ports.free
     assert node.run.__doc__ or node.__doc__
     assert issubclass(node, Node)
 

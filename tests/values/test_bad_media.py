@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import studio
 from studio.values import KINDS
-from tests.door import run_log
+from tests.support.door import run_log
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -100,10 +100,10 @@ def test_strange_paths(name):
 def test_a_bomb_is_refused_in_no_time(tmp_path):
     import time
 
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(ValueError, match=r"too large|pixels"):
         studio.Image.from_bytes(png_header(50_000, 50_000))
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_a_wav_that_promises_too_much(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import studio
 from studio.values import KINDS
 from studio.values.digest import of_bytes, of_file
-from tests.values import strategies
+from tests.support import strategies
 
 
 def at_rest(kind, value) -> bytes:

@@ -11,13 +11,13 @@ import functools
 import json
 import os
 import socket
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
+from studio.cache.database import Malformed
 from studio.dataset.results.file_names import name_of
 from studio.dataset.results.journal import Foreign, Journal, JournalEntry, JournalItem, LinePlace
 from studio.dataset.results.parquet import write_parquet
@@ -79,7 +79,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class Session:
-    """One sitting of a run."""
+    """One session of a run: from when the folder was opened until it was closed."""
 
     started: float  # seconds since the epoch
     ended: float | None  # None while it goes on, and if it was killed
@@ -120,7 +120,7 @@ class ResultsFolder:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        with contextlib.suppress(sqlite3.Error):  # all that counts was committed
+        with contextlib.suppress(OSError):  # all that counts was committed
             self._journal.close()
 
     def __enter__(self) -> Self:
@@ -135,7 +135,7 @@ class ResultsFolder:
 
     @property
     def fresh(self) -> bool:
-        """Whether this is the first sitting, so that nothing was known when it began."""
+        """Whether this is the first session, so that nothing was known when it began."""
         return self._journal.session == 1
 
     def known(self, id: str) -> JournalEntry | None:
@@ -146,6 +146,7 @@ class ResultsFolder:
     def write(self, lines: Sequence[ResultLine]) -> None:
         """Keeps some lines, each in place of what was there of its item: all of them, or StoreError and none."""
         with _told(self.folder):
+            self._journal.check_held()  # before the file is touched: a forked child has the same one open
             end = self._end
             texts: list[bytes] = []
             items: list[JournalItem] = []
@@ -155,7 +156,7 @@ class ResultsFolder:
                 place = (line.position, end, len(text))
                 items.append((line.id, line.digest, line.status, *place, line.seconds, line.kind))
                 end += len(text)
-            try:
+            try:  # first the lines, then the journal: what only the file has is cut off by the next start
                 _write(self._file, b"".join(texts), self._end)
                 self._journal.write(items, end)
                 self._end = end
@@ -211,12 +212,12 @@ class ResultsFolder:
             return None if place is None else self._row(place)
 
     def note(self, figures: Mapping[str, object]) -> None:
-        """Keeps figures of this sitting, in plain data; `sessions` tells them as `figures`."""
+        """Keeps figures of this session, in plain data; in `sessions` they are `about["figures"]`."""
         with _told(self.folder):
             self._journal.note(figures)
 
     def sessions(self) -> list[Session]:
-        """Every sitting of this run, the present one last."""
+        """Every session of this run, the present one last."""
         with _told(self.folder):
             return [Session(started, ended, json.loads(about)) for started, ended, about in self._journal.sessions()]
 
@@ -245,7 +246,7 @@ class ResultsFolder:
         os.ftruncate(self._file, self._end)
 
     def _cut_back(self) -> None:
-        with contextlib.suppress(OSError, sqlite3.Error):  # the next start does it as well
+        with contextlib.suppress(OSError):  # the next start does it as well
             self._end = self._journal.end  # a signal may have come when all was written
             os.ftruncate(self._file, self._end)
 
@@ -297,9 +298,7 @@ def _journal(folder: Path) -> Journal:
         return Journal(path)
     except Foreign as error:
         raise StoreError(f"'{path}' cannot be used: {error}. Give a folder that is new") from None
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-            raise
+    except BlockingIOError:
         raise StoreError(
             f"'{folder}' is being written to by process {_holder(folder)}: wait for its end, or give another folder"
         ) from None
@@ -317,11 +316,9 @@ def _told(folder: Path) -> Iterator[None]:
     """What the disk says, in our words."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise StoreError(f"'{folder / 'journal.sqlite'}' is damaged ({error}): give a folder that is new") from None
-        raise StoreError(_unwritten(folder, str(error))) from None
+    except Malformed as error:
+        path = folder / "journal.sqlite"
+        raise StoreError(f"'{path}' is damaged ({error.reason}): give a folder that is new") from None
     except OSError as error:
         raise StoreError(_unwritten(folder, error.strerror or str(error))) from None
 

@@ -1,8 +1,5 @@
 """Journal: which items a run has been through, and where the line of each lies. It knows no line's text.
 
-SQLite, held by one process from open to close: the lock is the kernel's, and ends with its holder.
-A write-ahead log and no fsync: what a kill leaves is whole, what a power cut leaves may not be. Because it
-is held, the log needs no shared memory, and so nothing of a network folder but locks.
 Ids stand there as they are, because those that follow each other then lie on one page, which a commit writes
 as a whole (3.0 µs a line; by their digests 8.4). Long ones stand by their digest.
 """
@@ -13,11 +10,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from studio.cache.database import ExclusiveDatabase
 from studio.values.digest import of_bytes
 
 __all__ = ["Foreign", "Journal", "JournalEntry", "JournalItem", "LinePlace"]
@@ -90,57 +88,28 @@ class LinePlace(NamedTuple):
 
 
 class Journal:
-    """The items of a run; sqlite3.Error where the disk does not take them, and where another process holds it."""
+    """The items of a run, held by one process from open to close. OSError where the disk does not take them."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
+        """BlockingIOError while another process holds it, Foreign if it is none, Malformed if it is damaged."""
+        self._file = ExclusiveDatabase(path, _prepare)
         self.session = 0
         self._last: int | None = None  # the position last written, while all was written in the order of the data
 
-    def _prepare(self) -> None:
-        for pragma in ("locking_mode = EXCLUSIVE", "synchronous = OFF", "cache_size = -8192"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.execute("BEGIN EXCLUSIVE")
-        if not self._one("SELECT count(*) FROM sqlite_master"):
-            self._run(_TABLES)
-            self._db.execute(f"PRAGMA application_id = {_OURS}")
-            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
-        if self._one("PRAGMA application_id") != _OURS:
-            raise Foreign("it is not a journal of the Studio")
-        if (version := self._one("PRAGMA user_version")) != _FORMAT:
-            raise Foreign(f"it has format {version}, and this Studio reads format {_FORMAT}")
-        self._db.execute("COMMIT")
-        self._db.execute("PRAGMA journal_mode = WAL")  # the usual one makes a file at each commit, which costs most
-        self._run(_VIEWS)
-
-    def _run(self, statements: str) -> None:
-        """One after the other."""
-        for statement in filter(str.strip, statements.split(";")):
-            self._db.execute(statement)
+    def check_held(self) -> None:
+        """OSError unless this process holds the journal: a forked child does not."""
+        self._file.check_held()
 
     def close(self) -> None:
         """Ends the session, and lets others have the journal."""
         try:
-            self._db.execute("UPDATE sessions SET ended = ? WHERE session = ?", (time.time(), self.session))
+            self._file.execute("UPDATE sessions SET ended = ? WHERE session = ?", time.time(), self.session)
         finally:
-            self._db.close()
+            self._file.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         """All that is done inside, or nothing."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        return self._file.transaction()
 
     # Sessions ----------------------------------------------------------------
 
@@ -148,26 +117,27 @@ class Journal:
         """A new pass over the data."""
         self.session = 1 + self._one("SELECT coalesce(max(session), 0) FROM sessions")
         text = json.dumps(about, ensure_ascii=True)
-        self._db.execute("INSERT INTO sessions VALUES (?, ?, NULL, ?)", (self.session, time.time(), text))
+        self._file.execute("INSERT INTO sessions VALUES (?, ?, NULL, ?)", self.session, time.time(), text)
         self._last = -1 if self.session == 1 else None
 
-    def sessions(self) -> Iterator[tuple[float, float | None, str]]:
+    def sessions(self) -> list[tuple[float, float | None, str]]:
         """Every session: when it began and ended, and what it was about."""
-        yield from self._db.execute("SELECT started, ended, about FROM sessions ORDER BY session")
+        found = self._file.execute("SELECT started, ended, about FROM sessions ORDER BY session")
+        return [(started, ended, about) for started, ended, about in found]
 
     def note(self, figures: Mapping[str, object]) -> None:
         """Keeps the figures of this session, in place of those that it had."""
         text = json.dumps(figures, ensure_ascii=True)
-        self._db.execute(
-            "UPDATE sessions SET about = json_set(about, '$.figures', json(?)) WHERE session = ?", (text, self.session)
+        self._file.execute(
+            "UPDATE sessions SET about = json_set(about, '$.figures', json(?)) WHERE session = ?", text, self.session
         )
 
     # Items -------------------------------------------------------------------
 
     def known(self, id: str) -> JournalEntry | None:
         """What is known of an item."""
-        found = self._db.execute("SELECT digest, status FROM items WHERE key = ?", (_key(id),)).fetchone()
-        return JournalEntry(*found) if found else None
+        found = self._file.execute("SELECT digest, status FROM items WHERE key = ?", _key(id))
+        return JournalEntry(*found[0]) if found else None
 
     def write(self, items: Sequence[JournalItem], end: int) -> None:
         """Takes items, in place of what it knew of them, and where their lines end."""
@@ -176,21 +146,21 @@ class Journal:
             positions = [self._last, *(position for _, _, _, position, *_ in items)]
             straight = all(before < after for before, after in pairwise(positions))
             self._last = positions[-1] if straight else None
-        with self.transaction():
-            self._db.executemany(_WRITE, rows)
-            self._db.execute("UPDATE state SET end = ?", (end,))
+        with self.transaction() as db:
+            db.executemany(_WRITE, rows)
+            db.execute("UPDATE state SET end = ?", (end,))
 
     def met(self, items: Iterable[tuple[str, int]]) -> None:
         """Takes the ids that this pass met and left as they are, each with its position."""
-        with self.transaction():
-            self._db.executemany(_MET, ((_key(id), self.session, position) for id, position in items))
+        with self.transaction() as db:
+            db.executemany(_MET, ((_key(id), self.session, position) for id, position in items))
 
     # Places ------------------------------------------------------------------
 
     def place(self, id: str) -> LinePlace | None:
         """Where the line of an item lies."""
-        found = self._db.execute("SELECT start, size FROM items WHERE key = ?", (_key(id),)).fetchone()
-        return LinePlace(*found) if found else None
+        found = self._file.execute("SELECT start, size FROM items WHERE key = ?", _key(id))
+        return LinePlace(*found[0]) if found else None
 
     @property
     def end(self) -> int:
@@ -199,18 +169,18 @@ class Journal:
 
     def forget_beyond(self, size: int) -> int:
         """Forgets the items whose lines do not end within so many bytes; where those left end."""
-        with self.transaction():
-            self._db.execute("DELETE FROM items WHERE start + size > ?", (size,))
-            self._db.execute("UPDATE state SET end = (SELECT coalesce(max(start + size), 0) FROM items)")
+        with self.transaction() as db:
+            db.execute("DELETE FROM items WHERE start + size > ?", (size,))
+            db.execute("UPDATE state SET end = (SELECT coalesce(max(start + size), 0) FROM items)")
         return self.end
 
     def drop_unmet(self) -> None:
         """Forgets the items that this pass did not meet."""
-        self._db.execute("DELETE FROM items WHERE session < ?", (self.session,))
+        self._file.execute("DELETE FROM items WHERE session < ?", self.session)
 
     def places(self) -> Iterator[LinePlace]:
         """Where each line lies, in the order of the data."""
-        return map(LinePlace._make, self._db.execute("SELECT start, size FROM ordered ORDER BY number"))
+        return map(LinePlace._make, self._file.each("SELECT start, size FROM ordered ORDER BY number"))
 
     def settled(self) -> bool:
         """Whether the lines stand in the order of the data, with nothing between them."""
@@ -219,8 +189,8 @@ class Journal:
 
     def settle(self) -> None:
         """Takes every line to be where it belongs, in a file that is still to be renamed."""
-        self._db.execute("UPDATE items SET start = place FROM ordered WHERE items.item = ordered.item")
-        self._db.execute("UPDATE state SET settling = 1, end = (SELECT coalesce(sum(size), 0) FROM items)")
+        self._file.execute("UPDATE items SET start = place FROM ordered WHERE items.item = ordered.item")
+        self._file.execute("UPDATE state SET settling = 1, end = (SELECT coalesce(sum(size), 0) FROM items)")
 
     @property
     def settling(self) -> bool:
@@ -229,37 +199,58 @@ class Journal:
 
     def renamed(self) -> None:
         """The settled file has its name."""
-        self._db.execute("UPDATE state SET settling = 0")
+        self._file.execute("UPDATE state SET settling = 0")
 
     # Figures -----------------------------------------------------------------
 
     def figures(self) -> dict[str, tuple[int, float]]:
         """How many items ended in each way, and the seconds they took."""
-        rows = self._db.execute("SELECT status, count(*), total(seconds) FROM items GROUP BY status")
+        rows = self._file.execute("SELECT status, count(*), total(seconds) FROM items GROUP BY status")
         return {status: (count, seconds) for status, count, seconds in rows}
 
     def kinds(self) -> dict[str, int]:
         """How many items failed in each way, the most frequent first."""
         return dict(
-            self._db.execute(
+            self._file.execute(
                 "SELECT kind, count(*) FROM items WHERE status = 'failed' GROUP BY kind ORDER BY count(*) DESC, kind"
             )
         )
 
     def first_of_kinds(self, most: int) -> list[tuple[str, LinePlace]]:
         """The first few failures of each kind."""
-        found = self._db.execute(_FIRST_FAILED, (most,))
+        found = self._file.execute(_FIRST_FAILED, most)
         return [(kind, LinePlace(start, size)) for kind, start, size in found]
 
     def sample(self, status: str, most: int) -> list[LinePlace]:
         """Some items that ended in one way, evenly from all over the data."""
         count = self._one("SELECT count(*) FROM items WHERE status = ?", status)
-        found = self._db.execute(_SAMPLE, (status, most, count, most)) if count else ()
+        found = self._file.execute(_SAMPLE, status, most, count, most) if count else ()
         return [LinePlace(start, size) for start, size in found]
 
     def _one(self, question: str, *given: object) -> int:
-        found: tuple[int] = self._db.execute(question, given).fetchone()
-        return found[0]
+        return int(self._file.execute(question, *given)[0][0])
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """Makes the tables of a new file, or looks whether they are ours."""
+    if not _number(db, "SELECT count(*) FROM sqlite_master"):
+        _run(db, f"{_TABLES} PRAGMA application_id = {_OURS}; PRAGMA user_version = {_FORMAT};")
+    if _number(db, "PRAGMA application_id") != _OURS:
+        raise Foreign("it is not a journal of the Studio")
+    if (version := _number(db, "PRAGMA user_version")) != _FORMAT:
+        raise Foreign(f"it has format {version}, and this Studio reads format {_FORMAT}")
+    _run(db, _VIEWS)
+
+
+def _number(db: sqlite3.Connection, question: str) -> int:
+    found: tuple[int] = db.execute(question).fetchone()
+    return found[0]
+
+
+def _run(db: sqlite3.Connection, statements: str) -> None:
+    """One after the other; `executescript` would commit first."""
+    for statement in filter(str.strip, statements.split(";")):
+        db.execute(statement)
 
 
 def _key(id: str) -> bytes:

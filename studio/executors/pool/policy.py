@@ -153,9 +153,9 @@ class Policy:
         # it is likely: it had more than one task, or several runs go on, while any other worker is busy or
         # several runs were here a moment ago. It is kept for as long as it took to load, and no longer:
         # then, in the worst case, waiting has cost as much as loading it once too often would have.
-        if not any(other.running for other in self._residency.residents.values()) and len(self._recent(now)) < 2:
-            return True
         if resident.tasks < 2 and len(self._runs()) < 2:
+            return True
+        if len(self._recent(now)) < 2 and not any(other.running for other in self._residency.residents.values()):
             return True
         keep = max(_KEEP, self._residency.footprints.of(resident.key).seconds)
         left = resident.rested + keep - now

@@ -1,0 +1,48 @@
+"""ItemResult: the outputs of one item of a data set by name, and how it ended."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from studio.cache.cache import Cache
+from studio.dataset.map import ItemFinished
+from studio.run.result import Result
+
+__all__ = ["ItemResult", "Status"]
+
+_FED = re.compile(r": (?:the )?((?:input|column) '[^']*')")  # which of its inputs a row is told to have wrong
+
+Status = Literal["done", "failed"]
+
+
+class ItemResult(Result):
+    """The outputs of one item by name, each loaded when it is looked at."""
+
+    def __init__(self, finished: ItemFinished, cache: Cache | None) -> None:
+        super().__init__(cache.store if cache else None)
+        self.id = finished.item.id
+        self.artifacts, self.seconds = dict(finished.outputs), finished.seconds
+        self.failures = dict(finished.failures)
+        self.exit_code = 1 if self.failures else 0
+
+    @property
+    def status(self) -> Status:
+        """`done` or `failed`."""
+        return "failed" if self.failures else "done"
+
+    @property
+    def error(self) -> str:
+        """What went wrong; nothing if it is done."""
+        return "\n".join(f"step '{step}' failed: {why}" if step else why for step, why in self.failures.items())
+
+    @property
+    def kind(self) -> str:
+        """The kind of its failure: where it was, and what it is called there."""
+        for step, why in self.failures.items():
+            name = why.partition(":")[0]
+            if step:
+                return f"{name} in step '{step}'" if name.isidentifier() else f"step '{step}'"
+            fed = _FED.search(why)
+            return fed[1] if fed else "input"
+        return ""
