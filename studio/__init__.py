@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # for type checkers: each name as itself, which makes it one 
     from studio.errors import StudioError as StudioError
     from studio.errors import UsageError as UsageError
     from studio.executors import executor_class as executor_class
+    from studio.executors.pool.executor import PooledExecutor as PooledExecutor
     from studio.graph import Graph as Graph
     from studio.graph import load as load
     from studio.node.node import Node as Node
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # for type checkers: each name as itself, which makes it one 
     from studio.run.events import StepFailed as StepFailed
     from studio.run.events import StepFinished as StepFinished
     from studio.run.events import StepLoading as StepLoading
+    from studio.run.events import StepLogged as StepLogged
     from studio.run.events import StepReplaced as StepReplaced
     from studio.run.events import StepRestarted as StepRestarted
     from studio.run.events import StepSkipped as StepSkipped
@@ -91,6 +93,7 @@ _HOMES = {
         "StepFailed",
         "StepFinished",
         "StepLoading",
+        "StepLogged",
         "StepReplaced",
         "StepRestarted",
         "StepSkipped",
@@ -99,6 +102,7 @@ _HOMES = {
         "Warned",
     ],
     "studio.executors": ["executor_class"],
+    "studio.executors.pool.executor": ["PooledExecutor"],
     "studio.graph": ["Graph", "load"],
     "studio.node.node": ["Node"],
     "studio.page": ["Page"],

@@ -21,12 +21,37 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on 
 CACHE = click.option("--cache", "cache", type=click.Path(path_type=Path), help="The cache folder [$STUDIO_CACHE].")
 
 
+class ExecutorName(click.ParamType):  # type: ignore[type-arg]
+    """The name of an executor, of ours or of another package, which the shell can complete."""
+
+    name = "name"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from studio.errors import UsageError
+        from studio.executors import NAMES, executor_class
+
+        try:
+            if value not in ("auto", *NAMES):  # those need not be loaded for this
+                executor_class(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from studio.executors import known
+
+        return [CompletionItem(name) for name in ("auto", *known()) if name.startswith(incomplete)]
+
+
 EXECUTOR = click.option(
     "--executor",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "ray", "local", "warm"]),
-    help="Where tasks run: auto is the Studio that is up, or else a Ray of this run alone.",
+    type=ExecutorName(),
+    help="Where tasks run: auto (the Studio that is up, or else a Ray of this run alone), ray, local, warm, "
+    "or one that a package brings.",
 )
 
 

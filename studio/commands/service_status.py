@@ -10,6 +10,7 @@ from studio.cache.cache import Cache
 from studio.errors import EnvironmentMissing, UsageError
 from studio.executors.service.address import Address
 from studio.executors.service.control import ask
+from studio.executors.service.protocol import Hello, Preload, Preloaded, Welcome
 from studio.executors.shipping import ship
 from studio.executors.task import Recipe
 from studio.graph import load
@@ -29,11 +30,10 @@ def preload(names: Iterable[str]) -> dict[str, bool]:
         raise EnvironmentMissing("no Studio is up; start one with: studio up")
     if why := address.differs():
         raise EnvironmentMissing(f"{why}; `studio down`, then `studio up`")
-    (told,) = ask(address, ["hello"], "hello")
-    machine = Machine.model_validate(told)
+    machine = Machine.model_validate(ask(address, Hello(), Welcome).machine)
     recipes = [recipe for name in names for recipe in _recipes(name, machine)]
-    (started,) = ask(address, ["preload", [ship(recipe) for recipe in recipes]], "preloaded")
-    return {recipe.name: ok for recipe, ok in zip(recipes, started, strict=True)}
+    preloaded = ask(address, Preload([ship(recipe) for recipe in recipes]), Preloaded)
+    return {recipe.name: fits for recipe, fits in zip(recipes, preloaded.fits, strict=True)}
 
 
 def status_page(told: dict[str, Any]) -> str:

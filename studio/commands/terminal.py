@@ -18,6 +18,7 @@ from studio.run.events import (
     StepFailed,
     StepFinished,
     StepLoading,
+    StepLogged,
     StepReplaced,
     StepRestarted,
     StepSkipped,
@@ -54,6 +55,7 @@ class Report:
         self._states: dict[str, tuple[str, float, Measures | None]] = {}  # state, since when, what it took
         self._counts: Counter[str] = Counter()  # elements that have ended, by step
         self._cached: Counter[str] = Counter()  # those of them that were known
+        self._shown: Counter[str] = Counter()  # lines of its log that were shown while it ran, by step
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -81,7 +83,10 @@ class Report:
                 self._set(step, "loading")
             case StepStarted(step=step):
                 self._set(step, "running")
+            case StepLogged(step=step, text=text):
+                self._show_new(step, text)
             case StepRestarted(step=step, reason=reason):
+                self._shown.pop(step, None)
                 self._set(step, "waiting")
                 self._say(f"{step}: {reason}", "yellow")
             case StepCached(step=step, measures=measures):
@@ -115,7 +120,10 @@ class Report:
                 self._set(step, "loading")
             case StepStarted():
                 self._set(step, "running")
+            case StepLogged(text=text):
+                self._show_new(who, text)
             case StepRestarted(reason=reason):
+                self._shown.pop(who, None)
                 self._say(f"{who}: {reason}", "yellow")
             case StepFinished(log=log) | StepFailed(log=log):
                 self._counts[step] += 1
@@ -142,8 +150,16 @@ class Report:
         known = f", {cached} cached" if 0 < cached < count else ""
         return f" ({count} elements{known})" if count else ""
 
+    def _show_new(self, step: str, text: str) -> None:
+        """Shows lines that a node has just printed."""
+        lines = text.splitlines()
+        self._shown[step] += len(lines)
+        for line in lines:
+            self._say(f"{step} │ {line}", "dim")
+
     def _show_log(self, step: str, log: str) -> None:
-        for line in log.splitlines():
+        """Shows what is left of all that a node printed."""
+        for line in log.splitlines()[self._shown.pop(step, 0) :]:
             self._say(f"{step} │ {line}", "dim")
 
     def _say(self, text: str, style: str) -> None:

@@ -1,4 +1,4 @@
-"""Where tasks run: one way a file, found by its name. Nothing is imported until it is asked for."""
+"""Where tasks run: one way a file or a folder, found by its name. Nothing is imported until it is asked for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING
 from studio.errors import EnvironmentMissing, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from studio.executors.base import Executor
 
-__all__ = ["NAMES", "abandon_all", "close_all", "executor_class", "executor_for", "shared"]
+__all__ = ["ENTRY_POINTS", "NAMES", "abandon_all", "close_all", "executor_class", "executor_for", "known", "shared"]
 
-NAMES = {"ray": "RayExecutor", "local": "LocalExecutor", "warm": "WarmExecutor"}
-_HOMES = {"ray": "ray.executor", "local": "local", "warm": "service.client"}
+NAMES = {
+    "ray": "studio.executors.ray.executor:RayExecutor",
+    "local": "studio.executors.local:LocalExecutor",
+    "warm": "studio.executors.service.client:WarmExecutor",
+}
+ENTRY_POINTS = "icode_studio.executors"  # the group by which packages bring executors of their own
 
 
 def executor_for(name: str) -> Executor:
@@ -30,12 +36,41 @@ def executor_for(name: str) -> Executor:
     return _warm() or shared("ray")
 
 
+def known() -> list[str]:
+    """The names of all executors there are, those that packages bring among them."""
+    return [*NAMES, *sorted(entry.name for entry in _brought())]
+
+
 def executor_class(name: str) -> type[Executor]:
     """The executor of a name; UsageError lists those there are."""
-    if name not in NAMES:
-        known = ["auto", *NAMES]
-        raise UsageError(f"there is no executor '{name}'. {did_you_mean(name, known)} Executors: {', '.join(known)}")
-    found: type[Executor] = getattr(importlib.import_module(f"studio.executors.{_HOMES[name]}"), NAMES[name])
+    if name in NAMES:
+        module, _, kind = NAMES[name].partition(":")
+        found: type[Executor] = getattr(importlib.import_module(module), kind)
+        return found
+    entries = _brought(name)
+    if not entries:
+        names = ["auto", *known()]
+        raise UsageError(f"there is no executor '{name}'. {did_you_mean(name, names)} Executors: {', '.join(names)}")
+    return _loaded(entries[0])
+
+
+def _brought(name: str | None = None) -> list[EntryPoint]:
+    """What packages bring. None of them takes the name of one of ours."""
+    from importlib.metadata import entry_points
+
+    found = entry_points(group=ENTRY_POINTS) if name is None else entry_points(group=ENTRY_POINTS, name=name)
+    return [entry for entry in found if entry.name not in (*NAMES, "auto")]
+
+
+def _loaded(entry: EntryPoint) -> type[Executor]:
+    from studio.executors.base import Executor
+
+    try:
+        found = entry.load()
+    except Exception as error:
+        raise UsageError(f"the executor '{entry.name}' ({entry.value}) cannot be loaded: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Executor)):
+        raise UsageError(f"the executor '{entry.name}' ({entry.value}) is no subclass of studio.PooledExecutor")
     return found
 
 

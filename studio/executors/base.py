@@ -1,7 +1,7 @@
 """Executor: takes tasks, gives futures. It knows no graph and no cache.
 
-This is what a run knows of any executor. Those that have a pool of workers of their own share
-`pool/`; one that asks somebody else's is in `service/`.
+This is what a run knows of any executor. Those that have workers of their own share `pool/`; one that asks
+for those of another process is `service/client.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
-        """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail."""
+        """Queues a task. `notify` hears of its states (loading, running, restarting) and a detail.
+
+        It also hears `log`, with new whole lines that the node printed, where that is known while it runs; all of
+        them stand in the outcome's `log`, too.
+        """
 
     def submit_many(self, tasks: Sequence[Task], notify: NotifyMany | None = None) -> list[Future[Outcome]]:
         """Queues tasks, for less than each by itself would cost. `notify` is told first the place among them."""

@@ -45,8 +45,8 @@ class Promised:
 
 
 def makers_of(task: Task) -> list[Future[Outcome]]:
-    """The futures of the tasks whose outputs this one has been promised; a chunk has been promised nothing."""
-    given = () if task.work.rows else task.work.inputs.values()
+    """The futures of the tasks whose outputs this one has been promised; to a chunk none is."""
+    given = () if task.work.alone else task.work.inputs.values()
     sources = [artifact for artifact in given if artifact.handle is not None or artifact.items]
     if not sources:
         return []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.cache.store import Store
-from studio.executors.task import Done, Failed, Outcome, RowOutcomes, Work
+from studio.executors.task import ChunkWork, Done, Failed, Outcome, RowOutcomes, Work
 from studio.values.artifact import ABSENT, Artifact, Column
 from studio.values.measures import Measures
 
@@ -20,18 +20,22 @@ __all__ = ["Message", "artifact_from", "column_from", "outcome_from", "outcome_t
 Message = list[Any]
 Exchange = Callable[[Any], Any]
 
+_ONE, _CHUNK = "one", "chunk"  # forms of work
+
 
 def work_to(work: Work, handle: Exchange) -> Message:
     """Work, with `live` applied to whatever stands for a live value."""
     inputs = {name: _artifact_to(artifact, handle) for name, artifact in work.inputs.items()}
-    return [inputs, str(work.store.folder) if work.store else None, work.keep, work.rows, work.together]
+    told = [inputs, str(work.store.folder) if work.store else None, work.keep]
+    return [_CHUNK, *told, work.rows, work.together] if isinstance(work, ChunkWork) else [_ONE, *told]
 
 
 def work_from(message: Message, artifact: Callable[[Message], Artifact], store: Callable[[Path], Store]) -> Work:
     """The work back, each input by `artifact`."""
-    inputs, folder, keep, rows, together = message
+    tag, inputs, folder, keep, *rows = message
     given = {name: artifact(sent) for name, sent in inputs.items()}
-    return Work(given, store(Path(folder)) if folder else None, keep, rows, together)
+    kept_in = store(Path(folder)) if folder else None
+    return ChunkWork(given, kept_in, keep, *rows) if tag == _CHUNK else Work(given, kept_in, keep)
 
 
 def outcome_to(outcome: Outcome) -> Message:

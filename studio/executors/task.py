@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
 from pydantic import BaseModel
 
@@ -13,7 +14,7 @@ from studio.node.resources import Resources
 from studio.values.artifact import Artifact
 from studio.values.measures import Measures
 
-__all__ = ["Done", "Ended", "Failed", "Outcome", "Recipe", "RowOutcomes", "Task", "Work", "with_leaves"]
+__all__ = ["ChunkWork", "Done", "Ended", "Failed", "Outcome", "Recipe", "RowOutcomes", "Task", "Work", "with_leaves"]
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,16 @@ class Recipe:
 
 @dataclass(slots=True)  # see Artifact
 class Work:
-    """What a worker is told for one task, or for a chunk of them, whose inputs are columns."""
+    """What a worker is told for one task."""
 
     inputs: Mapping[str, Artifact]
     store: Store | None = None  # where inputs lie at rest, and outputs are kept
     keep: bool = False  # whether outputs are kept in the store
-    rows: int = 0  # tasks in a chunk
-    together: int = 1  # so many of them are computed together, where the node knows how
 
-    def with_inputs(self, exchange: Callable[[Artifact], Artifact]) -> Work:
+    alone: ClassVar[bool] = False  # a call of its own: with no other task, and never before its inputs are made
+    tried_again: ClassVar[bool] = True  # by the executor, when its worker died
+
+    def with_inputs(self, exchange: Callable[[Artifact], Artifact]) -> Self:
         """The same work, with every single input (and every item of a gathered one) exchanged."""
         return replace(self, inputs={name: with_leaves(artifact, exchange) for name, artifact in self.inputs.items()})
 
@@ -51,8 +53,26 @@ class Work:
         return sum(artifact.size for artifact in self.inputs.values())
 
     @property
-    def each(self) -> list[Work]:
-        """That of each row."""
+    def rows(self) -> int:
+        """How many tasks it stands for."""
+        return 1
+
+    def each(self) -> Sequence[Work]:
+        """That of each task it stands for."""
+        return [self]
+
+
+@dataclass(slots=True)
+class ChunkWork(Work):
+    """The same for a chunk of tasks, whose inputs are columns. If it fails as a whole, its rows are tried apart."""
+
+    rows: int = 1
+    together: int = 1  # so many rows are computed together, where the node knows how
+
+    alone: ClassVar[bool] = True
+    tried_again: ClassVar[bool] = False  # who asked for it tries each row by itself, and so learns whose fault it was
+
+    def each(self) -> Sequence[Work]:
         inputs = self.inputs.items()
         return [
             Work({name: given.at(row) for name, given in inputs}, self.store, self.keep) for row in range(self.rows)

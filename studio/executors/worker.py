@@ -16,7 +16,7 @@ from studio.cache.packing import Fetch, pack, unpack
 from studio.cache.store import Store
 from studio.errors import StudioError
 from studio.executors.out_of_memory import give_back, is_shortage
-from studio.executors.task import Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
+from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
 from studio.node.node import MEASURED, Port, Ports, ports_of
 from studio.values import KINDS, PortType
 from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged
@@ -48,7 +48,7 @@ class Worker:
 
     def run(self, work: Work, fetch: Fetch) -> Ended:
         """The outcome, and the live values that its artifacts refer to by their index."""
-        if work.rows:
+        if isinstance(work, ChunkWork):
             return self._chunk(work, fetch)
         try:
             return self._alone(work, fetch)
@@ -66,7 +66,7 @@ class Worker:
         head = "out of memory with a batch of one" if self.batches else "out of memory"
         return replace(failed, message=f"{head}: {failed.message}")
 
-    def _chunk(self, work: Work, fetch: Fetch) -> Ended:
+    def _chunk(self, work: ChunkWork, fetch: Fetch) -> Ended:
         """The outcomes of all rows as one; those that are left when they have taken too long do not get their turn."""
         began, rows_done = time.time(), _ChunkResult(work.rows)
         if self.batches:
@@ -75,7 +75,7 @@ class Worker:
             self._in_turn(work, fetch, rows_done)
         return rows_done.done(self._ports.outputs, began), rows_done.handle
 
-    def _in_turn(self, work: Work, fetch: Fetch, rows_done: _ChunkResult) -> None:
+    def _in_turn(self, work: ChunkWork, fetch: Fetch, rows_done: _ChunkResult) -> None:
         """Runs each row for itself; a data set has so many that little may be done for one."""
         clock, run, store = time.perf_counter, self._node.run, work.store
         columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
@@ -104,9 +104,9 @@ class Worker:
             ended = clock()
         rows_done.unkept = packing.unkept
 
-    def _in_batches(self, work: Work, fetch: Fetch, rows_done: _ChunkResult) -> None:
+    def _in_batches(self, work: ChunkWork, fetch: Fetch, rows_done: _ChunkResult) -> None:
         """Runs so many rows at a time; what is computed together is alike in size, where there is a choice."""
-        works = work.each
+        works = work.each()
         order: Sequence[int] = range(len(works))
         if len(works) > work.together:
             order = sorted(order, key=lambda row: works[row].size)

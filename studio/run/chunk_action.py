@@ -11,7 +11,7 @@ from typing import Any
 
 from studio.cache.record import Basis
 from studio.cache.store import Store
-from studio.executors.task import Done, Failed, Outcome, RowOutcomes, Work
+from studio.executors.task import ChunkWork, Done, Failed, Outcome, RowOutcomes
 from studio.run.action import Action, Computed, Finder, LookUp, Next, Owner
 from studio.run.events import Event
 from studio.run.keys import TaskKey
@@ -72,10 +72,10 @@ class ChunkAction(Action):
     def known(self) -> None:
         self.over(self)
 
-    def work(self, store: Store | None, keep: bool, batch: int) -> Work:
+    def work(self, store: Store | None, keep: bool, batch: int) -> ChunkWork:
         whole = len(self.wanted) == self.size
         asked = self.inputs if whole else {name: given.only(self.wanted) for name, given in self.inputs.items()}
-        return Work(asked, store, keep, len(self.wanted), batch)
+        return ChunkWork(asked, store, keep, len(self.wanted), batch)
 
     def waits(self) -> None:
         self.leaving(self)

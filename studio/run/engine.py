@@ -27,7 +27,7 @@ from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome
 from studio.run.action import Action, ActionState, Computed, LookUp, Next
 from studio.run.dispatch import Dispatch
-from studio.run.events import Event, StepLoading, StepRestarted, StepWaiting, Warned
+from studio.run.events import Event, StepLoading, StepLogged, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Execution
 from studio.run.inbox import Cancel, DueAgain, Ended, Heard, Inbox, Message, Unkept
 from studio.run.inputs import Inputs
@@ -203,10 +203,9 @@ class Engine:
                 raise Cancelled("the run was cancelled")
 
     def _on_state(self, action: Action, state: str, detail: str) -> None:
-        if action.state is ActionState.AHEAD:
-            if state != "running":  # its start is told when its inputs are there
-                action.early += (Heard(action, state, detail),)
-        elif action.state is ActionState.REMAKING:
+        if action.state is ActionState.AHEAD and state != "running":  # its start is told when its inputs are there
+            action.early += (Heard(action, state, detail),)
+        elif action.state in (ActionState.AHEAD, ActionState.REMAKING):
             return
         elif state == "loading":
             action.tell(StepLoading)
@@ -214,6 +213,8 @@ class Engine:
             action.state = ActionState.RUNNING
             self._provisioning.prepare_after(action.step, action.owner)
             action.started()
+        elif state == "log":
+            action.tell(StepLogged, self.clean(detail))
         elif state == "restarting":
             action.state = ActionState.SENT
             action.tell(StepRestarted, f"its worker died: {detail}; starting another")

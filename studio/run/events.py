@@ -18,6 +18,7 @@ __all__ = [
     "StepFailed",
     "StepFinished",
     "StepLoading",
+    "StepLogged",
     "StepReplaced",
     "StepRestarted",
     "StepSkipped",
@@ -65,6 +66,16 @@ class StepLoading(StepEvent):
 @dataclass(frozen=True)
 class StepStarted(StepEvent):
     """A step runs."""
+
+
+@dataclass(frozen=True)
+class StepLogged(StepEvent):
+    """A node printed something, and its step still runs. All that it printed comes with the step's end, too.
+
+    Some executors tell of it only then.
+    """
+
+    text: str  # one or more whole lines
 
 
 @dataclass(frozen=True)

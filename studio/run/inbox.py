@@ -14,7 +14,7 @@ __all__ = ["Cancel", "DueAgain", "Ended", "Heard", "Inbox", "Message", "Unkept"]
 
 
 class Heard(NamedTuple):
-    """An executor tells of a task: that it is `loading`, `running` or `restarting`."""
+    """An executor tells of a task: that it is `loading`, `running` or `restarting`, or what it printed (`log`)."""
 
     action: Action
     state: str

@@ -103,8 +103,8 @@ def test_workers_killed_at_random(ray_executor):
         for _ in range(4):
             if stop.wait(1.0):
                 return
-            with ray_executor._mutex:
-                targets = [ray_executor.process(worker) for worker in ray_executor._running]
+            with ray_executor._pool.mutex:
+                targets = [ray_executor.process(worker) for worker in ray_executor._pool.calls]
             if targets := [process for process in targets if process]:
                 os.kill(aim.choice(targets), signal.SIGKILL)
 

@@ -33,8 +33,8 @@ def log(executor):
 
 def at_rest(executor) -> bool:
     """Whether nothing that was asked for is waited for any more."""
-    inner = ("_running", "_queue", "_asked")
-    return not any(getattr(executor, name, None) for name in inner)
+    pool = getattr(executor, "_pool", None)
+    return not (pool.calls or pool.queues if pool else executor._requests)
 
 
 EVERYTHING = """

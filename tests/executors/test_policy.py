@@ -11,11 +11,10 @@ import pytest
 
 from studio import Measures
 from studio.errors import ResourcesMissing
-from studio.executors.pool import executor as pooled
 from studio.executors.pool import policy as turns
 from studio.executors.pool.executor import InputLost, PooledExecutor, Started, WorkerDied
 from studio.executors.pool.footprints import Footprint
-from studio.executors.pool.queue import Job
+from studio.executors.pool.queue import Submission
 from studio.executors.task import Done, Failed, Recipe, Task, Work
 from studio.node.resources import Machine, Resources
 from studio.values.artifact import Artifact
@@ -137,10 +136,10 @@ def test_replicas_share_what_there_is(puppets):
     assert ["c", "d", "e", "f"] in puppets.given()  # one is free: it takes all
     puppets.finish(0)
     puppets.finish(1)
-    with puppets._mutex:  # both are free while four come
+    with puppets._pool.mutex:  # both are free while four come
         for step in "ghij":
-            puppets._queue.add(Job(Task(step, kind, Work({})), pooled._unheard))
-    puppets._pump()
+            puppets._pool.queues.add(Submission(Task(step, kind, Work({}))))
+    puppets._dispatcher.pump()
     assert sorted(puppets.given()) == [["g", "h"], ["i", "j"]]
 
 
@@ -343,7 +342,7 @@ def test_a_whole_line_alike_or_not_is_given_once_each(puppets):
     given = batches(puppets)
     assert all(len(each) <= 50 for each in given)
     assert all(future.done() for future in futures)
-    assert not puppets._queue
+    assert not puppets._pool.queues
 
 
 # Deaths ----------------------------------------------------------------------
@@ -457,7 +456,7 @@ def test_a_lost_input_that_is_stored_is_read_again(puppets, tmp_path):
     future = puppets.submit(Task("s", recipe(), Work({"audio": held}, Store(tmp_path))))
     puppets.calls.pop(0)[1].set_exception(InputLost("gone"))
     assert puppets.given() == [["s"]]
-    ((job,),) = [call.jobs for call in puppets._running]
+    ((job,),) = [call.submissions for call in puppets._pool.calls]
     assert job.task.work.inputs["audio"].handle is None
     puppets.finish()
     assert isinstance(future.result(0), Done)
@@ -487,7 +486,7 @@ def test_cancelling_all_of_a_batch_ends_its_worker(puppets):
     for future in futures.values():
         puppets.cancel(future)
     assert puppets.stopped == [0]
-    assert not puppets._running
+    assert not puppets._pool.calls
 
 
 def test_one_that_was_cancelled_is_not_tried_again(puppets):
@@ -593,7 +592,7 @@ def test_a_stream_of_small_tasks_does_not_starve_a_large_one(monkeypatch):
     assert one.loads[:2] == ["a", "b"]
     while one.calls:
         one.finish()
-    assert not one._queue
+    assert not one._pool.queues
     assert len(one.loads) == 3
 
 
@@ -609,7 +608,7 @@ def test_two_that_never_end_take_long_turns(monkeypatch):
         before, now, loads = now, time.monotonic(), len(one.loads)
         assert now < limit, one.loads
         for kind in kinds:
-            if len(one._queue.line(kind.key) or ()) < 50:
+            if len(one._pool.queues.of(kind.key) or ()) < 50:
                 submit(one, kind, " ".join([kind.name] * 50))
         one.finish()
         if len(one.loads) > loads:
@@ -813,5 +812,5 @@ def test_many_threads_at_once(puppets):
     stop.set()
     worker.join()
     assert not left
-    assert not puppets._running
-    assert not puppets._queue
+    assert not puppets._pool.calls
+    assert not puppets._pool.queues

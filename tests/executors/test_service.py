@@ -1,10 +1,10 @@
 """A Studio that stays up: who shares it, who may not, and what is left of it."""
 
-import importlib
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -152,8 +152,7 @@ def test_left_to_itself_a_run_goes_without_one_that_is_apart(mute, monkeypatch):
     Address(**{**vars(Address.found()), "python": "3.1"}).write()
     monkeypatch.setattr(executors, "_has_ray", lambda: False)
     monkeypatch.setattr(executors, "_shared", {})
-    monkeypatch.setitem(executors.NAMES, "ray", "LocalExecutor")
-    monkeypatch.setitem(sys.modules, "studio.executors.ray.executor", importlib.import_module("studio.executors.local"))
+    monkeypatch.setitem(executors.NAMES, "ray", executors.NAMES["local"])
     with pytest.warns(ServiceApart, match="another Python .*: this run starts a Ray of its own"):
         assert executors.executor_for("auto").name == "local"
 
@@ -169,7 +168,7 @@ def test_only_its_user_can_read_the_note(nobody_up):
 
 def test_messages_come_as_they_were_sent():
     left, right = map(Channel, socket.socketpair())
-    message = ["x", 1, 1.5, None, True, b"", b"\0" * 300_000, {"a": [b"deep", "ü"]}, [[]]]
+    message = ["x", 1, 1.5, None, True, b"", b"\0" * 300_000, {"a": [b"deep", "ü", "\udcff"]}, [[]]]
     threading.Thread(target=left.send, args=(message,)).start()
     assert right.receive() == message
     left.close()
@@ -186,6 +185,29 @@ def test_only_plain_data_is_sent():
         left.send([Path()])
     left.send(["still well"])
     assert right.receive() == ["still well"]
+
+
+GARBAGE = {
+    "too long": struct.pack("!Q", 1 << 60),
+    "no MessagePack": struct.pack("!Q", 3) + b"\xc1\xc1\xc1",
+    "too short": struct.pack("!Q", 1) + b"\x91",
+    "more than one": struct.pack("!Q", 2) + b"\x01\x02",
+    "very deep": struct.pack("!Q", 5000) + b"\x91" * 5000,
+    "a list that is longer than all": struct.pack("!Q", 5) + b"\xdd\xff\xff\xff\xff",
+    "something of another program": struct.pack("!Q", 3) + b"\xd4\x07\x00",
+    "no end": struct.pack("!Q", 9) + b"x",
+    "no head": b"x",
+    "text": b"GET / HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", GARBAGE)
+def test_garbage_closes_the_channel(what):
+    left, right = socket.socketpair()
+    left.sendall(GARBAGE[what])
+    left.close()
+    with pytest.raises(ChannelClosed):
+        Channel(right).receive()
 
 
 @pytest.mark.parametrize("name", Registry().names())
@@ -336,7 +358,7 @@ def test_values_stay_there_until_they_are_looked_at(warm_executor):
     assert found.outputs["t"].seconds == 2.0
     assert found.outputs["l"] == 318
     del found
-    assert not warm_executor._asked
+    assert not warm_executor._requests
 
 
 @pytest.mark.ray

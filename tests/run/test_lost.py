@@ -89,15 +89,14 @@ def test_what_made_it_may_have_lost_its_own_inputs(tmp_path):
         "loud: {use: CountedLouder, in: {audio: low}",
         "more: {use: Louder, in: {audio: low}}\n  loud: {use: CountedLouder, in: {audio: more}",
     )
-    executor = Forgetful(Loudness=1)
-    real = executor._call
 
-    def call(worker, tasks):
-        if tasks[0].recipe.name == "CountedLouder" and not executor.times["Loudness"]:
-            executor.times.setdefault("CountedLouder", 1)  # once, when it is to run again
-        return real(worker, tasks)
+    class ForgetfulAgain(Forgetful):
+        def _call(self, worker, tasks):
+            if tasks[0].recipe.name == "CountedLouder" and not self.times["Loudness"]:
+                self.times.setdefault("CountedLouder", 1)  # once, when it is to run again
+            return super()._call(worker, tasks)
 
-    executor._call = call
+    executor = ForgetfulAgain(Loudness=1)
     log = run_log(
         graph.replace("TALLY", str(tmp_path / "tally")),
         options={"executor": executor, "cache": False},

@@ -5,12 +5,14 @@ It knows the queue, to which tasks go back, and neither the pool nor how a worke
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 
-from studio.executors.pool.queue import Job, Queue
+from studio.clock import Alarm
+from studio.executors.pool.alarms import Alarms
+from studio.executors.pool.queue import Queues, Submission
 from studio.executors.task import Failed, Outcome, Task
 
 __all__ = ["Call", "Calls", "InputLost", "WorkerDied", "WorkerUnreachable", "most_deaths"]
@@ -41,23 +43,15 @@ class Call:
     """The tasks that a worker was given at once."""
 
     worker: int
-    jobs: list[Job]
-    ahead: bool = False  # sent before the inputs of its task were made
-    clock: threading.Timer | None = None
-
-    def limit(self, seconds: float, on_limit: Callable[[Call], None]) -> None:
-        """Has somebody told if it goes on for longer than this; a limit that is set stays."""
-        if self.clock is None:
-            self.clock = threading.Timer(seconds, on_limit, (self,))
-            self.clock.daemon = True
-            self.clock.start()
+    submissions: list[Submission]
+    limit: Alarm | None = None
 
 
 class Calls:
     """The calls that go on, by worker."""
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    def __init__(self, queues: Queues, alarms: Alarms) -> None:
+        self._queues, self._alarms = queues, alarms
         self._going_on: dict[int, Call] = {}
 
     def __len__(self) -> int:
@@ -66,10 +60,15 @@ class Calls:
     def __iter__(self) -> Iterator[Call]:
         return iter(list(self._going_on.values()))
 
-    def begin(self, worker: int, jobs: list[Job], ahead: bool = False) -> Call:
+    def begin(self, worker: int, submissions: list[Submission]) -> Call:
         """A worker is given tasks."""
-        call = self._going_on[worker] = Call(worker, jobs, ahead)
+        call = self._going_on[worker] = Call(worker, submissions)
         return call
+
+    def limit(self, call: Call, seconds: float, on_limit: Callable[[Call], None]) -> None:
+        """Has somebody told if a call goes on for longer than this; a limit that is set stays."""
+        if call.limit is None:
+            call.limit = self._alarms.after(seconds, partial(on_limit, call))
 
     def goes_on(self, call: Call) -> bool:
         """Whether a call has neither returned nor been given up: cancelled, out of time."""
@@ -78,65 +77,67 @@ class Calls:
     def end(self, worker: int) -> None:
         """What a worker had been given is none of its business any more."""
         call = self._going_on.pop(worker, None)
-        if call is not None and call.clock:
-            call.clock.cancel()
+        if call is not None and call.limit:
+            call.limit.cancel()
 
-    def drain(self) -> list[Job]:
+    def drain(self) -> list[Submission]:
         """Takes out all tasks."""
-        jobs = [job for call in self._going_on.values() for job in call.jobs]
+        submissions = [submission for call in self._going_on.values() for submission in call.submissions]
         for worker in list(self._going_on):
             self.end(worker)
-        return jobs
+        return submissions
 
     def runs(self) -> set[str]:
         """The runs whose tasks are running."""
-        return {job.task.run for call in self._going_on.values() for job in call.jobs}
+        return {submission.task.run for call in self._going_on.values() for submission in call.submissions}
 
     def places(self, futures: Collection[Future[Outcome]]) -> dict[int, tuple[int, int]]:
         """By the id of each of these futures: the worker that its task is at, and the place in its batch."""
         return {
-            id(job.future): (worker, index)
+            id(submission.future): (worker, index)
             for worker, call in self._going_on.items()
-            for index, job in enumerate(call.jobs)
-            if job.future in futures
+            for index, submission in enumerate(call.submissions)
+            if submission.future in futures
         }
 
-    def died(self, call: Call, error: WorkerDied) -> list[tuple[Job, Outcome]]:
+    def died(self, call: Call, error: WorkerDied) -> list[tuple[Submission, Outcome]]:
         """Its worker died: each half is tried again; a task that was alone is blamed. Those that ended by it."""
+        # Which task of several killed the worker, nobody can tell. Halving finds it in log2(n) further deaths, and
+        # costs nobody else a result; trying each by itself would be slow where it was the machine's fault.
         self.end(call.worker)
-        jobs = [job for job in call.jobs if not job.future.done()]
-        if len(jobs) == 1 and jobs[0].task.work.rows:  # whose fault it is will tell, who tries each by itself
-            return [(jobs[0], Failed(f"its worker died: {error}"))]
-        if len(jobs) == 1:
-            jobs[0].deaths += 1
-            if (deaths := jobs[0].deaths) >= most_deaths(error):
+        submissions = [submission for submission in call.submissions if not submission.future.done()]
+        if len(submissions) == 1 and not submissions[0].task.work.tried_again:
+            return [(submissions[0], Failed(f"its worker died: {error}"))]
+        if len(submissions) == 1:
+            submissions[0].deaths += 1
+            if (deaths := submissions[0].deaths) >= most_deaths(error):
                 why = f"its worker died {deaths} times, each time in this step: {error}"
-                return [(jobs[0], Failed(why, retryable=False))]
-        for job in jobs:
-            job.notify("restarting", str(error))
-        self._in_halves(jobs)
+                return [(submissions[0], Failed(why, retryable=False))]
+        for submission in submissions:
+            submission.tell("restarting", str(error))
+        self._in_halves(submissions)
         return []
 
-    def unsent(self, call: Call, error: BaseException) -> list[tuple[Job, Outcome]]:
+    def unsent(self, call: Call, error: BaseException) -> list[tuple[Submission, Outcome]]:
         """It failed and left its worker well: each half is tried again. Those that ended by it."""
         self.end(call.worker)
-        if len(call.jobs) > 1:
-            self._in_halves(call.jobs)
+        if len(call.submissions) > 1:
+            self._in_halves(call.submissions)
             return []
-        (job,) = call.jobs
+        (submission,) = call.submissions
         if not isinstance(error, InputLost):
-            return [(job, Failed(f"{type(error).__name__}: {error}"))]
-        at_rest = _at_rest(job.task)
+            return [(submission, Failed(f"{type(error).__name__}: {error}"))]
+        at_rest = _at_rest(submission.task)
         if at_rest is None:
-            return [(job, Failed("a value that it needs was lost with the process that held it", lost=True))]
-        job.task = at_rest
-        self._queue.put_back([job])
+            return [(submission, Failed("a value that it needs was lost with the process that held it", lost=True))]
+        submission.task = at_rest
+        self._queues.put_back([submission])
         return []
 
-    def _in_halves(self, jobs: list[Job]) -> None:
-        middle = len(jobs) // 2
-        self._queue.put_back(jobs[middle:])
-        self._queue.put_back(jobs[:middle])
+    def _in_halves(self, submissions: list[Submission]) -> None:
+        middle = len(submissions) // 2
+        self._queues.put_back(submissions[middle:])
+        self._queues.put_back(submissions[:middle])
 
 
 def _at_rest(task: Task) -> Task | None:

@@ -44,6 +44,7 @@ class Resident:
     used: int = 0  # when it was last used, in steps of the pool's own count
     tasks: int = 0  # that it was given so far
     reserved: bool = False  # it is to leave as soon as it can
+    rested: float = 0.0  # when it became idle, by the clock of whoever told so
 
     @property
     def running(self) -> bool:
@@ -134,10 +135,12 @@ class Residency:
         self.footprints.learn(resident.key, Footprint(resident.memory, gpu_memory, round(seconds, 2)))
         self._touch(resident, WorkerState.BUSY)
 
-    def finished(self, worker: int) -> None:
-        """A worker has no task any more."""
+    def finished(self, worker: int, now: float | None = None) -> None:
+        """A worker has no task any more; with no time told, it is idle since when it was before."""
         if worker in self.residents:
-            self._touch(self.residents[worker], WorkerState.IDLE)
+            resident = self.residents[worker]
+            resident.rested = resident.rested if now is None else now
+            self._touch(resident, WorkerState.IDLE)
 
     def left(self, worker: int) -> None:
         """A worker is gone."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from studio.clock import Alarm
+from studio.executors.pool.alarms import Alarms
 from studio.executors.pool.calls import WorkerDied, most_deaths
 from studio.executors.task import Failed, Recipe
 
@@ -29,14 +31,15 @@ class StartingWorker:
 
     recipe: Recipe
     began: float
-    clock: threading.Timer
+    limit: Alarm
     wanted: bool = False  # even if no task waits for it
 
 
 class StartingWorkers:
     """All that are on their way, and how often the last ones of a kind died before they were ready."""
 
-    def __init__(self) -> None:
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
         self._starting: dict[int, StartingWorker] = {}
         self._failed_starts: dict[str, int] = {}  # in a row, by the key of their recipe
 
@@ -47,20 +50,18 @@ class StartingWorkers:
         self, worker: int, recipe: Recipe, limit: float, on_never_ready: Callable[[int], None], wanted: bool
     ) -> None:
         """One more is on its way; `on_never_ready` hears of it if it still is after so many seconds."""
-        clock = threading.Timer(limit, on_never_ready, (worker,))
-        clock.daemon = True
-        clock.start()
-        self._starting[worker] = StartingWorker(recipe, time.monotonic(), clock, wanted)
+        alarm = self._alarms.after(limit, partial(on_never_ready, worker))
+        self._starting[worker] = StartingWorker(recipe, time.monotonic(), alarm, wanted)
 
     def of(self, worker: int) -> StartingWorker | None:
-        """The arrival of a worker; None if it is not on its way."""
+        """What is known of a worker that is on its way; None of any other."""
         return self._starting.get(worker)
 
     def end(self, worker: int) -> StartingWorker | None:
         """A worker is on its way no more; None if it was not."""
         starting_worker = self._starting.pop(worker, None)
         if starting_worker is not None:
-            starting_worker.clock.cancel()
+            starting_worker.limit.cancel()
         return starting_worker
 
     def unwanted(self, wanted: Callable[[str], bool]) -> list[int]:
@@ -72,7 +73,7 @@ class StartingWorkers:
         ]
 
     def became_ready(self, recipe: Recipe) -> None:
-        """A worker is ready: those of its kind that were not are forgiven."""
+        """A worker is ready: the deaths of those before it do not count any more."""
         self._failed_starts.pop(recipe.key, None)
 
     def failed_to_start(self, recipe: Recipe, error: BaseException) -> Failed | None:

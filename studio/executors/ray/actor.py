@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import io
 import os
 import resource
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from studio.cache.store import Store
 from studio.executors.messages import Message, artifact_from, column_from, outcome_to, work_from
 from studio.executors.pool.executor import Started
+from studio.executors.ray.printed import Printed, printed_to
 from studio.executors.shipping import ShippedRecipe, unpacked
 from studio.executors.task import Ended, Failed, Outcome, Recipe
 from studio.executors.worker import Worker, failure
@@ -33,7 +33,7 @@ class Host:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._stores: dict[Path, Store] = {}
-        self._said = ""  # while it was set up; told with its first task
+        self._setup_log = ""  # what was printed while it was set up; told with its first task
 
     def start(self, recipe: Recipe, threads: int, ports: Ports) -> Started | Failed:
         """Sets the worker up."""
@@ -42,61 +42,75 @@ class Host:
         _keep_freed_memory()
         os.environ["OMP_NUM_THREADS"] = str(threads)  # Ray sets 1 for actors that hold no whole CPU
         devices = tuple(int(device) for device in ray.get_gpu_ids())
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        with printed_to(Printed()) as out:
             try:
                 if isinstance(recipe, ShippedRecipe):
                     recipe, ports = unpacked(recipe)
                 self._worker = Worker(recipe, "cuda" if devices else "cpu", threads, ports)
             except Exception as error:
                 return replace(failure(error), log=out.getvalue())
-        self._said = out.getvalue()
+        self._setup_log = out.getvalue()
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Started(os.getpid(), devices, memory, _settle_torch(threads))
 
-    def run(self, batch: int, sent: list[Message], *arguments: Any) -> Any:
-        """Runs tasks, so many together; returns what became of all of them, and the live values of each."""
-        ended = self._ended(batch, sent, arguments)
+    def run(self, batch: int, log: str, sent: list[Message], *arguments: Any) -> Any:
+        """Runs tasks, so many together; returns what became of all of them, and the live values of each.
+
+        What the node prints goes with its outcomes, and meanwhile into the file `log`, where the caller may look.
+        """
+        ended = self._ended(batch, log, sent, arguments)
         return [outcome_to(outcome) for outcome, _ in ended], *(handle for _, handle in ended)
 
-    def run_plain(self, batch: int, sent: list[Message], *arguments: Any) -> list[Message]:
+    def run_plain(self, batch: int, log: str, sent: list[Message], *arguments: Any) -> list[Message]:
         """Runs tasks of a node whose outputs are all plain: there is nothing to go beside the outcomes."""
-        return [outcome_to(outcome) for outcome, _ in self._ended(batch, sent, arguments)]
+        return [outcome_to(outcome) for outcome, _ in self._ended(batch, log, sent, arguments)]
 
-    def _ended(self, batch: int, sent: list[Message], arguments: tuple[Any, ...]) -> list[Ended]:
+    def _ended(self, batch: int, log: str, sent: list[Message], arguments: tuple[Any, ...]) -> list[Ended]:
         assert self._worker is not None
-        if len(sent) == 1 or not self._worker.batches:
+        if len(sent) == 1:
+            return [self._one(sent[0], arguments, log)]
+        if not self._worker.batches:  # they share a call since they are quick: what one prints need not be told sooner
             return [self._one(message, arguments) for message in sent]
-        works = [work_from(message, lambda each: _arrived(each, arguments), self._store) for message in sent]
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        works = [work_from(message, lambda each: _input_from(each, arguments), self._store) for message in sent]
+        with printed_to(self._printed(log)) as out:
             ended = self._worker.run_many(works, lambda place: arguments[place[0]][place[1]], batch)  # type: ignore[index]
         (first, handle), *others = ended
-        return [(self._with_log(first, out.getvalue()), handle), *others]  # whose it is, nobody can tell
+        return [(_with_log(first, out), handle), *others]  # whose it is, nobody can tell
 
-    def _one(self, sent: Message, arguments: tuple[Any, ...]) -> Ended:
+    def _one(self, sent: Message, arguments: tuple[Any, ...], log: str = "") -> Ended:
         """Runs one task; what it prints goes with its outcome."""
         assert self._worker is not None
         try:
-            work = work_from(sent, lambda message: _arrived(message, arguments), self._store)
-        except _NotMade:
+            work = work_from(sent, lambda message: _input_from(message, arguments), self._store)
+        except _InputNotMade:
             return Failed("what it needs was not made", upstream=True), []
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        with printed_to(self._printed(log)) as out:
             outcome, handle = self._worker.run(work, lambda place: arguments[place[0]][place[1]])  # type: ignore[index]
-        return self._with_log(outcome, out.getvalue()), handle
+        return _with_log(outcome, out), handle
 
-    def _with_log(self, outcome: Outcome, log: str) -> Outcome:
-        said, self._said = self._said + log, ""
-        return replace(outcome, log=said) if said else outcome
+    def _printed(self, log: str) -> Printed:
+        """Takes what a task prints; the first task's begins with what was printed while the worker was set up."""
+        printed = Printed(log)
+        if self._setup_log:
+            printed.write(self._setup_log)
+            self._setup_log = ""
+        return printed
 
     def _store(self, folder: Path) -> Store:
         """One store a folder, so that what was verified once need not be again."""
         return self._stores.setdefault(folder, Store(folder))
 
 
-def _keep_freed_memory() -> None:
-    """Has this process keep what it frees, for the next task: pages fresh from the system cost a picture its decoding.
+def _with_log(outcome: Outcome, printed: Printed) -> Outcome:
+    log = printed.getvalue()
+    return replace(outcome, log=log) if log else outcome
 
-    What a C library other than glibc does about it is its own affair.
-    """
+
+def _keep_freed_memory() -> None:
+    """Has this process keep what it frees, for the next task. A C library other than glibc does as it likes."""
+    # By default glibc maps every block over 128 KiB apart and gives it back when it is freed. A picture or a sound
+    # is such a block, so each task would get its memory page by page from the kernel, zeroed: for a large picture
+    # that took as long as decoding it.
     with contextlib.suppress(OSError, AttributeError):
         tune = ctypes.CDLL(None).mallopt
         tune(_M_MMAP_THRESHOLD, 32 << 20)
@@ -112,24 +126,24 @@ def _settle_torch(threads: int) -> int:
     return int(torch.cuda.max_memory_reserved()) if torch.cuda.is_initialized() else 0
 
 
-class _NotMade(Exception):
-    """A value that was due has not been made, because the task that makes it failed."""
+class _InputNotMade(Exception):
+    """The task that was to make an input failed."""
 
 
-def _arrived(message: Message, arguments: tuple[Any, ...]) -> Artifact:
-    """An input as it is on arrival; one that was due is taken from the outcome it belongs to."""
+def _input_from(message: Message, arguments: tuple[Any, ...]) -> Artifact:
+    """An input of a task; one that was promised is taken from the outcome of the task that has made it."""
     if message[0] is None:
-        return column_from(message, lambda item: _arrived(item, arguments))
+        return column_from(message, lambda item: _input_from(item, arguments))
     items, place = message[4], message[6]
     if items is not None:
-        inner = tuple(_arrived(item, arguments) for item in items)
+        inner = tuple(_input_from(item, arguments) for item in items)
         return replace(artifact_from([*message[:4], None, *message[5:]], as_it_is), items=inner)
     if place is None or len(place) < 3:
         return artifact_from(message, as_it_is)
     outcomes, values, port, index = place
     made, *rest = arguments[outcomes][index]
     if not made:
-        raise _NotMade
+        raise _InputNotMade
     return artifact_from(rest[0][port], lambda index: [values, index])
 
 

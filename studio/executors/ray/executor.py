@@ -1,4 +1,4 @@
-"""Ray: workers in actors, pinned to their share of a GPU. This module and `cluster` are all that knows Ray.
+"""RayExecutor: workers in actors, pinned to their share of a GPU.
 
 Ray starts at the first task, in a thread, while others go on. A cluster of the caller's own
 (`ray.init` before, or RAY_ADDRESS) is joined; otherwise a private one starts, and ends with us.
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -36,6 +38,7 @@ from studio.executors.ray.cluster import (
     processes_of,
 )
 from studio.executors.ray.listener import Listener
+from studio.executors.ray.printed import LogTail
 from studio.executors.shipping import ShippedRecipe, send_by_value
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure
@@ -45,16 +48,15 @@ from studio.values import KINDS
 
 __all__ = ["RayExecutor"]
 
-_Send = Callable[
-    [int, list[Message], list[Any]], list[Any]
-]  # a batch, what is sent and what goes beside it: references
+# A batch, the file for what is printed, what is sent, and what goes beside it: references to what comes back.
+_Send = Callable[[int, str, list[Message], list[Any]], list[Any]]
 
 
 class RayExecutor(PooledExecutor):
     """Actors: one process a worker, a GPU that only it sees, and a life of its own to lose."""
 
     name = "ray"
-    sends_ahead = True
+    sends_ahead = tells_logs = True
 
     def __init__(self, machine: Machine | None = None, footprints: Path | None = None) -> None:
         super().__init__(machine or this_machine(), footprints)
@@ -64,7 +66,10 @@ class RayExecutor(PooledExecutor):
         self._homes: dict[int, tuple[str, str]] = {}  # in a cluster that was there: the machine of a worker, its key
         self._sends: dict[int, _Send] = {}
         self._calls: dict[int, list[Any]] = {}  # by worker: the references to what its call now running returns
+        self._tails: dict[int, LogTail] = {}  # by worker: what its node prints in the call now running
         self._session: Path | None = None  # of a private cluster
+        self._logs: Path | None = None  # the folder for what nodes print
+        self._serial = itertools.count()
         self._end = threading.Event()
         self._listener = Listener()
 
@@ -75,11 +80,9 @@ class RayExecutor(PooledExecutor):
         """Waits until Ray has begun; raises what kept it from it."""
         self._woken().result()
 
-    @property
-    def machine(self) -> Machine:
+    def await_machine(self) -> None:
         if self._joins:
             self._woken().result()
-        return self.residency.machine
 
     def close(self) -> None:
         super().close()
@@ -88,10 +91,12 @@ class RayExecutor(PooledExecutor):
             ours = processes_of(self._session)
             self._owner.join(PATIENCE)
             end_private(self._session, ours)
+        elif self._logs is not None:
+            shutil.rmtree(self._logs, ignore_errors=True)
 
     def abandon(self) -> None:
         if self._session is None:
-            super().close()  # the cluster is not ours: only our workers end
+            self.close()  # the cluster is not ours: only our workers end
         else:
             end_private(self._session, processes_of(self._session))
 
@@ -111,12 +116,15 @@ class RayExecutor(PooledExecutor):
             return self._ready
 
     def _own(self, ready: Future[None]) -> None:
-        """Begins Ray and ends it, in one thread: Ray's processes die with the thread that made them."""
+        """Begins Ray, waits for the end, and ends Ray."""
+        # All of it in one thread, which lives as long as Ray: on Linux Ray's processes ask the kernel to be killed
+        # with their parent, and by that the kernel means the thread that started them, not its process.
         try:
             if self._joins:
                 self.residency.machine = join()
+                self._logs = new_session()
             else:
-                self._session = new_session()
+                self._session = self._logs = new_session()
                 begin_private(self.residency.machine, self._session)
         except BaseException as error:
             ready.set_exception(error)
@@ -190,28 +198,46 @@ class RayExecutor(PooledExecutor):
 
     def _sent(self, worker: int, tasks: list[Task], makers: Mapping[int, tuple[int, int]]) -> Future[list[Outcome]]:
         ended: Future[list[Outcome]] = Future()
-        beside = _Beside({future: (self._calls[maker], index) for future, (maker, index) in makers.items()})
+        beside = _SideArguments({future: (self._calls[maker], index) for future, (maker, index) in makers.items()})
         try:
             sent = [work_to(task.work, beside.place) for task in tasks]
             batch = min(task.recipe.batch for task in tasks)
-            refs = self._sends[worker](batch, sent, beside.arguments)
+            refs = self._sends[worker](batch, self._new_tail(worker), sent, beside.arguments)
         except Exception as error:
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
-        soon = self._soon(tasks[0].recipe, sum(task.work.rows or 1 for task in tasks))
+        soon = self._pool.soon(tasks[0].recipe, sum(task.work.rows for task in tasks))
         self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
         return ended
 
     def _returned(self, worker: int, refs: list[Any], sent: list[Message]) -> list[Outcome]:
         if self._calls.get(worker) is refs:
             del self._calls[worker]  # a reference kept is a value kept
+            self._remove_tail(worker)
         return [
             outcome_from(message, partial(InObjectStore, ref), worker)
             for message, ref in zip(sent, refs[1:], strict=True)
         ]
 
+    def _new_tail(self, worker: int) -> str:
+        """The file for what is printed in a worker's next call; nothing of the call before is left."""
+        self._remove_tail(worker)
+        if self._logs is None:
+            return ""
+        tail = self._tails[worker] = LogTail(self._logs / f"printed-{worker}-{next(self._serial)}")
+        return str(tail.path)
+
+    def _remove_tail(self, worker: int) -> None:
+        if (tail := self._tails.pop(worker, None)) is not None:
+            tail.remove()
+
+    def _new_lines(self, worker: int) -> str:
+        tail = self._tails.get(worker)
+        return tail.new_lines() if tail else ""
+
     def _stop(self, worker: int) -> None:
+        self._remove_tail(worker)
         actor = self._actors.pop(worker, None)
         self._homes.pop(worker, None)
         self._sends.pop(worker, None)
@@ -228,16 +254,16 @@ class RayExecutor(PooledExecutor):
 def _calls_plain(actor: Any) -> _Send:
     """Calls that return one reference: nothing goes beside the outcomes."""
     run = actor.run_plain.remote
-    return lambda batch, sent, beside: [run(batch, sent, *beside), *([] for _ in sent)]
+    return lambda batch, log, sent, beside: [run(batch, log, sent, *beside), *([] for _ in sent)]
 
 
 def _calls_with_values(actor: Any) -> _Send:
     """Calls that return a reference to all outcomes, and one to the live values of each."""
     single = actor.run.options(num_returns=2).remote
 
-    def call(batch: int, sent: list[Message], beside: list[Any]) -> list[Any]:
+    def call(batch: int, log: str, sent: list[Message], beside: list[Any]) -> list[Any]:
         run = single if len(sent) == 1 else actor.run.options(num_returns=1 + len(sent)).remote
-        refs: list[Any] = run(batch, sent, *beside)
+        refs: list[Any] = run(batch, log, sent, *beside)
         return refs
 
     return call
@@ -256,11 +282,11 @@ class InObjectStore:
         return ray.get(self.ref)[self.index]
 
 
-class _Beside:
-    """What goes beside a task's work, so that Ray delivers it: live values, and references to them.
+class _SideArguments:
+    """Arguments of a call besides the work of its tasks, since Ray delivers only what is an argument itself.
 
-    On the wire a live value is its place: [argument, index]; one that a call now running will
-    return is [outcomes' argument, values' argument, port, place in the batch].
+    They are live values, and references to them. In the work a live value is its place: [argument, index]; one
+    that a call now running will return is [outcomes' argument, values' argument, port, place in the batch].
     """
 
     def __init__(self, calls: Mapping[int, tuple[list[Any], int]]) -> None:

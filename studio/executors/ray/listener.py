@@ -17,10 +17,11 @@ _SOON = 0.05  # seconds that the result of a quick task is waited for before oth
 
 
 class Listener:
-    """Threads that hear what became of references. In Ray's own thread, a call to Ray would never end.
+    """Threads that hear what became of references.
 
-    What will soon be there is waited for in a thread: being called back by Ray takes the interpreter's
-    lock in the very thread that has to send the next task on its way.
+    Ray calls back in a thread of its own, and a call to Ray from there would never end: so an answer is handed
+    on in a thread of ours. The result of a quick task is not even called back but waited for in another: a
+    callback needs the interpreter's lock at the very moment at which the next task is to be sent.
     """
 
     def __init__(self) -> None:
@@ -31,29 +32,35 @@ class Listener:
         """Hands what a reference becomes on to a future; the end of a process as WorkerDied."""
         if soon:
             self._soon.submit(partial(self._wait, ref, future, convert))
-        else:
-            ref.future().add_done_callback(
-                lambda done: self._heard.submit(partial(_hand_on, done.result, future, convert))
-            )
+            return
+        try:
+            done = ref.future()
+        except Exception as error:  # Ray has ended meanwhile: whoever waits for the future is to know
+            future.set_exception(_as_ours(error))
+            return
+        done.add_done_callback(lambda done: self._heard.submit(partial(_hand_on, done.result, future, convert)))
 
     def _wait(self, ref: Any, future: Future[Any], convert: Callable[[Any], Any]) -> None:
         import ray
         from ray.exceptions import GetTimeoutError
 
-        done: Future[Any] = Future()
         try:
-            done.set_result(ray.get(ref, timeout=_SOON))
-        except GetTimeoutError:
+            _hand_on(partial(ray.get, ref, timeout=_SOON), future, convert, GetTimeoutError)
+        except GetTimeoutError:  # it takes longer than thought: others are to have their turn
             self.settle(ref, future, convert)
-            return
-        except Exception as error:
-            done.set_exception(error)
-        _hand_on(done.result, future, convert)
 
 
-def _hand_on(get: Callable[[], Any], future: Future[Any], convert: Callable[[Any], Any]) -> None:
+def _hand_on(
+    get: Callable[[], Any],
+    future: Future[Any],
+    convert: Callable[[Any], Any],
+    passed_on: type[Exception] | tuple[()] = (),
+) -> None:
+    """The future has an end, whatever `get` and `convert` raise; but for what is passed on."""
     try:
         result = convert(get())
+    except passed_on:
+        raise
     except Exception as error:
         future.set_exception(_as_ours(error))
     else:

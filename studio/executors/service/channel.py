@@ -1,28 +1,27 @@
 """Channel: plain data over a socket, message by message. It knows nothing of what the messages say.
 
-A message is JSON in which byte strings are left out and follow behind it, so that a large value is
-neither escaped nor pickled.
+A message is MessagePack behind its length: bytes travel as they are, and nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import struct
 import threading
-from typing import Any
+from typing import Any, NoReturn
+
+import msgpack
 
 __all__ = ["Channel", "ChannelClosed"]
 
-_HEAD = struct.Struct("!II")  # length of the JSON, number of byte strings
-_SIZE = struct.Struct("!Q")
-_MOST_JSON = 1 << 30
-_HOLE = "\0bytes"
+_LENGTH = struct.Struct("!Q")
+_MOST = 8 << 30  # bytes of a message; what says that it is longer is none of ours
+_TEXT = "surrogatepass"  # names of files, and what nodes print, need not be Unicode
 
 
 class ChannelClosed(Exception):
-    """The other side has gone."""
+    """The other side has gone, or says what is no message."""
 
 
 class Channel:
@@ -32,43 +31,27 @@ class Channel:
         self._socket = connection
         self._sending = threading.Lock()
 
-    def send(self, message: list[Any]) -> None:
-        """Sends plain data: None, bool, numbers, text, bytes, lists and dicts."""
-        blobs: list[bytes] = []
-
-        def hole(value: object) -> dict[str, int]:
-            if not isinstance(value, bytes | bytearray | memoryview):
-                raise TypeError(f"a {type(value).__name__} is no plain data")
-            blobs.append(bytes(value))
-            return {_HOLE: len(blobs) - 1}
-
-        text = json.dumps(message, default=hole, separators=(",", ":")).encode()
-        head = _HEAD.pack(len(text), len(blobs)) + b"".join(_SIZE.pack(len(blob)) for blob in blobs)
+    def send(self, message: Any) -> None:
+        """Sends plain data: None, bool, numbers, text, bytes (4 GiB at most), lists and dicts with text as keys."""
+        packer = msgpack.Packer(default=_not_plain, unicode_errors=_TEXT, autoreset=False)
+        packer.pack(message)
+        packed = packer.getbuffer()  # a large value is not copied once more
         with self._sending:
             try:
-                self._socket.sendall(head + text)
-                for blob in blobs:
-                    self._socket.sendall(blob)
+                self._socket.sendall(_LENGTH.pack(len(packed)))
+                self._socket.sendall(packed)
             except OSError as error:
                 raise ChannelClosed from error
 
-    def receive(self) -> list[Any]:
+    def receive(self) -> Any:
         """The next message; ChannelClosed if there will be none."""
-        length, count = _HEAD.unpack(self._exactly(_HEAD.size))
-        if length > _MOST_JSON:
+        (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
+        if length > _MOST:
             raise ChannelClosed
-        sizes = [size for (size,) in _SIZE.iter_unpack(self._exactly(_SIZE.size * count))]
-        text = self._exactly(length)
-        blobs = [bytes(self._exactly(size)) for size in sizes]
-
-        def filled(found: dict[str, Any]) -> Any:
-            return blobs[found[_HOLE]] if _HOLE in found else found
-
         try:
-            message: list[Any] = json.loads(text, object_hook=filled if blobs else None)
-        except ValueError as error:
+            return msgpack.unpackb(self._exactly(length), ext_hook=_not_ours, unicode_errors=_TEXT)
+        except (ValueError, MemoryError) as error:  # what msgpack raises is a ValueError
             raise ChannelClosed from error
-        return message
 
     def wait_for_ever(self) -> None:
         """From now on, silence is no reason to give up."""
@@ -92,3 +75,11 @@ class Channel:
                 raise ChannelClosed
             got += read
         return data
+
+
+def _not_plain(value: object) -> NoReturn:
+    raise TypeError(f"a {type(value).__name__} is no plain data")
+
+
+def _not_ours(code: int, _: bytes) -> NoReturn:
+    raise ValueError(f"an extension of type {code} is no plain data")

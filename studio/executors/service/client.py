@@ -7,10 +7,11 @@ does, the service ends what it had asked for.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,9 +22,30 @@ from typing import Any
 from studio.errors import EnvironmentMissing
 from studio.executors.base import Executor, Notify, NotifyMany
 from studio.executors.handles import InProcess, Promised
-from studio.executors.messages import Message, outcome_from, work_to
+from studio.executors.messages import outcome_from, work_to
 from studio.executors.service.address import Address
-from studio.executors.service.channel import ChannelClosed
+from studio.executors.service.channel import Channel, ChannelClosed
+from studio.executors.service.protocol import (
+    Cancel,
+    DueValue,
+    Ended,
+    Fetch,
+    Forget,
+    HeldValue,
+    Hello,
+    MadeValue,
+    Message,
+    NewRecipe,
+    NotUnderstood,
+    State,
+    Submit,
+    Value,
+    ValuePlace,
+    Welcome,
+    from_plain,
+    place_to_plain,
+    to_plain,
+)
 from studio.executors.shipping import ship
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.node.resources import Machine
@@ -34,6 +56,7 @@ __all__ = ["WarmExecutor"]
 
 _QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
 _GONE = "the Studio that was up has ended; run again"
+_STRANGE = "the Studio that is up says what this process does not understand; `studio down`, and run again"
 
 
 class _Token:
@@ -44,7 +67,7 @@ class _Token:
 
 
 @dataclass(eq=False)
-class _Asked:
+class _Request:
     """A task that the service was asked for."""
 
     recipe: Recipe
@@ -66,18 +89,16 @@ class WarmExecutor(Executor):
             raise EnvironmentMissing(f"{why}; `studio down`, then `studio up`, or use --executor ray")
         try:
             self._channel = address.connect()
-            self._channel.send(["hello"])
-            _, machine = self._channel.receive()
+            self._machine = _machine_of(self._channel)
             self._channel.wait_for_ever()
-        except (OSError, ChannelClosed):
+        except (OSError, ChannelClosed, NotUnderstood):
             raise EnvironmentMissing("the Studio that is up does not answer; end it with: studio down") from None
-        self._machine = Machine.model_validate(machine)
         self._keys: dict[str, str] = {}  # what the service calls a recipe of ours
         self._pace: dict[str, float] = {}
-        self._asked: dict[int, _Asked] = {}
-        self._numbers: weakref.WeakKeyDictionary[Future[Outcome], _Token] = weakref.WeakKeyDictionary()
+        self._requests: dict[int, _Request] = {}  # by the number of the task
+        self._tokens: weakref.WeakKeyDictionary[Future[Outcome], _Token] = weakref.WeakKeyDictionary()
         self._fetches: dict[int, Future[bytes]] = {}
-        self._forgotten: deque[int] = deque()
+        self._forgotten: deque[int] = deque()  # numbers of tasks whose values nobody wants any more
         self._count = itertools.count()
         self._mutex = threading.Lock()
         self.lives = True
@@ -91,44 +112,43 @@ class WarmExecutor(Executor):
         return self._pace.get(recipe.key, _QUICK) < _QUICK
 
     def submit(self, task: Task, notify: Notify | None = None) -> Future[Outcome]:
-        return self._ask([task], [notify])[0]
+        return self._submit([task], [notify])[0]
 
     def submit_many(self, tasks: Sequence[Task], notify: NotifyMany | None = None) -> list[Future[Outcome]]:
-        return self._ask(tasks, [notify and partial(notify, place) for place in range(len(tasks))])
+        return self._submit(tasks, [notify and partial(notify, place) for place in range(len(tasks))])
 
-    def _ask(self, tasks: Sequence[Task], heard: Sequence[Notify | None]) -> list[Future[Outcome]]:
-        """Asks for tasks, all in one message."""
-        asked = [
-            _Asked(task.recipe, notify, _Token(next(self._count))) for task, notify in zip(tasks, heard, strict=True)
+    def _submit(self, tasks: Sequence[Task], notify: Sequence[Notify | None]) -> list[Future[Outcome]]:
+        """Asks for tasks, all of them at once."""
+        requests = [
+            _Request(task.recipe, each, _Token(next(self._count))) for task, each in zip(tasks, notify, strict=True)
         ]
-        for each in asked:
-            weakref.finalize(each.token, self._forgotten.append, each.token.number)
-            self._numbers[each.future] = each.token
-            self._asked[each.token.number] = each
+        for request in requests:
+            weakref.finalize(request.token, self._forgotten.append, request.token.number)
+            self._tokens[request.future] = request.token
+            self._requests[request.token.number] = request
         try:
-            told = [self._told(task, each.token.number) for task, each in zip(tasks, asked, strict=True)]
-            self._send(["submit", told])
+            pairs = zip(tasks, requests, strict=True)
+            self._send(*[self._as_message(task, request.token.number) for task, request in pairs])
         except ChannelClosed:
-            for each in asked:
-                self._end(each.token.number, Failed(_GONE, exit_code=5, retryable=False))
+            for request in requests:
+                self._end(request.token.number, Failed(_GONE, exit_code=5, retryable=False))
         except Exception:
-            for each in asked:
-                self._asked.pop(each.token.number, None)
+            for request in requests:
+                self._requests.pop(request.token.number, None)
             raise
-        return [each.future for each in asked]
+        return [request.future for request in requests]
 
-    def _told(self, task: Task, number: int) -> Message:
-        """A task as plain lists."""
+    def _as_message(self, task: Task, number: int) -> Message:
         key = self._key(task.recipe)
-        work = work_to(task.work.with_inputs(self._telling), _as_it_is)
-        return [number, key, task.step, work, task.timeout, task.run]
+        work = work_to(task.work.with_inputs(self._placed), _as_it_is)
+        return Submit(number, key, task.step, work, task.timeout, task.run)
 
     def cancel(self, future: Future[Outcome]) -> None:
-        token = self._numbers.get(future)
+        token = self._tokens.get(future)
         future.cancel()
-        if token is not None and self._asked.pop(token.number, None) is not None:
+        if token is not None and self._requests.pop(token.number, None) is not None:
             with suppress(ChannelClosed):
-                self._send(["cancel", token.number])
+                self._send(Cancel(token.number))
 
     def close(self) -> None:
         self._channel.close()
@@ -139,9 +159,11 @@ class WarmExecutor(Executor):
         request, coming = next(self._count), Future[bytes]()
         self._fetches[request] = coming
         try:
-            self._send(["fetch", request, number, place])
+            self._send(Fetch(request, number, place))
         except ChannelClosed:
             raise Damaged(_GONE) from None
+        if not self.lives:  # it was lost at this very moment, and nobody would answer
+            raise Damaged(_GONE)
         return coming.result()
 
     def _key(self, recipe: Recipe) -> str:
@@ -149,63 +171,81 @@ class WarmExecutor(Executor):
         with self._mutex:
             if recipe.key not in self._keys:
                 shipped = ship(recipe)
-                self._send(["recipe", shipped])
+                self._send(NewRecipe(shipped))
                 self._keys[recipe.key] = shipped[0]
             return self._keys[recipe.key]
 
-    def _telling(self, artifact: Artifact) -> Artifact:
-        """An input with what tells the service where its live value is."""
-        handle = artifact.handle
-        if handle is None:
+    def _placed(self, artifact: Artifact) -> Artifact:
+        """An input that tells the service where its live value is."""
+        if artifact.handle is None:
             return artifact
-        if isinstance(handle, Promised):
-            return replace(artifact, handle=["due", self._numbers[handle.future].number, handle.port])
-        if isinstance(handle, InService):
-            return replace(artifact, handle=["made", handle.token.number, handle.place])
-        assert isinstance(handle, InProcess)
-        encoded = KINDS[artifact.kind].encode(handle.value)
-        return replace(artifact, handle=["held", artifact.kind, _read(encoded)])
+        return replace(artifact, handle=place_to_plain(self._place(artifact.kind, artifact.handle)))
 
-    def _send(self, message: list[Any]) -> None:
+    def _place(self, kind: str, handle: object) -> ValuePlace:
+        if isinstance(handle, Promised):
+            return DueValue(self._tokens[handle.future].number, handle.port)
+        if isinstance(handle, InService):
+            return MadeValue(handle.token.number, handle.place)
+        assert isinstance(handle, InProcess)
+        encoded = KINDS[kind].encode(handle.value)
+        return HeldValue(kind, encoded.read_bytes() if isinstance(encoded, Path) else encoded)
+
+    def _send(self, *messages: Message) -> None:
         forgotten = []
         while self._forgotten:
             forgotten.append(self._forgotten.popleft())
-        if forgotten:
-            self._channel.send(["forget", forgotten])
-        self._channel.send(message)
+        self._channel.send(to_plain([*([Forget(forgotten)] if forgotten else []), *messages]))
+
+    # What the service says ------------------------------------------------------
 
     def _listen(self) -> None:
-        does: dict[str, Callable[..., None]] = {
-            "state": self._on_state,
-            "ended": self._on_ended,
-            "value": self._on_value,
-        }
-        with suppress(ChannelClosed):
+        """However this thread ends, nobody waits for what it would have heard."""
+        why = _STRANGE
+        try:
             while True:
-                message = self._channel.receive()
-                for what, *details in message[1] if message[0] == "several" else [message]:
-                    does[what](*details)
-        self._lose(_GONE)
+                for message in from_plain(self._channel.receive()):
+                    self._hear(message)
+        except ChannelClosed:
+            why = _GONE
+        except Exception:
+            logging.getLogger("studio").exception("the Studio that is up was not understood")
+        finally:
+            self._channel.close()
+            self._lose(why)
+
+    def _hear(self, message: Message) -> None:
+        match message:
+            case State(number, state, detail):
+                self._on_state(number, state, detail)
+            case Ended():
+                self._on_ended(message)
+            case Value(request, data, why):
+                self._on_value(request, data, why)
+            case _:
+                raise NotUnderstood(f"a {type(message).__name__} is nothing for a client")
 
     def _on_state(self, number: int, state: str, detail: str) -> None:
-        asked = self._asked.get(number)
-        if asked is not None and asked.notify is not None:
-            asked.notify(state, detail)
+        request = self._requests.get(number)
+        if request is not None and request.notify is not None:
+            try:
+                request.notify(state, detail)
+            except Exception:
+                logging.getLogger("studio").exception("whoever was told that a task is %s failed", state)
 
-    def _on_ended(self, number: int, message: Message | None, worker: int) -> None:
-        asked = self._asked.get(number)
-        if asked is None or message is None:
+    def _on_ended(self, ended: Ended) -> None:
+        request = self._requests.get(ended.number)
+        if request is None or ended.outcome is None:
             return
-        outcome = outcome_from(message, lambda place: InService(self, asked.token, place, ""), worker)
+        outcome = outcome_from(ended.outcome, lambda place: InService(self, request.token, place, ""), ended.worker)
         if isinstance(outcome, Done):
-            self._pace[asked.recipe.key] = outcome.measures.seconds
-        self._end(number, outcome)
+            self._pace[request.recipe.key] = outcome.measures.seconds
+        self._end(ended.number, outcome)
 
     def _end(self, number: int, outcome: Outcome) -> None:
-        asked = self._asked.pop(number, None)
-        if asked is not None:
+        request = self._requests.pop(number, None)
+        if request is not None:
             with suppress(InvalidStateError):  # cancelled at this very moment
-                asked.future.set_result(_with_kinds(outcome))
+                request.future.set_result(_with_kinds(outcome))
 
     def _on_value(self, request: int, data: bytes | None, why: str) -> None:
         coming = self._fetches.pop(request)
@@ -216,7 +256,7 @@ class WarmExecutor(Executor):
 
     def _lose(self, why: str) -> None:
         self.lives = False
-        for number in list(self._asked):
+        for number in list(self._requests):
             self._end(number, Failed(why, exit_code=5, retryable=False))
         while self._fetches:
             self._fetches.popitem()[1].set_exception(Damaged(why))
@@ -235,6 +275,15 @@ class InService:
         return KINDS[self.kind].decode(self.executor.fetch(self.token.number, self.place))
 
 
+def _machine_of(channel: Channel) -> Machine:
+    """Says hello to a service, which tells what there is to share out."""
+    channel.send(to_plain([Hello()]))
+    match from_plain(channel.receive()):
+        case [Welcome(machine)]:
+            return Machine.model_validate(machine)
+    raise NotUnderstood("a service answers hello with a welcome")
+
+
 def _with_kinds(outcome: Outcome) -> Outcome:
     """The outcome, its live values knowing their kind."""
     if isinstance(outcome, Failed):
@@ -248,10 +297,6 @@ def _told_kind(artifact: Artifact) -> Artifact:
     if not isinstance(artifact.handle, InService):
         return artifact
     return replace(artifact, handle=replace(artifact.handle, kind=artifact.kind))
-
-
-def _read(encoded: bytes | Path) -> bytes:
-    return encoded.read_bytes() if isinstance(encoded, Path) else encoded
 
 
 def _as_it_is(handle: Any) -> Any:

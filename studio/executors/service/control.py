@@ -1,4 +1,4 @@
-"""Control: a Studio that stays up between commands is begun, asked and ended."""
+"""Control of a Studio that stays up between commands: starts it, asks it how it stands, ends it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from studio.errors import EnvironmentMissing
 from studio.executors.service.address import Address
 from studio.executors.service.channel import Channel, ChannelClosed
+from studio.executors.service.protocol import (
+    Bye,
+    GetStatus,
+    Message,
+    NotUnderstood,
+    ShutDown,
+    Status,
+    from_plain,
+    to_plain,
+)
 from studio.node.resources import Machine
 from studio.paths import state_folder
 
 __all__ = ["ask", "down", "status", "up"]
+
+Answer = TypeVar("Answer")
 
 _TO_BEGIN = 90.0  # seconds for Ray to begin, on a slow machine
 _TO_END = 15.0  # seconds to end by itself, before it is ended
@@ -53,7 +65,7 @@ def down() -> bool:
     except psutil.Error:
         all_of_it = []
     with contextlib.suppress(OSError, ChannelClosed):
-        ask(address, ["down"], "bye")
+        ask(address, ShutDown(), Bye)
     _, left = psutil.wait_procs(all_of_it, timeout=_TO_END)
     for process in left:
         with contextlib.suppress(psutil.Error):
@@ -69,22 +81,23 @@ def status() -> dict[str, Any] | None:
     if address is None:
         return None
     try:
-        (told,) = ask(address, ["status"], "status")
+        status = ask(address, GetStatus(), Status)
     except (OSError, ChannelClosed):
         raise EnvironmentMissing("the Studio that is up does not answer; end it with: studio down") from None
-    found: dict[str, Any] = told
-    return {**found, "apart": address.differs()}
+    return {**status.told, "apart": address.differs()}
 
 
-def ask(address: Address, question: list[Any], answer: str) -> list[Any]:
+def ask(address: Address, question: Message, answer: type[Answer]) -> Answer:
     """What the service answers."""
     channel: Channel = address.connect()
     try:
-        channel.send(question)
+        channel.send(to_plain([question]))
         while True:
-            what, *details = channel.receive()
-            if what == answer:
-                return details
+            for message in from_plain(channel.receive()):
+                if isinstance(message, answer):
+                    return message
+    except NotUnderstood as error:
+        raise ChannelClosed from error
     finally:
         channel.close()
 
