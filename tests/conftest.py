@@ -33,16 +33,6 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # folders of tests, where a disk need not be waited for
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """With several processes, one has the cluster, and one the models."""
-    for item in items:
-        for name in ("ray", "model"):
-            if item.get_closest_marker(name):
-                item.add_marker(pytest.mark.xdist_group(name))
-                break
-
-
 def pytest_collection_finish():
     """What was imported so far stays: no search for garbage need look through it."""
     gc.collect()
