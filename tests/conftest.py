@@ -33,6 +33,11 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # folders of tests, where a disk need not be waited for
 
 
+def pytest_terminal_summary(terminalreporter, config):
+    if terminalreporter.stats.get("failed") and config.pluginmanager.has_plugin("randomly"):
+        terminalreporter.write_line(f"in the order of --randomly-seed={config.getoption('randomly_seed')}")
+
+
 def pytest_collection_finish():
     """What was imported so far stays: no search for garbage need look through it."""
     gc.collect()
