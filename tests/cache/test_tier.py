@@ -398,6 +398,7 @@ def test_it_goes_away_in_the_middle_of_a_run(moody, tmp_path, monkeypatch):
             set_mood(monkeypatch, away)
         told += [event.message] if isinstance(event, studio.Warned) else []
     assert result["x"] == "X01234567891011"
+    cache.flush(20)
     told += [*cache.warnings()]
     assert len([text for text in told if "does not answer (ConnectionError)" in text]) == 1
     assert len(told) <= 2
