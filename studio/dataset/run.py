@@ -74,9 +74,15 @@ class DatasetRun:
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
-        own = results.folder if results else None
         self._new_items = partial(
-            Items, rows, subplan, inputs, feeds, id_column=options.id, identity=identity, apart_from=own
+            Items,
+            rows,
+            subplan,
+            inputs,
+            feeds,
+            id_column=options.id,
+            identity=identity,
+            apart_from=results.folder if results else None,
         )
         self._files = files
         self.stats = RunStats(subplan.steps.values())
