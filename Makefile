@@ -20,7 +20,8 @@ demo: $(VENV)/.starter
 	$(BIN)/studio run dub speech="$$($(CLIP))" to=pt
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not gpu" -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -m "not gpu and not ray" -n 3 --dist worksteal
+	$(BIN)/python -m pytest -m "not gpu and ray" # one process, and so one cluster
 
 check: lint types test
 

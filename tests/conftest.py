@@ -33,14 +33,9 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # folders of tests, where a disk need not be waited for
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """With several processes, one has the cluster, and one the models."""
-    for item in items:
-        for name in ("ray", "model"):
-            if item.get_closest_marker(name):
-                item.add_marker(pytest.mark.xdist_group(name))
-                break
+def pytest_terminal_summary(terminalreporter, config):
+    if terminalreporter.stats.get("failed") and config.pluginmanager.has_plugin("randomly"):
+        terminalreporter.write_line(f"in the order of --randomly-seed={config.getoption('randomly_seed')}")
 
 
 def pytest_collection_finish():

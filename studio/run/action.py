@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from studio.cache.store import Store
 from studio.errors import InputError
@@ -53,8 +53,7 @@ class Next(Enum):
     WAIT = "wait"  # it was sent ahead of something that was tried again itself
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(NamedTuple):
     """What was computed for one key, as it can be put on record."""
 
     named: TaskKey
@@ -116,7 +115,7 @@ class Action(ABC):
     state: ActionState = ActionState.WAITING
     tries: int = 0
     future: Future[Outcome] | None = None
-    early: list[Any] = field(default_factory=list)  # messages about it that came while it was AHEAD
+    early: tuple[Any, ...] = ()  # messages about it that came while it was AHEAD
 
     @property
     @abstractmethod

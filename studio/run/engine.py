@@ -136,7 +136,7 @@ class Engine:
         if not action.owner.goes_on(action):
             return
         if action.future is not None:  # it was sent ahead, and has its inputs now: what was heard meanwhile counts
-            heard, action.early = action.early, []
+            heard, action.early = action.early, ()
             for message in heard:
                 if action.state is not ActionState.ENDED:
                     self._take(message)
@@ -204,7 +204,7 @@ class Engine:
 
     def _on_state(self, action: Action, state: str, detail: str) -> None:
         if action.state is ActionState.AHEAD and state != "running":  # its start is told when its inputs are there
-            action.early.append(Heard(action, state, detail))
+            action.early += (Heard(action, state, detail),)
         elif action.state in (ActionState.AHEAD, ActionState.REMAKING):
             return
         elif state == "loading":
@@ -224,7 +224,7 @@ class Engine:
             if action.state is not ActionState.ENDED:
                 self._abandon(action)
         elif action.state is ActionState.AHEAD:
-            action.early.append(Ended(action, future))
+            action.early += (Ended(action, future),)
         elif future.cancelled():
             return
         elif action.state is ActionState.REMAKING:

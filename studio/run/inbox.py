@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from studio.executors.task import Outcome
 from studio.run.action import Action
@@ -13,8 +13,7 @@ from studio.run.action import Action
 __all__ = ["Cancel", "DueAgain", "Ended", "Heard", "Inbox", "Message", "Unkept"]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """An executor tells of a task: that it is `loading`, `running` or `restarting`, or what it printed (`log`)."""
 
     action: Action
@@ -22,30 +21,26 @@ class Heard:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A task has come to its end."""
 
     action: Action
     future: Future[Outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class DueAgain:
+class DueAgain(NamedTuple):
     """An action has waited for long enough before it is tried again."""
 
     action: Action
 
 
-@dataclass(frozen=True, slots=True)
-class Unkept:
+class Unkept(NamedTuple):
     """The cache takes nothing any more."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """Somebody wants the run to stop."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -25,8 +25,7 @@ from studio.values.digest import Uncacheable, of_data
 __all__ = ["Keys", "TaskKey"]
 
 
-@dataclass(frozen=True)
-class TaskKey:
+class TaskKey(NamedTuple):
     """The key of a task and what it is made of; or why the task has none."""
 
     key: str = ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 __all__ = ["Measures", "added"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a data set makes millions, and that would double what one costs
 class Measures:
     """What one task took. A new fact about tasks is a field here: whatever carries tasks carries it along."""
 

@@ -359,11 +359,15 @@ def test_who_has_the_old_file_open_goes_over_to_the_new_one(tmp_path, monkeypatc
     one.put([(key_of(1), "N", b"1")])
     assert other.find(key_of(1)) == b"1"
     other.put([(key_of(2), "N", b"2")])
-    assert one._file._set_aside(database._identity(one.path))
-    assert not other._file._set_aside((0, 0)) or other.damaged == 0  # theirs is another one, and stays
+    old = database._identity(one.path)
+    assert one._file._set_aside(old)
     one.put([(key_of(3), "N", b"3")])
     assert other.put([(key_of(4), "N", b"4")]) == set()
     assert {row.key for row in one.latest()} == {row.key for row in other.latest()} == {key_of(3), key_of(4)}
+    there = aside(tmp_path / "c")
+    assert other._file._set_aside(old)  # who met the damage later: what is there now is another file, and stays
+    assert aside(tmp_path / "c") == there
+    assert {row.key for row in other.latest()} == {key_of(3), key_of(4)}
     assert other.damaged == 0
 
 

@@ -398,6 +398,7 @@ def test_it_goes_away_in_the_middle_of_a_run(moody, tmp_path, monkeypatch):
             set_mood(monkeypatch, away)
         told += [event.message] if isinstance(event, studio.Warned) else []
     assert result["x"] == "X01234567891011"
+    cache.flush(20)
     told += [*cache.warnings()]
     assert len([text for text in told if "does not answer (ConnectionError)" in text]) == 1
     assert len(told) <= 2
@@ -488,7 +489,7 @@ def test_a_cache_that_takes_nothing_still_reads_the_tier(machine, tmp_path, fold
 
 
 def test_many_keys_are_asked_at_once_and_absences_remembered(moody, tmp_path, monkeypatch):
-    monkeypatch.setattr(tiers, "_LIMIT", 60.0)
+    monkeypatch.setattr(tiers, "_READ_LIMIT", 60.0)
     monkeypatch.setattr(tiers, "_ABSENCE", 60.0)
     cache = studio.Cache(tmp_path / "a", tier=moody)
     calls = []

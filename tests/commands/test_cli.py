@@ -164,7 +164,7 @@ def test_exit_codes(studio, words, code, says):
     where = ["--executor", "local"] if words[0] == "run" and len(words) > 1 and "--executor" not in words else []
     done = studio(*words, *where, code=code)
     assert says in done.stderr, done.stderr
-    assert code == 1 or done.stdout == "", done.stdout
+    assert bool(done.stdout) == ("failed" in says), "a step that failed leaves a summary, all else nothing"
 
 
 def test_a_failure_as_json(studio):

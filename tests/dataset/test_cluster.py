@@ -43,14 +43,14 @@ cluster.shutdown()
 
 
 @pytest.mark.parametrize("lose", [False, True])
-def test_both_machines_work(fail):
+def test_both_machines_work(lose):
     """If one is lost, what was on it is done again on the other. How soon a machine begins is its own affair."""
-    told = in_a_process_of_its_own(TWO.replace("LOSE", str(fail)))
+    told = in_a_process_of_its_own(TWO.replace("LOSE", str(lose)))
     assert [error for _, _, error in told if error] == []
     for place in (0, 1):
         assert [each[place].split()[0] for each in told] == [f"t{n}" for n in range(len(told))]
     assert len(places(told)) == 2
-    assert not fail or len(places(told[-MORE // 4 :])) == 1
+    assert not lose or len(places(told[-MORE // 4 :])) == 1
 
 
 def places(told) -> set[str]:

@@ -52,12 +52,12 @@ def test_two_maps_at_once(executor, tally, cache):
 
 def test_a_run_does_not_wait_for_the_end_of_a_map(executor, tally):
     graph, options = load(working(tally, 0.02)), {"executor": executor}
-    results = mapped(graph, rows(150), options)
+    results = mapped(graph, rows(80), options)
     going = iter(results)
     next(going)
     assert graph.run(text="alone", options=options)["x"] == "ALONE!"
-    assert ran(tally) < 140  # others were still waiting
-    assert len(list(going)) == 149
+    assert ran(tally) < 75  # others were still waiting
+    assert len(list(going)) == 79
 
 
 def test_async(executor, tally):
@@ -80,7 +80,7 @@ def test_async(executor, tally):
 
     found, beats = asyncio.run(both())
     assert found == [wanted(40, "a"), wanted(40, "b")]
-    assert beats > 3  # the loop was not held up
+    assert beats > 1  # the loop was not held up
 
 
 def test_async_that_is_cancelled(executor, tally, cache_folder):
@@ -100,17 +100,18 @@ def test_async_that_is_cancelled(executor, tally, cache_folder):
 
     began = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 15  # all of it takes twenty
     comes_to_rest(tally)
     assert not leases(cache_folder)
 
 
 def comes_to_rest(tally):
-    """Nothing more is computed."""
-    time.sleep(0.3)
-    before = ran(tally)
-    time.sleep(0.5)
-    assert ran(tally) == before < 1000
+    """Nothing more is computed, and most of it was not."""
+    before, now = -1, ran(tally)
+    while now != before:
+        time.sleep(0.5)
+        before, now = now, ran(tally)
+    assert now < 1000
 
 
 @pytest.mark.parametrize("cache", [True, False])

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 import studio
-from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sample import Sample
 from studio.page.examples import cut
 from tests.page.test_page import Tags, browser  # noqa: F401 a fixture
 from tests.support import fakes, shown
 from tests.support.door import load
-from tests.support.processes import COMMAND, begin, command
+from tests.support.processes import COMMAND, begin, command, python
 from tests.support.shown import NASTY
 
 LOCAL = {"executor": "local"}
@@ -116,10 +115,18 @@ def test_sessions_add_up(tmp_path):
     assert "this one" in words(html)
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from studio.dataset.results import ResultsFolder
+from tests.support.at_rest import line
+ResultsFolder.open(Path(sys.argv[1]), {"graph": "shout"}).write([line("n0", 0)])
+os._exit(9)  # as by a kill: no end, no figures
+"""
+
+
 def test_a_session_that_was_killed_is_told(tmp_path):
-    results = ResultsFolder.open(tmp_path, {"graph": "shout"})
-    results.write([ResultLine("n0", "x", 0, "done", {}, 0.1)])
-    results._journal._file.close()  # as a kill leaves it: no end, no figures
+    assert python("-c", KILLED, tmp_path).returncode == 9
     text = words(run(tmp_path, UPPER, [{"id": "n1", "text": "a"}]))
     assert "cut off no figures were kept" in text
     assert "1 of 1" in text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import partial
 
 from studio.clock import Alarm
@@ -180,6 +179,6 @@ class Dispatcher:
 
 def _signed(outcome: Outcome, worker: int) -> Outcome:
     """The outcome, with the worker that it comes from."""
-    if isinstance(outcome, Failed) or outcome.measures.worker == worker:
-        return outcome
-    return replace(outcome, measures=replace(outcome.measures, worker=worker))
+    if isinstance(outcome, Done):
+        outcome.measures.worker = worker
+    return outcome

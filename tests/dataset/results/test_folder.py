@@ -374,7 +374,7 @@ import os, sys
 from pathlib import Path
 from studio import StoreError
 from studio.dataset.results import ResultsFolder
-from tests.ledger.test_ledger import line
+from tests.support.at_rest import line
 folder = Path(sys.argv[1])
 results = ResultsFolder.open(folder, {})
 results.write([line("before", 0)])
