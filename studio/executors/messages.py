@@ -24,7 +24,7 @@ _ONE, _CHUNK = "one", "chunk"  # forms of work
 
 
 def work_to(work: Work, handle: Exchange) -> Message:
-    """Work, with `live` applied to whatever stands for a live value."""
+    """Work, with `handle` applied to whatever stands for a live value."""
     inputs = {name: _artifact_to(artifact, handle) for name, artifact in work.inputs.items()}
     told = [inputs, str(work.store.folder) if work.store else None, work.keep]
     return [_CHUNK, *told, work.rows, work.together] if isinstance(work, ChunkWork) else [_ONE, *told]
@@ -49,7 +49,7 @@ def outcome_to(outcome: Outcome) -> Message:
 
 
 def outcome_from(message: Message, handle: Exchange, worker: int = -1) -> Outcome:
-    """The outcome back, with `live` applied to the index of each live value, and the worker that it comes from."""
+    """The outcome back, with `handle` applied to the index of each live value, and the worker that it comes from."""
     if not message[0]:
         return Failed(*message[1:])
     outputs, measures, log, unkept, rows = message[1:]

@@ -43,8 +43,8 @@ class Worker:
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._node.setup()
-        self._bears: int | None = None  # tasks together, since memory ran out with more
-        self._bore: int | None = None  # the same, before the tasks now running
+        self._most: int | None = None  # tasks computed together, since memory ran out with more
+        self._most_before: int | None = None  # the same, before the tasks now running
 
     def run(self, work: Work, fetch: Fetch) -> Ended:
         """The outcome, and the live values that its artifacts refer to by their index."""
@@ -62,7 +62,7 @@ class Worker:
         if not ran_out:
             return failed
         give_back()  # now that the error, and all that it held, is gone
-        self._bears = self._bore  # this task was too large, and not the number of those beside it
+        self._most = self._most_before  # this task was too large, and not the number of those beside it
         head = "out of memory with a batch of one" if self.batches else "out of memory"
         return replace(failed, message=f"{head}: {failed.message}")
 
@@ -145,9 +145,9 @@ class Worker:
         if not self.batches:
             return [self.run(work, fetch) for work in works]
         ended: list[Ended] = []
-        self._bore = self._bears
+        self._most_before = self._most
         while len(ended) < len(works):
-            size = min(batch, self._bears or batch)
+            size = min(batch, self._most or batch)
             ended += self._batch(works[len(ended) : len(ended) + size], fetch)
         return ended
 
@@ -161,7 +161,7 @@ class Worker:
                 vars(self._node).pop(MEASURED, None)
             if too_large:
                 give_back()
-                self._bears = len(works) // 2
+                self._most = len(works) // 2
                 return []
         return [self.run(work, fetch) for work in works]
 

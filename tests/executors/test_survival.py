@@ -99,7 +99,7 @@ FAULTY_ANSWERS = {
     "too few": (lambda given: [Done({})], "a worker answered 1 outcomes for 3 tasks"),
     "too many": (lambda given: [Done({})] * 9, "a worker answered 9 outcomes for 3 tasks"),
     "none at all": (lambda given: None, "TypeError"),
-    "no outcomes": (lambda given: ["?"] * len(given), "AttributeError"),
+    "no outcomes": (lambda given: ["?"] * len(given), "a worker answered a str instead of an outcome"),
     "an error": (lambda given: ValueError("no sense"), "ValueError: no sense"),
     "raised at once": (raises, "ZeroDivisionError: a fault"),
     "cancelled": (cancelled, "CancelledError"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from studio.clock import Alarm, Clock
@@ -26,4 +27,11 @@ class Alarms:
         return Clock.of_process().after(seconds, lambda: self._hand_over(call))
 
     def _hand_over(self, call: Callable[[], None]) -> None:
-        self._threads.submit(call)
+        self._threads.submit(lambda: _made(call))
+
+
+def _made(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception:
+        logging.getLogger("studio").exception("a call that was due failed")

@@ -105,7 +105,7 @@ class RecipeQueue:
         self._count += len(group)
 
     def take(self, share: int, quick: int = 1) -> list[Submission]:
-        """The next tasks for one worker: at most `share`, and as many as all of them bear in a batch.
+        """The next tasks for one worker: at most `share`, and as many as may be in a batch of each.
 
         Where `quick` ones are more than a batch, so many; in whole batches, since those are computed together.
         One with a time limit is given alone, since the limit is its own; and so is a chunk.
@@ -130,7 +130,7 @@ class RecipeQueue:
         if 1 < size < self._count and (alike := self._alike(size, beside + size, quick)):
             return self._taken_out(alike)
         taken: list[Submission] = []
-        while len(taken) < size and (run := self._run_that_bears(beside + len(taken) + 1, quick)) is not None:
+        while len(taken) < size and (run := self._run_that_may_join(beside + len(taken) + 1, quick)) is not None:
             taken.append(self._next(run))
         return taken
 
@@ -140,8 +140,8 @@ class RecipeQueue:
         A batch takes as long as its longest, and the first always goes: nobody is passed over for ever.
         """
         turns = zip_longest(*(islice(submissions, _LOOK * size) for submissions in self._runs.values()))
-        bearing = (each for turn in turns for each in turn if each is not None and _bears(each.task, beside, quick))
-        soon = list(islice(bearing, _LOOK * size))
+        joining = (each for turn in turns for each in turn if each is not None and _may_join(each.task, beside, quick))
+        soon = list(islice(joining, _LOOK * size))
         if len(soon) <= size or len({submission.size for submission in soon}) == 1:
             return []
         by_nearness = sorted(range(len(soon)), key=lambda turn: abs(soon[turn].size - soon[0].size))
@@ -188,9 +188,9 @@ class RecipeQueue:
         self._count -= 1
         return submission
 
-    def _run_that_bears(self, size: int, quick: int) -> str | None:
+    def _run_that_may_join(self, size: int, quick: int) -> str | None:
         for run, submissions in self._runs.items():
-            if _bears(submissions[0].task, size, quick):
+            if _may_join(submissions[0].task, size, quick):
                 return run
         return None
 
@@ -200,7 +200,7 @@ class RecipeQueue:
             del self._runs[run]
 
 
-def _bears(task: Task, size: int, quick: int) -> bool:
+def _may_join(task: Task, size: int, quick: int) -> bool:
     """Whether a task may be given with others: so many, with it."""
     return not (task.timeout or task.work.alone) and (size <= quick or task.recipe.batch >= size)
 

@@ -58,7 +58,10 @@ class Service:
         """Lends workers until somebody says that it is enough."""
         threading.Thread(target=self._welcome, daemon=True, name="service-door").start()
         while not self.ended.wait(min(_MOST_BETWEEN_LOOKS, self.idle / 4)):
-            self.executor.let_go(self.idle)
+            try:
+                self.executor.let_go(self.idle)
+            except Exception:  # those who have tasks here are not to lose them for it
+                logging.getLogger("studio").exception("idle workers could not be ended")
 
     def status(self) -> dict[str, Any]:
         """What there is, for people and programs."""

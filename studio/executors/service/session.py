@@ -49,12 +49,12 @@ from studio.executors.task import Done, Failed, Outcome, Task
 from studio.threads import DaemonThreads
 from studio.values import KINDS
 
-__all__ = ["ClientSession", "Host"]
+__all__ = ["ClientSession", "SessionHost"]
 
 _MOST_AT_ONCE = 256  # messages sent together
 
 
-class Host(Protocol):
+class SessionHost(Protocol):
     """What a session knows of the service that it belongs to."""
 
     executor: PooledExecutor
@@ -68,7 +68,7 @@ class Host(Protocol):
 class ClientSession:
     """Hears a client, and has a thread that speaks to them. Whatever goes wrong here ends this session alone."""
 
-    def __init__(self, host: Host, channel: Channel, name: str) -> None:
+    def __init__(self, host: SessionHost, channel: Channel, name: str) -> None:
         self._host = host
         self._executor = host.executor
         self._channel = channel
