@@ -13,7 +13,7 @@ from studio.executors.pool.calls import Call, WorkerDied
 from studio.executors.pool.queue import Submission
 from studio.executors.pool.state import PoolState, broken
 from studio.executors.pool.workers import Start, Workers
-from studio.executors.task import Done, Failed, Outcome, Task
+from studio.executors.task import Failed, Outcome, Task
 
 __all__ = ["Dispatcher"]
 
