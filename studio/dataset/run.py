@@ -19,11 +19,11 @@ from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.examples import Example, Examples
+from studio.dataset.item_line import line_of, output_data
 from studio.dataset.item_result import Status
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Options
-from studio.dataset.result_lines import line_of, output_data
 from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats

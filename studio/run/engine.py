@@ -26,9 +26,9 @@ from studio.errors import Cancelled
 from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome
 from studio.run.action import Action, ActionState, Computed, LookUp, Next
-from studio.run.dispatch import Dispatch
 from studio.run.events import Event, StepLoading, StepLogged, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Execution
+from studio.run.in_flight import InFlight
 from studio.run.inbox import Cancel, DueAgain, Ended, Heard, Inbox, Message, Unkept
 from studio.run.inputs import Inputs
 from studio.run.listener import Listener
@@ -66,7 +66,7 @@ class Engine:
         self._provisioning = Provisioning(subplan, cache, executor, inline)
         self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell)
         self._inbox = Inbox()
-        self._dispatch = Dispatch(self._provisioning, cache, self._inbox, many)
+        self._in_flight = InFlight(self._provisioning, cache, self._inbox, many)
         self._leaving: list[Action] = []  # to be given to an executor
         self._awaited: set[Action] = set()  # what another run is computing
         self._resting: dict[Action, Alarm] = {}  # those that are tried again after a while
@@ -109,7 +109,7 @@ class Engine:
             self._writer.close()
         for alarm in self._resting.values():
             alarm.cancel()
-        self._dispatch.drop()
+        self._in_flight.drop()
         self._lookups.close()
 
     def settle(self) -> None:
@@ -169,10 +169,10 @@ class Engine:
     def _send(self) -> None:
         """Gives what is to be computed to the executors."""
         leaving, self._leaving = self._leaving, []
-        for action, error in self._dispatch.send(leaving):
+        for action, error in self._in_flight.send(leaving):
             self._abandon(action)
             if error is not None:  # nothing of its item goes on
-                for other in self._dispatch.drop(action.owner):
+                for other in self._in_flight.drop(action.owner):
                     self._abandon(other)
                 action.owner.refused(error)
 
@@ -189,7 +189,7 @@ class Engine:
     def _take(self, message: Message) -> None:
         match message:
             case Ended(action, future):
-                self._dispatch.landed(action)
+                self._in_flight.landed(action)
                 self._on_end(action, future)
             case Heard(action, state, detail):
                 if action.owner.goes_on(action):
@@ -242,7 +242,7 @@ class Engine:
 
     def _succeeded(self, action: Action, done: Done) -> None:
         """It was computed. What follows goes on its way before the result is put on record."""
-        if done.unkept and self._dispatch.keeping:
+        if done.unkept and self._in_flight.keeping:
             self._stop_keeping(done.unkept)
         computed = action.computed(done, self._lookups)
         joined: list[tuple[Computed, list[SingleAction]]] = []
@@ -291,6 +291,6 @@ class Engine:
     def _stop_keeping(self, why: str) -> None:
         if self._writer is not None:
             self._writer.stop()
-        if self._dispatch.keeping:
-            self._dispatch.keeping = False
+        if self._in_flight.keeping:
+            self._in_flight.keeping = False
             self._tell(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))

@@ -1,4 +1,4 @@
-"""Dispatch: gives actions to executors as tasks, and stops them. What becomes of a task, the inbox hears."""
+"""InFlight: gives actions to executors as tasks, and stops them. What becomes of a task, the inbox hears."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from studio.run.action import Action, ActionState, Owner
 from studio.run.inbox import Ended, Heard, Inbox
 from studio.run.provisioning import Provisioning
 
-__all__ = ["Dispatch"]
+__all__ = ["InFlight"]
 
 
-class Dispatch:
+class InFlight:
     """That of one run."""
 
     def __init__(self, provisioning: Provisioning, cache: Cache | None, inbox: Inbox, many: bool) -> None:
