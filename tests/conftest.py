@@ -77,8 +77,15 @@ def tally(tmp_path) -> Path:
     return tmp_path / "tally"
 
 
+@pytest.fixture
+def ray_executor(cluster):
+    """The one cluster, on which no worker of a test before lingers: each of them, though idle, takes some of a CPU."""
+    yield cluster
+    cluster.let_go(2.0)
+
+
 @pytest.fixture(scope="session")
-def ray_executor():
+def cluster():
     """One cluster for all tests: two CPUs, two declared GPUs, and none of the accelerator's own software."""
     from studio.executors.ray.executor import RayExecutor
 
@@ -93,7 +100,7 @@ def warm_executor(state_folder):
     from studio.executors.service import control as standby
     from studio.executors.service.client import WarmExecutor
 
-    assert standby.up(idle_minutes=5, machine=studio.Machine(cpus=2, gpus=2, memory=8 << 30))
+    assert standby.up(idle_minutes=0.5, machine=studio.Machine(cpus=2, gpus=2, memory=8 << 30))
     executor = WarmExecutor()
     yield executor
     executor.close()

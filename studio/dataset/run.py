@@ -7,25 +7,24 @@ through a `Map`, and every one that ends becomes a line of the `ResultsFolder`.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.examples import Example, Examples
-from studio.dataset.item_result import ItemResult, Status
+from studio.dataset.item_result import Status
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Options
-from studio.dataset.results import ResultLine, ResultsFolder, as_json
+from studio.dataset.result_lines import line_of, output_data
+from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import Summary
@@ -74,9 +73,15 @@ class DatasetRun:
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
-        own = results.folder if results else None
         self._new_items = partial(
-            Items, rows, subplan, inputs, feeds, id_column=options.id, identity=identity, apart_from=own
+            Items,
+            rows,
+            subplan,
+            inputs,
+            feeds,
+            id_column=options.id,
+            identity=identity,
+            apart_from=results.folder if results else None,
         )
         self._files = files
         self.stats = RunStats(subplan.steps.values())
@@ -175,7 +180,7 @@ class DatasetRun:
         for event in run.events():
             self.result.hear(event)
             yield event
-        self._outputs = {name: _as_data(self.result, name, "dataset", name, self._results) for name in self.result}
+        self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
             whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
             text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
@@ -255,7 +260,7 @@ class DatasetRun:
         self.done += not failed
         self.failed += failed
         if self._results is not None:
-            self._lines.append(self._line(finished, self._results))
+            self._lines.append(line_of(finished, self._results, self.cache))
             self._examples.saw(self._lines[-1].status, item)
             if len(self._lines) >= self._options.lines:
                 self._write()
@@ -264,23 +269,6 @@ class DatasetRun:
         """What has ended is written soon, even if nothing else ends for long."""
         if self._lines and time.monotonic() - self._written > _SOON:
             self._write()
-
-    def _line(self, finished: ItemFinished, results: ResultsFolder) -> ResultLine:
-        """An item as a line of the results; its media lie beside them."""
-        item, outputs = finished.item, finished.outputs
-        encoded = {name: artifact.inline for name, artifact in outputs.items() if artifact.inline}  # it is JSON
-        if len(encoded) < len(outputs) or finished.failures:
-            return self._line_apart(finished, results, encoded)
-        return ResultLine(item.id, item.digest, item.position, "done", encoded, finished.seconds)
-
-    def _line_apart(self, finished: ItemFinished, results: ResultsFolder, encoded: Mapping[str, bytes]) -> ResultLine:
-        """The line of an item that failed, or has outputs that are more than a few words."""
-        item, result = finished.item, ItemResult(finished, self.cache)
-        outputs = {
-            name: encoded.get(name) or as_json(_as_data(result, name, name, item.id, results)) for name in result
-        }
-        ending = (outputs, result.seconds, result.error, result.kind)
-        return ResultLine(item.id, item.digest, item.position, result.status, *ending)
 
     def _write(self) -> None:
         if self._results is not None:
@@ -298,18 +286,3 @@ class DatasetRun:
         if self._results is not None:
             self._results.note(self.figures())
         self._noted = time.monotonic()
-
-
-def _as_data(result: Result, name: str, folder: str, stem: str, results: ResultsFolder | None) -> Any:
-    """An output as plain data; media are written to a file beside the results, and told by where that is."""
-    if result.artifacts[name].absent or result.is_plain(name) or results is None:
-        return result.data(name)
-    places = result.save_as(name, results.media_path(folder, stem, ""))
-    return _from(results.folder, result.data(name, places))
-
-
-def _from(folder: Path, data: Any) -> Any:
-    """The same, with paths from the folder of the results, so that it can be moved."""
-    if isinstance(data, list):
-        return [_from(folder, each) for each in data]
-    return {**data, "path": os.path.relpath(data["path"], folder)} if data else data
