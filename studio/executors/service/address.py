@@ -109,7 +109,11 @@ class Address:
         """A connection to its service; OSError if nobody answers."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(_PATIENCE)
-        connection.connect(self.socket)
+        try:
+            connection.connect(self.socket)
+        except OSError:
+            connection.close()
+            raise
         return Channel(connection)
 
 

@@ -13,7 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -90,7 +90,6 @@ class WarmExecutor(Executor):
         try:
             self._channel = address.connect()
             self._machine = _machine_of(self._channel)
-            self._channel.wait_for_ever()
         except (OSError, ChannelClosed, NotUnderstood):
             raise EnvironmentMissing("the Studio that is up does not answer; end it with: studio down") from None
         self._keys: dict[str, str] = {}  # what the service calls a recipe of ours
@@ -277,11 +276,16 @@ class InService:
 
 def _machine_of(channel: Channel) -> Machine:
     """Says hello to a service, which tells what there is to share out."""
-    channel.send(to_plain([Hello()]))
-    match from_plain(channel.receive()):
-        case [Welcome(machine)]:
-            return Machine.model_validate(machine)
-    raise NotUnderstood("a service answers hello with a welcome")
+    with ExitStack() as undo:
+        undo.callback(channel.close)
+        channel.send(to_plain([Hello()]))
+        match from_plain(channel.receive()):
+            case [Welcome(told)]:
+                machine = Machine.model_validate(told)
+                channel.wait_for_ever()
+                undo.pop_all()
+                return machine
+        raise NotUnderstood("a service answers hello with a welcome")
 
 
 def _with_kinds(outcome: Outcome) -> Outcome:
