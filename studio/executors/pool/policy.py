@@ -1,4 +1,4 @@
-"""Policy: who gets the workers there are, who gets another, and who must make room. It decides, and does nothing.
+"""Policy: which queue gets a worker next, or one more, and when an idle one may be pushed out for it. It does nothing.
 
 First come workers that are there and idle: they take what has queued up for them, up to a batch. Then
 workers are started for queues that have too few. An idle worker leaves for another only if nobody waits

@@ -1,4 +1,4 @@
-"""Queues: tasks that wait, one queue for each kind of worker, and whose turn it is. It knows no worker and no pool.
+"""Queues: tasks that wait, one queue for each kind of worker, and their order in it. It knows no worker and no pool.
 
 Within a queue the runs take turns, so that a run of thousands of tasks does not hold up one of three.
 """

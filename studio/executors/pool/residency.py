@@ -1,4 +1,4 @@
-"""Residency: which workers are resident, and which must leave so that another may come.
+"""Residency: which workers are resident, where one more fits, and which idle ones it would push out.
 
 Pure bookkeeping: no Ray, no thread, no GPU, no clock. It is told what happens and says what to do.
 
