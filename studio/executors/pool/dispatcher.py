@@ -13,7 +13,7 @@ from studio.executors.pool.calls import Call, WorkerDied
 from studio.executors.pool.queue import Submission
 from studio.executors.pool.state import PoolState, broken
 from studio.executors.pool.workers import Start, Workers
-from studio.executors.task import Failed, Outcome, Task
+from studio.executors.task import Done, Failed, Outcome, Task
 
 __all__ = ["Dispatcher"]
 
@@ -179,7 +179,7 @@ class Dispatcher:
 
 def _signed(outcome: Outcome, worker: int) -> Outcome:
     """The outcome, with the worker that it comes from."""
-    if not isinstance(outcome, Failed):
+    if isinstance(outcome, Done):
         outcome.measures.worker = worker
     elif not isinstance(outcome, Failed):
         raise TypeError(f"a worker answered a {type(outcome).__name__} instead of an outcome")
