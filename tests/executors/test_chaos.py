@@ -226,7 +226,7 @@ def test_nothing_is_left_of_all_this(ray_executor):
         known = {ray_executor.process(worker) for worker in ray_executor.residency.residents}
         parents = {psutil.Process(process).ppid() for process in known}
         children = psutil.Process().children(recursive=True)
-        hosts = {p.pid for p in children if p.ppid() in parents and "_Host" in " ".join(p.cmdline() or [])}
+        hosts = {p.pid for p in children if p.ppid() in parents and "ray::Host" in " ".join(p.cmdline() or [])}
         if hosts <= known:
             return
         time.sleep(0.2)
