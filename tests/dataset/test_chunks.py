@@ -24,7 +24,8 @@ def executor(request):
 
 @pytest.fixture
 def sizes(monkeypatch):
-    """How many items went together, each time."""
+    """How many items went together, each time. What is quick here is so on a busy machine, too."""
+    monkeypatch.setattr(studio.dataset.map, "_TIME_SLICE", 10 * studio.dataset.map._TIME_SLICE)
     found = []
 
     class Seen(studio.dataset.map.ChunkExecution):
@@ -123,7 +124,8 @@ def test_they_come_in_order(tmp_path, ordered, sizes):
     assert (ids if ordered else sorted(ids)) == list(range(COUNT))
 
 
-def test_those_that_are_slow_go_alone(tmp_path, sizes):
+def test_those_that_are_slow_go_alone(tmp_path, sizes, monkeypatch):
+    monkeypatch.setattr(studio.dataset.map, "_TIME_SLICE", studio.dataset.map._TIME_SLICE / 10)
     graph = studio.load(
         {"inputs": {"text": "text"}, "nodes": {"a": {"use": "Slow", "in": {"text": "text"}}}, "outputs": {"x": "a"}},
         nodes=[Slow],
