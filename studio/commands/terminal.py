@@ -152,14 +152,14 @@ class Report:
 
     def _show_new(self, step: str, text: str) -> None:
         """Shows lines that a node has just printed."""
-        lines = text.splitlines()
+        lines = _lines(text)
         self._shown[step] += len(lines)
         for line in lines:
             self._say(f"{step} │ {line}", "dim")
 
     def _show_log(self, step: str, log: str) -> None:
         """Shows what is left of all that a node printed."""
-        for line in log.splitlines()[self._shown.pop(step, 0) :]:
+        for line in _lines(log)[self._shown.pop(step, 0) :]:
             self._say(f"{step} │ {line}", "dim")
 
     def _say(self, text: str, style: str) -> None:
@@ -189,3 +189,9 @@ class Report:
             state_ = Text(state + self._counted(step), style=_STYLES.get(state, ""))
             table.add_row(Text(step), state_, Text(clock, style="dim"), counted)
         return table
+
+
+def _lines(text: str) -> list[str]:
+    """What was printed, as a terminal would show it: of a progress bar, that returns to its line's start, the last."""
+    lines = text.removesuffix("\n").split("\n") if text else []
+    return [line.removesuffix("\r").rpartition("\r")[2] for line in lines]

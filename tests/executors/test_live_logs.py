@@ -97,6 +97,16 @@ def test_the_terminal_shows_each_line_once():
     ]
 
 
+def test_a_progress_bar_is_one_line_in_its_last_state():
+    stream = io.StringIO()
+    bar = "".join(f"\r{n:3} %" for n in range(0, 101, 10))
+    with Report(stream) as report:
+        report.hear(studio.StepLogged("t", f"before\n{bar}\n"))
+        report.hear(studio.StepFinished("t", "", {}, studio.Measures(), log=f"before\n{bar}\nafter\x0bit\r\n"))
+    shown = [line for line in stream.getvalue().split("\n") if "│" in line]
+    assert shown == ["t │ before", "t │ 100 %", "t │ after\x0bit"]
+
+
 def test_a_step_that_starts_over_prints_anew():
     stream = io.StringIO()
     with Report(stream) as report:
