@@ -14,7 +14,20 @@ from studio.node.resources import Resources
 from studio.values.artifact import Artifact
 from studio.values.measures import Measures
 
-__all__ = ["ChunkWork", "Done", "Ended", "Failed", "Outcome", "Recipe", "RowOutcomes", "Task", "Work", "with_leaves"]
+__all__ = [
+    "ChunkWork",
+    "Done",
+    "Ended",
+    "Failed",
+    "Notify",
+    "NotifyMany",
+    "Outcome",
+    "Recipe",
+    "RowOutcomes",
+    "Task",
+    "Work",
+    "with_leaves",
+]
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,9 @@ class Failed:
 
 
 Outcome = Done | Failed
+
+Notify = Callable[[str, str], None]  # a state, and a detail
+NotifyMany = Callable[[int, str, str], None]  # the same of one of many tasks: its place among them comes first
 
 
 Ended = tuple[Outcome, list[object]]  # an outcome, and the live values that its artifacts refer to by their index

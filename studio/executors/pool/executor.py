@@ -18,11 +18,11 @@ from studio.executors.base import Executor
 from studio.executors.pool.calls import Call, InputLost, WorkerDied, WorkerUnreachable
 from studio.executors.pool.dispatcher import Dispatcher
 from studio.executors.pool.intake import CLOSED, Intake
-from studio.executors.pool.queue import Notify, NotifyMany, Submission
+from studio.executors.pool.queue import Submission
 from studio.executors.pool.residency import Residency
 from studio.executors.pool.starting import Started
 from studio.executors.pool.state import PoolState
-from studio.executors.task import Failed, Outcome, Recipe, Task
+from studio.executors.task import Failed, Notify, NotifyMany, Outcome, Recipe, Task
 from studio.node.resources import Machine
 
 __all__ = ["InputLost", "PooledExecutor", "Started", "WorkerDied", "WorkerUnreachable"]

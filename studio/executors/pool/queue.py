@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, InvalidStateError
 from itertools import islice, zip_longest
 from typing import Any
 
-from studio.executors.task import Outcome, Recipe, Task
+from studio.executors.task import Notify, Outcome, Recipe, Task
 
-__all__ = ["Notify", "NotifyMany", "Queues", "RecipeQueue", "Submission"]
+__all__ = ["Queues", "RecipeQueue", "Submission"]
 
 _LOOK = 4  # batches' worth of a queue that a batch is chosen from
-
-Notify = Callable[[str, str], None]  # a state, and a detail
-NotifyMany = Callable[[int, str, str], None]  # the same of one of many tasks: its place among them comes first
 
 
 class Submission:
