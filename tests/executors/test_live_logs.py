@@ -117,7 +117,7 @@ def test_a_step_that_starts_over_prints_anew():
 
 
 def test_lines_in_a_file(tmp_path):
-    tail, printed = LogTail(tmp_path / "log"), Printed(str(tmp_path / "log"))
+    tail, printed = LogTail(str(tmp_path / "log")), Printed(str(tmp_path / "log"))
     assert tail.new_lines() == ""
     with printed_to(printed):
         print("one")
@@ -129,6 +129,13 @@ def test_lines_in_a_file(tmp_path):
     assert printed.getvalue() == "one\nhalf done\n"
     print("not in there", file=printed)  # a thread of the node's that goes on
     assert tail.new_lines() == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_whose_writer_has_died_is_removed(tmp_path):
+    tail, printed = LogTail(str(tmp_path / "log")), Printed(str(tmp_path / "log"))
+    printed.write("one\n")
+    assert tail.new_lines() == "one\n"
     tail.remove()
     assert not list(tmp_path.iterdir())
 

@@ -214,30 +214,26 @@ class RayExecutor(PooledExecutor):
     def _returned(self, worker: int, refs: list[Any], sent: list[Message]) -> list[Outcome]:
         if self._calls.get(worker) is refs:
             del self._calls[worker]  # a reference kept is a value kept
-            self._remove_tail(worker)
+            self._tails.pop(worker, None)
         return [
             outcome_from(message, partial(InObjectStore, ref), worker)
             for message, ref in zip(sent, refs[1:], strict=True)
         ]
 
     def _new_tail(self, worker: int) -> str:
-        """The file for what is printed in a worker's next call; nothing of the call before is left."""
-        self._remove_tail(worker)
+        """The file for what is printed in a worker's next call: the worker makes it if need be, and removes it."""
         if self._logs is None:
             return ""
-        tail = self._tails[worker] = LogTail(self._logs / f"printed-{worker}-{next(self._serial)}")
-        return str(tail.path)
-
-    def _remove_tail(self, worker: int) -> None:
-        if (tail := self._tails.pop(worker, None)) is not None:
-            tail.remove()
+        tail = self._tails[worker] = LogTail(f"{self._logs}/printed-{worker}-{next(self._serial)}")
+        return tail.path
 
     def _new_lines(self, worker: int) -> str:
         tail = self._tails.get(worker)
         return tail.new_lines() if tail else ""
 
     def _stop(self, worker: int) -> None:
-        self._remove_tail(worker)
+        if (tail := self._tails.pop(worker, None)) is not None:
+            tail.remove()
         actor = self._actors.pop(worker, None)
         self._homes.pop(worker, None)
         self._sends.pop(worker, None)

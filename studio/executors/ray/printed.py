@@ -10,7 +10,6 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 __all__ = ["LogTail", "Printed", "printed_to"]
@@ -40,11 +39,12 @@ class Printed(io.StringIO):
         self._file.write(text)
 
     def let_go(self) -> None:
-        """Nothing more goes into the file."""
+        """Nothing more goes into the file, which has done its work: all of it comes with the outcome."""
         self._path = ""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
+                os.unlink(self._file.name)  # noqa: PTH108
 
 
 @contextlib.contextmanager
@@ -60,14 +60,14 @@ def printed_to(printed: Printed) -> Iterator[Printed]:
 class LogTail:
     """The other end of the file, in the process that asked for the task."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
         self._read = 0  # bytes
 
     def new_lines(self) -> str:
         """The whole lines that have come since this was last asked."""
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb") as file:  # noqa: PTH123
                 file.seek(self._read)
                 found = file.read(_MOST)
         except OSError:  # nothing was printed yet
@@ -77,6 +77,6 @@ class LogTail:
         return whole.decode(errors="replace")
 
     def remove(self) -> None:
-        """The task has ended."""
+        """Whoever wrote the file has died."""
         with contextlib.suppress(OSError):
-            os.unlink(self.path)  # noqa: PTH108  it is asked of every call, and mostly there is none
+            os.unlink(self.path)  # noqa: PTH108
