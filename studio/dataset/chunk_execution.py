@@ -153,5 +153,5 @@ class ChunkExecution(Owner):
             return
         step_stats.waiting -= chunk.outcomes.seconds.count(None) - len(chunk.broken)  # who got no turn waits anew
         step_stats.took_together(chunk.outcomes)
-        for row, measures in chunk.ran():
-            self.seconds[row] += measures.seconds
+        for row, seconds in chunk.ran():
+            self.seconds[row] += seconds

@@ -5,7 +5,7 @@ It is never tried again as a whole: rows that failed, or did not get their turn,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,11 +87,13 @@ class ChunkAction(Action):
         """What happens to rows is counted, and not told."""
 
     def computed(self, done: Done, finder: Finder) -> list[Computed]:
-        self._take(done)
+        rows = self._take(done)
+        if not self.keys:
+            return []
         return [
-            Computed(TaskKey(self.keys[row], self.basis), self.of(row), self.outputs_of(row), measures)
-            for row, measures in self.ran()
-            if row in self.keys
+            Computed(TaskKey(self.keys[row], self.basis), self.of(row), self.outputs_of(row), rows.measures(place))
+            for place, row in enumerate(self.wanted)
+            if row in self.keys and rows.seconds[place] is not None
         ]
 
     def done(self, done: Done) -> None:
@@ -142,14 +144,12 @@ class ChunkAction(Action):
         """What a row gave."""
         return {name: items[row] for name, items in self.outputs.items()}
 
-    def ran(self) -> Iterator[tuple[int, Measures]]:
-        """The rows that were computed, and what each took."""
-        if self.outcomes is not None:
-            for place, took in enumerate(self.outcomes.seconds):
-                if took is not None:
-                    yield self.wanted[place], self.outcomes.measures(place)
+    def ran(self) -> Iterable[tuple[int, float]]:
+        """The rows that were computed, and the seconds that each took."""
+        pairs = zip(self.wanted, self.outcomes.seconds, strict=True) if self.outcomes else ()
+        return ((row, took) for row, took in pairs if took is not None)
 
-    def _take(self, done: Done) -> None:
+    def _take(self, done: Done) -> RowOutcomes:
         """Takes in the outputs of those that were wanted, of which some may have failed."""
         assert done.rows is not None
         self.outcomes = done.rows
@@ -163,6 +163,7 @@ class ChunkAction(Action):
             for row, artifact in zip(self.wanted, items, strict=True):
                 made[row] = artifact
         self.made.update(row for row, _ in self.ran())
+        return done.rows
 
     def _column(self, name: str) -> list[Artifact]:
         """What has been made for an output port, row by row."""
