@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["serial", "temporary_beside", "write_atomically"]
+__all__ = ["random_bytes_in", "serial", "temporary_beside", "write_atomically"]
 
 
 serial = itertools.count()  # numbers that no other thread of this process gets
@@ -38,6 +39,14 @@ def write_atomically(
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108
+
+
+def random_bytes_in(path: Path) -> bytes:
+    """The random bytes that a file holds, for its owner alone; made when they are first asked for. OSError if not."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_bytes()
+    write_atomically(path, secrets.token_bytes(32), replace=False)
+    return path.read_bytes()
 
 
 def _new_file(place: str, mode: int) -> int:

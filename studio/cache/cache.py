@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from studio.cache.sharing import Sharing
 from studio.cache.store import Store
 from studio.cache.tier import Tier
 from studio.errors import StoreError
-from studio.files import write_atomically
+from studio.files import random_bytes_in, write_atomically
 from studio.values.artifact import Artifact, Damaged
 from studio.values.digest import Uncacheable
 
@@ -55,11 +54,8 @@ class Cache:
     @property
     def salt(self) -> bytes:
         """Random bytes of this cache, so that the digest of a secret says nothing elsewhere."""
-        path = self.folder / "salt"
         try:
-            if not path.exists():
-                write_atomically(path, secrets.token_bytes(32), replace=False)
-            return path.read_bytes()
+            return random_bytes_in(self.folder / "salt")
         except OSError:
             raise Uncacheable("it uses a secret, and the cache folder cannot be written") from None
 

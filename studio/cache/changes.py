@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from studio.cache.record import Parts
 
@@ -19,7 +20,7 @@ def differences(old: Parts, new: Parts) -> list[str]:
     ]
     if old["source"] != new["source"]:
         told.append("source: the node's code changed")
-    told += list(_config_differences(old["config"], new["config"]))
+    told += _field_differences("config", old["config"], new["config"])
     if old["model"] != new["model"]:
         told.append("model: other weights")
     for name in sorted(old["inputs"].keys() | new["inputs"].keys()):
@@ -30,15 +31,49 @@ def differences(old: Parts, new: Parts) -> list[str]:
     return told
 
 
-def _config_differences(old: Parts, new: Parts) -> Iterator[str]:
+def _field_differences(place: str, old: Parts, new: Parts) -> Iterator[str]:
     for name in sorted(old.keys() | new.keys()):
-        before, after = old.get(name), new.get(name)
-        if before == after and type(before) is type(after):
-            continue
-        if isinstance(after, dict) and "salted" in after:
-            yield f"config.{name}: what its environment variable holds"
-        else:
-            yield f"config.{name}: {_short(before)} -> {_short(after)}"
+        yield from _differences_at(f"{place}.{name.lstrip('!')}", old.get(name), new.get(name))
+
+
+def _differences_at(place: str, before: Any, after: Any) -> Iterator[str]:
+    """What is different in one form of a value: in the fields of a config inside the config, one by one."""
+    if json.dumps(before) == json.dumps(after):
+        return
+    tags = [_tag(before), _tag(after)]
+    if tags == ["!class", "!class"] or (tags == ["", ""] and list(before) == list(after)):
+        yield from _field_differences(place, before, after)
+    elif "!env" in tags:
+        yield f"{place}: what its environment variable holds"
+    elif "!secret" in tags or "!hidden" in tags:
+        yield f"{place}: another secret"
+    elif tags == ["!path", "!path"] and _bare(before) == _bare(after):
+        yield f"{place}: the content of {_bare(after)}"
+    else:
+        shown = _short(_bare(before)), _short(_bare(after))
+        was, now = shown if shown[0] != shown[1] else (_short(before), _short(after))
+        yield f"{place}: {was} -> {now}"
+
+
+def _tag(form: Any) -> str | None:
+    """What says which kind of form this is; empty for a plain dict, None for what is no dict."""
+    if not isinstance(form, dict):
+        return None
+    first = next(iter(form), "")
+    return first.partition(" ")[0] if first.startswith("!") else ""
+
+
+def _bare(form: Any) -> Any:
+    """A form as people write it: without what tells it from others that look alike."""
+    tag = _tag(form)
+    if isinstance(form, list):
+        return [_bare(item) for item in form]
+    if tag is None:
+        return form
+    if tag in ("", "!class"):
+        return {name: _bare(item) for name, item in form.items() if name != "!class"}
+    content = next(iter(form.values()))
+    return content[0] if tag == "!path" and isinstance(content, list) else _bare(content)
 
 
 def _short(value: object) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from studio.cache.database import Database
@@ -52,8 +52,7 @@ class FileDigests:
         """The content digest of a file, or of a folder's tree of names and contents."""
         path = Path(path)
         if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file())
-            return of_data([[p.relative_to(path).as_posix(), self._file(p)] for p in files])
+            return of_data([[name, self._file(file)] for name, file in sorted(_files_in(path))])
         return self._file(path)
 
     def view(self, path: Path, name: str, make: Callable[[], str]) -> str:
@@ -95,6 +94,22 @@ class FileDigests:
         if len(self._at_hand) >= _MOST_AT_HAND and self._memo is not None:
             self._at_hand.clear()
         self._at_hand[stamp] = text
+
+
+def _files_in(folder: Path) -> Iterator[tuple[str, Path]]:
+    """All files of a folder by the names under which they are reached, through links, too; not round in a circle."""
+
+    def within(place: Path, above: frozenset[str]) -> Iterator[tuple[str, Path]]:
+        real = os.path.realpath(place)
+        if real in above:
+            return
+        for path in place.iterdir():
+            if path.is_dir():
+                yield from within(path, above | {real})
+            elif path.is_file():
+                yield path.relative_to(folder).as_posix(), path
+
+    return within(folder, frozenset())
 
 
 def _deleted(path: Path) -> None:

@@ -69,7 +69,7 @@ class DatasetRun:
         check_id(rows, options.id)
         check_over_all(self._over_all, common, options.columns, feeds, rows.columns)
         inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
-        identity = identity_of(plan, subplan.steps.values(), files)
+        identity = identity_of(plan, subplan.steps.values(), inputs, files)
         self._plan, self._common, self._rows = plan, common, rows
         self._executors = {"executor": executor, "inline": inline}
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache

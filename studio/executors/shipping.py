@@ -1,6 +1,6 @@
 """ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the service.
 
-A class that every Python here can import goes by its name, with its config as JSON; any other goes
+A class that every Python here can import goes by its name, with its config as it is; any other goes
 with its code. Only the worker opens a recipe. What decides how the code behaves (its folder, what it
 imports, the environment of model libraries) is part of the key: edited code never meets an old worker.
 """
@@ -11,6 +11,7 @@ import ast
 import importlib
 import importlib.util
 import os
+import pickle
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -80,7 +81,7 @@ def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     node: Any = importlib.import_module(module)
     for part in qualified.split("."):
         node = getattr(node, part)
-    return Recipe(shipped.key, name, node, node.Config.model_validate_json(config), shipped.resources), ports_of(node)
+    return Recipe(shipped.key, name, node, pickle.loads(config), shipped.resources), ports_of(node)
 
 
 def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
@@ -116,7 +117,7 @@ def _shipped(module: str) -> bool:
 
 
 def _by_name(recipe: Recipe) -> Message:
-    return ["name", recipe.node.__module__, recipe.node.__qualname__, recipe.config.model_dump_json()]
+    return ["name", recipe.node.__module__, recipe.node.__qualname__, pickle.dumps(recipe.config)]
 
 
 def _by_value(recipe: Recipe, ports: Ports) -> Message:

@@ -141,6 +141,10 @@ class Inputs:
                 del found[name]  # as if it were not wired: the port has a default of its own
         return found
 
+    def constants_of(self, step: Step) -> dict[str, Artifact]:
+        """The values that a step itself gives its ports; InputError says what is wrong with one."""
+        return {name: constant.artifact for name, constant in self._constants_of(step).items()}
+
     def place(self) -> None:
         """Puts what was given where workers find it, unopened: they will see what it is. InputError if that fails."""
         for name in self._given:

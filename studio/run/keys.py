@@ -7,20 +7,20 @@ the same leaves everything after it cached.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
 from studio.cache.cache import Cache
-from studio.cache.record import SCHEME, Basis, Parts, Record
-from studio.errors import ModelUnavailable, StudioError
+from studio.cache.record import SCHEME, Basis, Record
+from studio.errors import ModelUnavailable
 from studio.language.plan import Step
-from studio.node.node import Node
+from studio.node.config import digest_of
 from studio.node.source import source_digest
+from studio.run.parts import StepParts
 from studio.values.artifact import Artifact
-from studio.values.digest import Uncacheable, of_data
+from studio.values.digest import Uncacheable
 
 __all__ = ["Keys", "TaskKey"]
 
@@ -39,6 +39,7 @@ class Keys:
     def __init__(self, cache: Cache, graph: str, config: Callable[[Step], BaseModel]) -> None:
         """`config` gives the config of a step, its environment variables read."""
         self._cache, self._graph, self._config = cache, graph, config
+        self._parts = StepParts(lambda: cache.salt, cache.files)
         self._bases: dict[str, Basis] = {}
 
     def of(self, step: Step, inputs: Mapping[str, Artifact]) -> TaskKey:
@@ -80,23 +81,6 @@ class Keys:
             "node": step.definition.name,
             "version": node.version,
             "source": source_digest(node, self._cache.files.view),
-            "config": self._config_parts(step, config),
-            "model": self._model(node, config),
+            **self._parts.of(step, config),
         }
-        return Basis(parts, of_data(parts), f"{self._graph}: {step.id}")
-
-    def _model(self, node: type[Node], config: BaseModel) -> object:
-        try:
-            return node.identity(config, self._cache.files)
-        except StudioError:
-            raise
-        except Exception as error:
-            raise Uncacheable(f"the identity of its model cannot be told: {error}") from None
-
-    def _config_parts(self, step: Step, config: BaseModel) -> Parts:
-        """The config, defaults applied; of what an environment variable holds only a salted digest."""
-        shown: Parts = config.model_dump(mode="json")
-        for name, variables in step.variables.items():
-            values = [os.environ.get(variable, "") for variable in sorted(variables)]
-            shown[name] = {"written": step.settings[name], "salted": of_data([self._cache.salt, *values])}
-        return shown
+        return Basis(parts, digest_of(parts), f"{self._graph}: {step.id}")

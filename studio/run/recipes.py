@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from pydantic import BaseModel
 
 from studio.cache.file_digests import FileDigests
+from studio.errors import StudioError
 from studio.executors.task import Recipe
 from studio.language.plan import Plan, Step
+from studio.node.config import Form, digest_of
 from studio.node.node import Node
 from studio.node.registry import Definition
 from studio.node.resources import Machine, Resources
 from studio.node.source import source_digest
+from studio.run.inputs import Inputs
+from studio.run.parts import StepParts, salt_of_user
 from studio.values.digest import Uncacheable, of_data
 
 __all__ = ["batch_of", "identity_of", "recipe_of", "recipe_of_node"]
@@ -49,26 +54,54 @@ def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests)
 
 
 def _recipe(definition: Definition, config: BaseModel, resources: Resources, files: FileDigests) -> Recipe:
-    """Other code, config, weights or resources are another worker's."""
-    node = definition.node
-    source = _source(node, files)
-    parts = [source, config.model_dump_json(), _model(node, config, files), str(resources)]
-    key = f"{definition.name} {of_data(parts)[:24]}"
+    """Other code, config, weights or resources are another worker's; what has no canonical form is its own.
+
+    All of it is salted: a config may hold what is secret, and keys of recipes are kept.
+    """
+    node, parts = definition.node, StepParts(salt_of_user, files)
+    form = [_source(node, files), _or_unique(lambda: parts.config(config)), _model(parts, node, config), str(resources)]
+    key = f"{definition.name} {of_data([salt_of_user(), json.dumps(form)])[:24]}"
     return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node))
 
 
-def identity_of(plan: Plan, steps: Iterable[Step], files: FileDigests) -> str:
-    """The digest of all that a plan does to its inputs. Variables of the environment count by their names."""
-    parts = [[name, str(relay.edge), repr(relay.constant)] for name, relay in sorted(plan.relays.items())]
+def identity_of(plan: Plan, steps: Iterable[Step], inputs: Inputs, files: FileDigests) -> str:
+    """The digest of all that a plan does to its inputs: of each step what a key of it would count, and its wires."""
+    described = StepParts(salt_of_user, files)
+    told: list[Form] = [[name, str(relay.edge), repr(relay.constant)] for name, relay in sorted(plan.relays.items())]
     for step in steps:
         node = step.definition.node
         wires = {name: str(edge) for name, edge in sorted(step.edges.items())}
         instead = {name: str(edge) for name, edge in sorted(step.instead.items())}
         policy = [step.each, [str(guard.condition) for guard in step.when], step.on_error, step.cache == "never"]
-        given = json.dumps([step.settings, step.constants, wires, instead, policy], default=str, sort_keys=True)
-        source = _source(node, files)
-        parts.append([step.id, step.definition.name, node.version, source, given, _model(node, step.config(), files)])
-    return of_data([parts, {name: str(edge) for name, edge in plan.outputs.items()}])
+        given = [_constants(step, inputs), wires, instead, policy]
+        code = [step.definition.name, node.version, _source(node, files)]
+        told.append([step.id, *code, *given, _of_step(described, step)])
+    return digest_of([told, {name: str(edge) for name, edge in plan.outputs.items()}])
+
+
+def _of_step(parts: StepParts, step: Step) -> Form:
+    """What a key would count; while the weights are not here, without them."""
+    config = step.config()
+    try:
+        return _or_unique(lambda: parts.of(step, config))
+    except StudioError:
+        return _or_unique(lambda: parts.of(step, config, with_model=False))
+
+
+def _constants(step: Step, inputs: Inputs) -> Form:
+    """The values for ports that a step says itself, files by their content; one that is not sound, as it is written."""
+    try:
+        return {name: [given.kind, given.digest] for name, given in inputs.constants_of(step).items()}
+    except StudioError:
+        return json.dumps(step.constants, default=str, sort_keys=True)
+
+
+def _or_unique(make: Callable[[], Form]) -> Form:
+    """A form; or something that never was and never will be again, for what has none."""
+    try:
+        return make()
+    except Uncacheable:
+        return secrets.token_hex()
 
 
 def _source(node: type[Node], files: FileDigests) -> str:
@@ -84,12 +117,12 @@ def _source(node: type[Node], files: FileDigests) -> str:
     return _sources[node]
 
 
-def _model(node: type[Node], config: BaseModel, files: FileDigests) -> str:
+def _model(parts: StepParts, node: type[Node], config: BaseModel) -> Form:
     """What tells the weights apart; nothing while they are not here."""
     try:
-        return str(node.identity(config, files))
-    except Exception:  # the worker will meet the same, and say so
-        return ""
+        return _or_unique(lambda: parts.model(node, config))
+    except StudioError:  # the worker will meet the same, and say so
+        return None
 
 
 def _within_reach(asked: Resources, machine: Machine) -> Resources:

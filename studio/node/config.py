@@ -1,0 +1,249 @@
+"""Config: what the fields of a node's config hold, as plain data in which no two values look alike.
+
+It reads the fields themselves, never a serializer, an `exclude` or a `repr`: those say what is to be shown,
+and a node sees all of it. None, text, true and false, numbers, lists and dicts of text stand as they are, so that
+people can read them; anything else is a dict whose first key begins with `!` and says what it is. All of
+it is JSON that any reader takes. What has no such form raises `Uncacheable`, and never becomes a constant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import ipaddress
+import json
+import math
+import re
+import uuid
+import zoneinfo
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path, PurePath
+from typing import Any
+
+from pydantic import BaseModel, NameEmail, Secret, SecretBytes, SecretStr
+from pydantic_core import MultiHostUrl, TzInfo, Url
+
+from studio.values.digest import Uncacheable, of_bytes
+
+__all__ = ["ConfigReader", "Form", "digest_of"]
+
+Form = Any  # plain data that JSON keeps as it is
+
+_LARGEST = 1 << 63  # not every reader of JSON takes larger integers
+_FROM_FILE = re.compile(r"^studio_\w*?[0-9a-f]{16}\.?")  # a module that was loaded from a file is named by its place
+
+
+def digest_of(form: Form) -> str:
+    """The digest of such a form, the order of its dicts included: a node sees that, too."""
+    return of_bytes(json.dumps(form).encode())
+
+
+class ConfigReader:
+    """Makes forms. It reads no value twice, and keeps none."""
+
+    def __init__(self, salted: Callable[[Form], str], files: Callable[[Path], str]) -> None:
+        """salted: the digest of what is secret. files: the content digest of a file that a setting names."""
+        self._salted, self._files = salted, files
+
+    def of(self, value: object, place: str = "config") -> Form:
+        """The form of a value; Uncacheable names the place of what has none."""
+        try:
+            return self._of(value, place)
+        except RecursionError:
+            raise Uncacheable(f"{place}: it holds itself, or is nested too deep") from None
+
+    def hidden(self, form: Form) -> Form:
+        """What stands for a form that is not to be shown."""
+        return {"!hidden": self._salted(form)}
+
+    def _of(self, value: object, place: str) -> Form:
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind in _WITHOUT_PARTS:
+            return self._without_parts(value, place)
+        if isinstance(value, Enum):
+            return self._enum(value, place)
+        if isinstance(value, SecretStr | SecretBytes | Secret):
+            return self._secret(value, place)
+        if isinstance(value, BaseModel):
+            return self._model(value, place)
+        if dataclasses.is_dataclass(value):
+            return self._dataclass(value, place)
+        if isinstance(value, PurePath):
+            return self._path(value)
+        if isinstance(inner := getattr(value, "_url", None), Url | MultiHostUrl):  # of AnyUrl and its like
+            return {f"!url {_name(kind)}": str(inner)}
+        if isinstance(value, _BASES):
+            return self._held(value, place)
+        if isinstance(value, type) and value.__module__ == "builtins":
+            return {"!type": value.__qualname__}
+        raise Uncacheable(f"{place}: a {kind.__name__} has no canonical form")
+
+    def _without_parts(self, value: object, place: str) -> Form:
+        try:
+            return _WITHOUT_PARTS[type(value)](value)
+        except Uncacheable as error:
+            raise Uncacheable(f"{place}: {error}") from None
+
+    def _enum(self, value: Enum, place: str) -> Form:
+        try:
+            return {"!enum": [_name(type(value)), value.name, self._of(value.value, place)]}
+        except Uncacheable:  # its name tells it apart
+            return {"!enum": [_name(type(value)), value.name]}
+
+    def _secret(self, value: Any, place: str) -> Form:
+        form = self._of(value.get_secret_value(), place)
+        # An empty one is none, and says nothing: results that were made without a key can be shared.
+        told = form if form in ("", None) else self._salted(form)
+        return {"!secret": [_name(type(value)), told]}
+
+    def _model(self, value: BaseModel, place: str) -> Form:
+        fields = {
+            name: self._field(vars(value)[name], field.repr, f"{place}.{name}")
+            for name, field in type(value).model_fields.items()
+            if name in vars(value)
+        }
+        extra = value.__pydantic_extra__ or {}
+        more = {"!extra": [[name, self._of(extra[name], f"{place}.{name}")] for name in sorted(extra)]} if extra else {}
+        return {"!class": _name(type(value)), **fields, **more}
+
+    def _dataclass(self, value: Any, place: str) -> Form:
+        fields = {
+            field.name: self._field(getattr(value, field.name), field.repr, f"{place}.{field.name}")
+            for field in dataclasses.fields(value)
+            if hasattr(value, field.name)
+        }
+        return {"!class": _name(type(value)), **fields}
+
+    def _field(self, value: object, shown: bool, place: str) -> Form:
+        """What a field holds; of one that its author hides from every `repr`, no more than a digest."""
+        form = self._of(value, place)
+        return form if shown or value is None else self.hidden(form)
+
+    def _path(self, value: PurePath) -> Form:
+        """A path, and with it the content of the file that it names: `setup` reads it."""
+        tag = "!path" if type(value) is type(Path()) else f"!path {_name(type(value))}"
+        try:
+            if isinstance(value, Path) and value.is_file():
+                return {tag: [str(value), self._files(value)]}
+        except (OSError, ValueError):
+            pass  # what cannot be read decides nothing
+        return {tag: _text(str(value))}
+
+    def _held(self, value: Any, place: str) -> Form:
+        """What holds others; or a class of somebody's above one of Python's, and what it has besides."""
+        kind, base = type(value), next(base for base in _BASES if isinstance(value, base))
+        content = self._content(base, value, place)
+        if kind is base:
+            return content if base in (list, dict) else {f"!{base.__name__}": content}
+        if any(part.__dict__.get("__slots__") for part in kind.__mro__[: kind.__mro__.index(base)]):
+            raise Uncacheable(f"{place}: a {kind.__name__} has no canonical form")
+        own = getattr(value, "__dict__", None)
+        return {f"!{base.__name__} {_name(kind)}": content, **({"!own": self._of(own, place)} if own else {})}
+
+    def _content(self, base: type, value: Any, place: str) -> Form:
+        """What a value holds as one of a base type, whatever its own class makes of it."""
+        if base in _PLAINLY:
+            return _WITHOUT_PARTS[base](_PLAINLY[base](value))
+        if base is dict:
+            return self._dict(dict.items(value), place)
+        if base is defaultdict:
+            return [self._of(value.default_factory, place), self._dict(dict.items(value), place)]
+        items = [self._of(item, f"{place}[{number}]") for number, item in enumerate(_ITEMS[base](value))]
+        if base in (set, frozenset):
+            return sorted(items, key=json.dumps)
+        return [value.maxlen, items] if base is deque else items
+
+    def _dict(self, items: Iterable[tuple[object, object]], place: str) -> Form:
+        """A dict as it is; one with keys that are no text, or that could be taken for a tag, as its pairs."""
+        pairs = [[self._of(key, place), self._of(value, f"{place}[{_shown(key)}]")] for key, value in items]
+        if all(isinstance(key, str) and not key.startswith("!") for key, _ in pairs):
+            return dict(pairs)
+        return {"!dict": pairs}
+
+
+def _name(kind: type) -> str:
+    """What a class is called, wherever its file lies."""
+    return f"{_FROM_FILE.sub('', kind.__module__).lstrip('.')}.{kind.__qualname__}".lstrip(".")
+
+
+def _shown(key: object) -> str:
+    return repr(key) if type(key) in (str, int) else f"a {type(key).__name__}"
+
+
+def _text(value: str) -> Form:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return {"!str": value.encode("utf-8", "surrogatepass").hex()}
+    return value
+
+
+def _float(value: float) -> Form:
+    return value if math.isfinite(value) else {"!float": repr(value)}
+
+
+def _int(value: int) -> Form:
+    return value if abs(value) < _LARGEST else {"!int": hex(value)}
+
+
+def _moment(value: Any) -> Form:
+    """A time of day or a moment: equal moments in two zones are two."""
+    zone = value.tzinfo
+    if zone is not None and type(zone) not in (datetime.timezone, TzInfo, zoneinfo.ZoneInfo):
+        raise Uncacheable(f"a {type(zone).__name__} has no canonical form")
+    if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is None:
+        raise Uncacheable("a time zone without a name has no canonical form")
+    zoned = [] if zone is None else [type(zone).__name__, str(zone), str(zone.utcoffset(None))]
+    return {f"!{type(value).__name__}": [value.isoformat(), value.fold, *zoned]}
+
+
+def _worded(name: str, words: Callable[[Any], Form] = str) -> Callable[[Any], Form]:
+    return lambda value: {f"!{name}": words(value)}
+
+
+# Types that hold no other values, by their form.
+_WITHOUT_PARTS: Mapping[type, Callable[[Any], Form]] = {
+    str: _text,
+    int: _int,
+    float: _float,
+    bytes: _worded("bytes", bytes.hex),
+    bytearray: _worded("bytearray", bytearray.hex),
+    complex: _worded("complex", lambda value: [repr(value.real), repr(value.imag)]),
+    Decimal: _worded("decimal"),
+    Fraction: _worded("fraction", lambda value: [_int(value.numerator), _int(value.denominator)]),
+    uuid.UUID: _worded("uuid"),
+    datetime.datetime: _moment,
+    datetime.time: _moment,
+    datetime.date: _worded("date"),
+    datetime.timedelta: _worded("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    datetime.timezone: _worded("timezone", lambda value: [str(value), str(value.utcoffset(None))]),
+    re.Pattern: _worded("pattern", lambda value: [repr(value.pattern), value.flags]),
+    range: _worded("range", lambda value: [_int(value.start), _int(value.stop), _int(value.step)]),
+    NameEmail: _worded("email", lambda value: [value.name, value.email]),
+    **{
+        kind: _worded(kind.__name__)
+        for kind in (
+            *(ipaddress.IPv4Address, ipaddress.IPv4Network, ipaddress.IPv4Interface),
+            *(ipaddress.IPv6Address, ipaddress.IPv6Network, ipaddress.IPv6Interface),
+            *(Url, MultiHostUrl),
+        )
+    },
+}
+
+# Types that people derive their own from, and how each is read without what theirs make of it.
+_PLAINLY: Mapping[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    bytes: bytes.__bytes__,
+}
+_ITEMS: Mapping[type, Callable[[Any], Iterable[Any]]] = {
+    kind: kind.__iter__ for kind in (list, tuple, set, frozenset, deque)
+}
+_BASES = (*_PLAINLY, defaultdict, dict, *_ITEMS)

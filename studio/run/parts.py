@@ -1,0 +1,107 @@
+"""Parts of a step: what decides its outputs besides its inputs, as plain data. The one way in which a step is described.
+
+Keys are made of it, and so are the recipes of workers and the identity by which a data set's run goes on. What
+is secret in it (a field that holds a secret, what a variable of the environment holds) is a salted digest.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from studio.cache.file_digests import FileDigests
+from studio.errors import StudioError
+from studio.files import random_bytes_in
+from studio.language.plan import Step
+from studio.node.config import ConfigReader, Form
+from studio.node.node import Node
+from studio.paths import state_folder
+from studio.values.digest import Uncacheable, of_data
+
+__all__ = ["StepParts", "salt_of_user"]
+
+_SHORTEST = 4  # letters; what is shorter stands in many texts by chance
+
+
+class StepParts:
+    """The parts of steps, with one salt for all that is secret."""
+
+    def __init__(self, salt: Callable[[], bytes], files: FileDigests) -> None:
+        """salt: asked for only where something is secret; it may raise Uncacheable."""
+        self._salt, self.files = salt, files
+        self._reader = ConfigReader(self._salted, files)
+
+    def of(self, step: Step, config: BaseModel, with_model: bool = True) -> dict[str, Form]:
+        """What decides the outputs of a step besides its code: its config, defaults applied, and its model.
+
+        Uncacheable says what has no canonical form; ModelUnavailable that the weights are not here yet.
+        """
+        model = self.model(step.definition.node, config) if with_model else None
+        parts = {"config": self.config(config), "model": model}
+        return self._without_variables(step, config, parts) if step.variables else parts
+
+    def config(self, config: BaseModel) -> dict[str, Form]:
+        """The config, whatever its variables were."""
+        form: dict[str, Form] = self._reader.of(config)
+        return form
+
+    def model(self, node: type[Node], config: BaseModel) -> Form:
+        """What tells the weights apart."""
+        try:
+            found = node.identity(config, self.files)
+        except (StudioError, Uncacheable):
+            raise
+        except Exception as error:
+            raise Uncacheable(f"the identity of its model cannot be told: {error}") from None
+        return self._reader.of(found, "the identity of its model")
+
+    def _salted(self, form: Form) -> str:
+        return of_data([self._salt(), json.dumps(form)])
+
+    def _without_variables(self, step: Step, config: BaseModel, parts: dict[str, Form]) -> dict[str, Form]:
+        """The same, where what a variable of the environment holds is known by how it is written, and a digest.
+
+        It may have been put into other fields, too, and into what the node says of its model.
+        """
+        written = dict(_settings_with_variables(step, config))
+        held = [os.environ.get(name, "") for names in step.variables.values() for name in names]
+        told = [json.dumps(value)[1:-1] for value in held if len(value) >= _SHORTEST]
+
+        def hidden(name: str, form: Form) -> Form:
+            text = json.dumps(form)
+            if name not in written and not any(value in text for value in told):
+                return form
+            return {"!env": [self._reader.of(written.get(name), "with"), self._salted(form)]}
+
+        shown = {name: hidden(name, form) for name, form in parts["config"].items()}
+        return {"config": shown, "model": hidden("", parts["model"])}
+
+
+def _settings_with_variables(step: Step, config: BaseModel) -> Iterator[tuple[str, object]]:
+    """Such settings as they are written, by the field that takes each: by all fields, where that cannot be told."""
+    fields = type(config).model_fields
+    names = {name: name for name in fields}
+    names |= {str(alias): name for name, field in fields.items() for alias in (field.alias, field.validation_alias)}
+    for setting in step.variables:
+        for name in [names[setting]] if setting in names else [*fields, "!extra"]:
+            yield name, step.settings[setting]
+
+
+@functools.cache
+def _salt_in(folder: Path) -> bytes:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return random_bytes_in(folder / "salt")
+    except OSError:
+        return secrets.token_bytes(32)
+
+
+def salt_of_user() -> bytes:
+    """Random bytes of this user, for what lies outside of any cache; of this process, where they cannot be kept."""
+    return _salt_in(state_folder().absolute())
