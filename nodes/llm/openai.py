@@ -4,7 +4,6 @@ The protocol: https://platform.openai.com/docs/api-reference/chat.
 """
 
 import base64
-import hashlib
 import io
 import random
 import time
@@ -15,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr, field_serializer, field_validator
+from pydantic import SecretStr, field_validator
 
 from studio import Field, Image, InputError, MissingExtra, ModelUnavailable, Node
 
@@ -67,11 +66,6 @@ class OpenAI(Node):
             if not url.startswith(("http://", "https://")):
                 raise ValueError("an address that starts with http:// or https://")
             return url.rstrip("/")
-
-        @field_serializer("key")
-        def _digest(self, key: SecretStr) -> str:
-            """So that other keys are other workers, and no key is ever written."""
-            return hashlib.sha256(key.get_secret_value().encode()).hexdigest()
 
     config: Config
 

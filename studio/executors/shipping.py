@@ -54,7 +54,7 @@ def ship(recipe: Recipe) -> Message:
     decides = [surroundings["env"], *([surroundings["cwd"], _code_of(recipe.node)] if own else [])]
     key = f"{recipe.key} {of_data(decides)[:12]}"
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
-    contents = [surroundings, recipe.name, _by_name(recipe) if recipe.portable else _by_value(recipe, ports)]
+    contents = [surroundings, recipe.name, (recipe.portable and _by_name(recipe)) or _by_value(recipe, ports)]
     resources = recipe.resources.model_dump()
     sizes = [recipe.replicas, recipe.least, recipe.batch]
     return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
@@ -81,7 +81,7 @@ def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     node: Any = importlib.import_module(module)
     for part in qualified.split("."):
         node = getattr(node, part)
-    return Recipe(shipped.key, name, node, pickle.loads(config), shipped.resources), ports_of(node)
+    return Recipe(shipped.key, name, node, pickle.loads(config), shipped.resources), ports_of(node)  # noqa: S301 from this user
 
 
 def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
@@ -116,8 +116,12 @@ def _shipped(module: str) -> bool:
     return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
 
 
-def _by_name(recipe: Recipe) -> Message:
-    return ["name", recipe.node.__module__, recipe.node.__qualname__, pickle.dumps(recipe.config)]
+def _by_name(recipe: Recipe) -> Message | None:
+    """None if the config holds what no other Python can import."""
+    try:
+        return ["name", recipe.node.__module__, recipe.node.__qualname__, pickle.dumps(recipe.config)]
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return None
 
 
 def _by_value(recipe: Recipe, ports: Ports) -> Message:

@@ -9,7 +9,7 @@ it is JSON that any reader takes. What has no such form raises `Uncacheable`, an
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import math
@@ -195,7 +195,7 @@ def _int(value: int) -> Form:
 def _moment(value: Any) -> Form:
     """A time of day or a moment: equal moments in two zones are two."""
     zone = value.tzinfo
-    if zone is not None and type(zone) not in (datetime.timezone, TzInfo, zoneinfo.ZoneInfo):
+    if zone is not None and type(zone) not in (dt.timezone, TzInfo, zoneinfo.ZoneInfo):
         raise Uncacheable(f"a {type(zone).__name__} has no canonical form")
     if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is None:
         raise Uncacheable("a time zone without a name has no canonical form")
@@ -218,11 +218,11 @@ _WITHOUT_PARTS: Mapping[type, Callable[[Any], Form]] = {
     Decimal: _worded("decimal"),
     Fraction: _worded("fraction", lambda value: [_int(value.numerator), _int(value.denominator)]),
     uuid.UUID: _worded("uuid"),
-    datetime.datetime: _moment,
-    datetime.time: _moment,
-    datetime.date: _worded("date"),
-    datetime.timedelta: _worded("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
-    datetime.timezone: _worded("timezone", lambda value: [str(value), str(value.utcoffset(None))]),
+    dt.datetime: _moment,
+    dt.time: _moment,
+    dt.date: _worded("date"),
+    dt.timedelta: _worded("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    dt.timezone: _worded("timezone", lambda value: [str(value), str(value.utcoffset(None))]),
     re.Pattern: _worded("pattern", lambda value: [repr(value.pattern), value.flags]),
     range: _worded("range", lambda value: [_int(value.start), _int(value.stop), _int(value.step)]),
     NameEmail: _worded("email", lambda value: [value.name, value.email]),

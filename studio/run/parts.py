@@ -1,4 +1,4 @@
-"""Parts of a step: what decides its outputs besides its inputs, as plain data. The one way in which a step is described.
+"""Parts of a step: what decides its outputs besides its inputs, as plain data. The one way to describe a step.
 
 Keys are made of it, and so are the recipes of workers and the identity by which a data set's run goes on. What
 is secret in it (a field that holds a secret, what a variable of the environment holds) is a salted digest.

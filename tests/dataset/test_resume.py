@@ -4,9 +4,14 @@ import random
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from pydantic import Field, SecretStr
 
+import studio
+from studio import File
+from studio.paths import state_folder
 from tests.support.dataset import lines, mapped, told, write
 from tests.support.door import ran
 
@@ -231,3 +236,75 @@ def test_the_code_of_a_node_has_changed(folder, studio_map):
     (folder / "mine.py").write_text(code.replace("END", "end"))
     assert studio_map("m.yaml", "d.jsonl", "--out", "run")[0].startswith("4 done")
     assert [line["outputs"]["x"] for line in lines(folder / "run")] == ["aend", "bend", "cend", "dend"]
+
+
+# What settings become when they are read ---------------------------------------
+
+
+class Greets(studio.Node):
+    """A greeting, and what its file says."""
+
+    class Config(studio.Node.Config):
+        words: str = "hi"
+        token: SecretStr = SecretStr("")
+        file: Path | None = None
+        made: int = Field(default_factory=lambda: MADE[0])
+
+    def run(self, text: str, more: File | None = None) -> str:
+        beside = self.config.file.read_text() if self.config.file else ""
+        return f"{self.config.words} {text}{beside} {self.config.made} {more is None}"
+
+
+MADE = [0]
+GREETS = """
+inputs: {text: text}
+nodes: {a: {use: Greets, in: {text: text}, with: {WITH}}}
+outputs: {x: a}
+"""
+INSIDE = "inputs: {text: text}\nnodes: {all: {use: ./greets.yaml, in: {text: text}}}\noutputs: {x: all.x}"
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["plain", "graph in a graph"])
+@pytest.mark.parametrize("cache", [None, False], ids=["cached", "uncached"])
+def test_another_value_of_a_variable_does_the_rows_again(folder, monkeypatch, inside, cache):
+    text = GREETS.replace("WITH", "words: 'so ${env:WORDS_OF_TEST}!'")
+    (folder / "greets.yaml").write_text(text)
+    (folder / "outer.yaml").write_text(INSIDE if inside else text)
+
+    def session(words):
+        monkeypatch.setenv("WORDS_OF_TEST", words)
+        graph = studio.load(folder / "outer.yaml", nodes=[Greets])
+        mapped = graph.map([{"text": "a"}], resume=folder / "run", options={"executor": "local", "cache": cache})
+        return len([*mapped]), lines(folder / "run")[0]["outputs"]["x"]
+
+    assert session("long ago") == (1, "so long ago! a 0 True")
+    assert session("long ago") == (0, "so long ago! a 0 True")
+    assert session("far away") == (1, "so far away! a 0 True")
+    kept = [path for place in (folder / "run", state_folder()) for path in place.rglob("*") if path.is_file()]
+    names = [path.name for path in kept if b"far away" in path.read_bytes()]
+    assert set(names) <= {"results.jsonl", "journal.sqlite", "report.html"}, names  # as the node said it
+
+
+CHANGES = {
+    "a default that is made": ("words: hi", lambda folder: MADE.__setitem__(0, MADE[0] + 1)),
+    "a file in the config": ("file: f.txt", lambda folder: (folder / "f.txt").write_text("2")),
+    "a constant file": ("more: f.txt", lambda folder: (folder / "f.txt").write_text("2")),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("cache", [None, False], ids=["cached", "uncached"])
+def test_what_settings_become_counts(folder, what, cache, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "f.txt").write_text("1")
+    setting, change = CHANGES[what]
+    (folder / "greets.yaml").write_text(GREETS.replace("WITH", setting))
+
+    def session():
+        graph = studio.load(folder / "greets.yaml", nodes=[Greets])
+        options = {"executor": "local", "cache": cache}
+        return len([*graph.map([{"text": "a"}], resume=folder / "run", options=options)])
+
+    assert [session(), session()] == [1, 0]
+    change(folder)
+    assert session() == 1

@@ -96,6 +96,39 @@ def test_a_folder_s_digest_is_of_names_and_contents(tmp_path):
     assert FileDigests()(tmp_path / "moved") != first
 
 
+def test_what_a_folder_links_to_counts(tmp_path):
+    """Under the name by which it is reached, and not round in a circle."""
+    folder, files = tmp_path / "model", FileDigests()
+    for version, text in (("v1", "1"), ("v2", "2"), ("v3", "1")):
+        (tmp_path / version / "deep").mkdir(parents=True)
+        (tmp_path / version / "deep" / "w").write_text(text)
+    folder.mkdir()
+    (folder / "config").write_text("{}")
+
+    def linked(target, name="weights"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target)
+        return files(folder)
+
+    nothing = files(folder)
+    folders = [linked(f"../{version}") for version in ("v1", "v2", "v3")]
+    assert folders[0] == folders[2]
+    assert len({nothing, *folders}) == 3
+    assert linked("../v1/deep/w") != linked("../v2/deep/w")
+    assert linked("../v1/deep/w") == linked("../v3/deep/w")
+    linked("../v1/deep")
+    assert files(folder) == linked("../v1/deep", "weights") != linked("../v1/deep", "others")
+    (folder / "others").unlink()
+    before = linked("../v1")
+    for target in ("..", ".", "nowhere", "circle"):
+        assert linked(target, "circle") == linked(target, "circle")
+    (tmp_path / "v1" / "deep" / "back").symlink_to("../../model")
+    (folder / "circle").unlink()
+    assert files(folder) != nothing
+    (tmp_path / "v1" / "deep" / "back").unlink()
+    assert files(folder) == before
+
+
 DAMAGE = {
     "words": b"no database at all, but words\n" * 300,
     "nothing": b"",
