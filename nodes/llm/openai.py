@@ -79,6 +79,11 @@ class OpenAI(Node):
         """With temperature 0 or a seed."""
         return config.temperature == 0 or config.seed is not None
 
+    @classmethod
+    def draws(cls, config: Config) -> bool:
+        """The server does, and no generator of this process."""
+        return False
+
     def setup(self) -> None:
         """Make the client; nothing is sent yet."""
         try:

@@ -42,6 +42,11 @@ class Vilt(Node):
         """The hub's commit or the folder's content."""
         return identify(config.model, fingerprint, config.revision)
 
+    @classmethod
+    def draws(cls, config: Config) -> bool:
+        """Always: it shuffles its patches."""
+        return True
+
     def setup(self) -> None:
         """Load the model and its processor."""
         self.processor, self.model = pretrained(self, "ViltForQuestionAnswering", "AutoProcessor", instead=INSTEAD)

@@ -10,11 +10,14 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from typing import Any
 
 from studio.cache.packing import Fetch, pack, unpack
 from studio.cache.store import Store
 from studio.errors import StudioError
+from studio.executors.generators import Generators
 from studio.executors.out_of_memory import give_back, is_shortage
 from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
 from studio.node.node import MEASURED, Port, Ports, ports_of
@@ -42,19 +45,40 @@ class Worker:
         self._names = list(self._ports.outputs)
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
-        self._node.setup()
+        self._generators = _generators_of(recipe)
+        self._turn = self._generators or nullcontext()
+        self._set_up()
         self._most: int | None = None  # tasks computed together, since memory ran out with more
         self._most_before: int | None = None  # the same, before the tasks now running
 
     def run(self, work: Work, fetch: Fetch) -> Ended:
         """The outcome, and the live values that its artifacts refer to by their index."""
-        if isinstance(work, ChunkWork):
-            return self._chunk(work, fetch)
-        try:
-            return self._alone(work, fetch)
-        except Exception as error:
-            failed, ran_out = failure(error), is_shortage(error)
-        return self._failed(failed, ran_out), []
+        with self._turn:
+            if isinstance(work, ChunkWork):
+                return self._chunk(work, fetch)
+            try:
+                return self._alone(work, fetch)
+            except Exception as error:
+                failed, ran_out = failure(error), is_shortage(error)
+            return self._failed(failed, ran_out), []
+
+    def _set_up(self) -> None:
+        """Has the node load what it needs; one that draws is alone with the generators, and begins at its seed."""
+        with self._turn:
+            if self._generators is None:
+                self._run = self._node.run
+                self._node.setup()
+                return
+            self._run = self._drawn
+            self._generators.begin()
+            self._node.setup()
+            self._generators.of_setup(self._node)
+
+    def _drawn(self, **arguments: Any) -> Any:
+        """What the node gives, beginning at its seed."""
+        assert self._generators is not None
+        self._generators.begin()
+        return self._node.run(**arguments)
 
     def _failed(self, failed: Failed, ran_out: bool) -> Failed:
         """A task that failed for itself. What its node counted is not told to the next."""
@@ -77,7 +101,7 @@ class Worker:
 
     def _in_turn(self, work: ChunkWork, fetch: Fetch, rows_done: _ChunkResult) -> None:
         """Runs each row for itself; a data set has so many that little may be done for one."""
-        clock, run, store = time.perf_counter, self._node.run, work.store
+        clock, run, store = time.perf_counter, self._run, work.store
         columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
         packing, counts = _Packing(store if work.keep else None, rows_done.handle), vars(self._node)
         ended = clock()
@@ -132,7 +156,7 @@ class Worker:
         began, started = time.time(), time.perf_counter()
         arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in work.inputs.items()}
         read = time.perf_counter()
-        results = self._named(self._node.run(**arguments))
+        results = self._named(self._run(**arguments))
         computed = time.perf_counter()
         packing = _Packing(work.store if work.keep else None)
         outputs = self._packed(results, packing)
@@ -146,9 +170,10 @@ class Worker:
             return [self.run(work, fetch) for work in works]
         ended: list[Ended] = []
         self._most_before = self._most
-        while len(ended) < len(works):
-            size = min(batch, self._most or batch)
-            ended += self._batch(works[len(ended) : len(ended) + size], fetch)
+        with self._turn:
+            while len(ended) < len(works):
+                size = min(batch, self._most or batch)
+                ended += self._batch(works[len(ended) : len(ended) + size], fetch)
         return ended
 
     def _batch(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
@@ -167,8 +192,9 @@ class Worker:
 
     @property
     def batches(self) -> bool:
-        """Whether the node computes several tasks together."""
-        return self._node.run_batch is not None
+        """Whether the node computes several tasks together: not where each begins at the seed."""
+        seeded = self._generators is not None and self._generators.seeded
+        return self._node.run_batch is not None and not seeded
 
     def _together(self, works: Sequence[Work], fetch: Fetch) -> list[Ended]:
         """One `run_batch` for all; each is told an equal share of the time it took."""
@@ -226,6 +252,11 @@ class Worker:
             except ValueError as error:
                 raise BadOutput(f"its output '{name}': {error}") from error
         return outputs
+
+
+def _generators_of(recipe: Recipe) -> Generators | None:
+    """Those of random numbers, for a node that draws."""
+    return Generators(getattr(recipe.config, "seed", None)) if recipe.node.draws(recipe.config) else None
 
 
 def _shares(name: str, number: object, size: int) -> Sequence[object]:

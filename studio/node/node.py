@@ -76,6 +76,15 @@ class Node:
         """Whether equal inputs give equal outputs; False (sampling without a seed) is never cached."""
         return True
 
+    @classmethod
+    def draws(cls, config: Any) -> bool:
+        """Whether it draws from the random generators of its process: those of `random`, `numpy` or `torch`.
+
+        One that does is alone with them while it runs. They begin at `config.seed`, if that is set, with each task,
+        and then no tasks are computed together.
+        """
+        return getattr(config, "seed", None) is not None or not cls.repeatable(config)
+
     def setup(self) -> None:
         """Loads what is heavy onto `self.device`; called once a worker."""
 
