@@ -1,6 +1,6 @@
 """ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the service.
 
-A class that every Python here can import goes by its name, with its config as it is; any other goes
+A class that every Python here can import goes by its name, with its config; any other goes
 with its code. Only the worker opens a recipe. What decides how the code behaves (its folder, what it
 imports, the environment of model libraries) is part of the key: edited code never meets an old worker.
 """
@@ -11,7 +11,6 @@ import ast
 import importlib
 import importlib.util
 import os
-import pickle
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -22,12 +21,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.executors.task import Recipe
+from studio.node.config import ConfigReader, digest_of
 from studio.node.node import Node, Ports, ports_of
 from studio.node.resources import Resources
 from studio.node.source import parsed
 from studio.paths import NODES
 from studio.values import KINDS
-from studio.values.digest import of_data
+from studio.values.digest import Uncacheable, of_data
 
 __all__ = ["ShippedRecipe", "sealed", "send_by_value", "ship", "shipped_from", "unpacked", "unsealed"]
 
@@ -54,7 +54,7 @@ def ship(recipe: Recipe) -> Message:
     decides = [surroundings["env"], *([surroundings["cwd"], _code_of(recipe.node)] if own else [])]
     key = f"{recipe.key} {of_data(decides)[:12]}"
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
-    contents = [surroundings, recipe.name, (recipe.portable and _by_name(recipe)) or _by_value(recipe, ports)]
+    contents = [surroundings, recipe.name, _by_name(recipe) if recipe.portable else _by_value(recipe, ports)]
     resources = recipe.resources.model_dump()
     sizes = [recipe.replicas, recipe.least, recipe.batch]
     return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
@@ -81,7 +81,7 @@ def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     node: Any = importlib.import_module(module)
     for part in qualified.split("."):
         node = getattr(node, part)
-    return Recipe(shipped.key, name, node, pickle.loads(config), shipped.resources), ports_of(node)  # noqa: S301 from this user
+    return Recipe(shipped.key, name, node, _config_from(node, config), shipped.resources), ports_of(node)
 
 
 def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
@@ -116,12 +116,29 @@ def _shipped(module: str) -> bool:
     return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
 
 
-def _by_name(recipe: Recipe) -> Message | None:
-    """None if the config holds what no other Python can import."""
-    try:
-        return ["name", recipe.node.__module__, recipe.node.__qualname__, pickle.dumps(recipe.config)]
-    except (pickle.PicklingError, TypeError, AttributeError):
-        return None
+def _by_name(recipe: Recipe) -> Message:
+    return ["name", recipe.node.__module__, recipe.node.__qualname__, _told(recipe.config)]
+
+
+def _told(config: BaseModel) -> str | bytes:
+    """A config as JSON where that says all of it, or else with the state of its objects."""
+    form = ConfigReader(digest_of, lambda _: "").of
+    with suppress(Uncacheable, ValueError, TypeError):
+        told = config.model_dump_json()
+        if digest_of(form(type(config).model_validate_json(told))) == digest_of(form(config)):
+            return told
+    import ray.cloudpickle
+
+    return bytes(ray.cloudpickle.dumps(config))  # type: ignore[no-untyped-call]
+
+
+def _config_from(node: type[Node], told: str | bytes) -> BaseModel:
+    if isinstance(told, str):
+        return node.Config.model_validate_json(told)
+    import ray.cloudpickle
+
+    config: BaseModel = ray.cloudpickle.loads(told)
+    return config
 
 
 def _by_value(recipe: Recipe, ports: Ports) -> Message:

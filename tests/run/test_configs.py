@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
 import studio
 from studio.cache.file_digests import FileDigests
+from studio.executors.shipping import ship, shipped_from, unpacked
+from studio.executors.task import Recipe
 from studio.paths import state_folder
 from studio.run.recipes import recipe_of
 from tests.support import configs
@@ -180,6 +182,23 @@ class Stops(studio.Node):
 
     def run(self, text: str) -> str:
         return text
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Shows.Config(number=0.5),
+        Shows.Config(key=SecretStr("swordfish")),
+        Shows.Config(options=Options(shelf="A1", step=0.1), hidden="one", number=float("nan")),
+        Shows.Config(either=Deep(more="p")),
+        Shows.Config().model_copy(update={"options": Deep(more="p")}),
+    ],
+    ids=["plain", "secret", "excluded", "subclass", "subclass of a field's type"],
+)
+def test_a_config_comes_whole_to_another_process(config):
+    recipe = Recipe("key", "Shows", Shows, config, studio.Resources())
+    arrived, _ = unpacked(shipped_from(ship(recipe)))
+    assert configs.alike(arrived.config, config)
 
 
 def test_a_set_is_the_same_in_any_order():
