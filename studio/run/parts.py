@@ -10,7 +10,7 @@ import functools
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -43,13 +43,13 @@ class StepParts:
         Uncacheable says what has no canonical form; ModelUnavailable that the weights are not here yet.
         """
         model = self.model(step.definition.node, config) if with_model else None
-        parts = {"config": self.config(config), "model": model}
-        return self._without_variables(step, config, parts) if step.variables else parts
+        parts = {"config": self.config(step.definition.node, config), "model": model}
+        return self._without_variables(step, parts) if step.variables else parts
 
-    def config(self, config: BaseModel) -> dict[str, Form]:
-        """The config, whatever its variables were."""
+    def config(self, node: type[Node], config: BaseModel) -> dict[str, Form]:
+        """The fields of a config, whatever its variables were; its class, where that is not the node's own."""
         form: dict[str, Form] = self._reader.of(config)
-        return form
+        return form if type(config) is not node.Config else {name: form[name] for name in form if name != "!class"}
 
     def model(self, node: type[Node], config: BaseModel) -> Form:
         """What tells the weights apart."""
@@ -64,12 +64,12 @@ class StepParts:
     def _salted(self, form: Form) -> str:
         return of_data([self._salt(), json.dumps(form)])
 
-    def _without_variables(self, step: Step, config: BaseModel, parts: dict[str, Form]) -> dict[str, Form]:
+    def _without_variables(self, step: Step, parts: dict[str, Form]) -> dict[str, Form]:
         """The same, where what a variable of the environment holds is known by how it is written, and a digest.
 
         It may have been put into other fields, too, and into what the node says of its model.
         """
-        written = dict(_settings_with_variables(step, config))
+        written = {name: step.settings[name] for name in step.variables}
         held = [os.environ.get(name, "") for names in step.variables.values() for name in names]
         told = [json.dumps(value)[1:-1] for value in held if len(value) >= _SHORTEST]
 
@@ -81,16 +81,6 @@ class StepParts:
 
         shown = {name: hidden(name, form) for name, form in parts["config"].items()}
         return {"config": shown, "model": hidden("", parts["model"])}
-
-
-def _settings_with_variables(step: Step, config: BaseModel) -> Iterator[tuple[str, object]]:
-    """Such settings as they are written, by the field that takes each: by all fields, where that cannot be told."""
-    fields = type(config).model_fields
-    names = {name: name for name in fields}
-    names |= {str(alias): name for name, field in fields.items() for alias in (field.alias, field.validation_alias)}
-    for setting in step.variables:
-        for name in [names[setting]] if setting in names else [*fields, "!extra"]:
-            yield name, step.settings[setting]
 
 
 @functools.cache

@@ -59,7 +59,8 @@ def _recipe(definition: Definition, config: BaseModel, resources: Resources, fil
     All of it is salted: a config may hold what is secret, and keys of recipes are kept.
     """
     node, parts = definition.node, StepParts(salt_of_user, files)
-    form = [_source(node, files), _or_unique(lambda: parts.config(config)), _model(parts, node, config), str(resources)]
+    shown = _or_unique(lambda: parts.config(node, config))
+    form = [_source(node, files), shown, _model(parts, node, config), str(resources)]
     key = f"{definition.name} {of_data([salt_of_user(), json.dumps(form)])[:24]}"
     return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node))
 

@@ -304,7 +304,7 @@ def test_status_tells_all_but_secrets(warm_executor, graph, monkeypatch):
     page = subprocess.run([*CLI, "status"], capture_output=True, text=True, timeout=90).stdout
     assert "Mine" in page
     state = Address.file().parent
-    everything = done.stdout + page + "".join(file.read_text() for file in state.iterdir() if file.is_file())
+    everything = done.stdout + page + "".join(str(file.read_bytes()) for file in state.iterdir() if file.is_file())
     assert "swordfish-9" not in everything
 
 
