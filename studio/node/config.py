@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import ipaddress
 import json
 import math
@@ -17,7 +18,7 @@ import re
 import uuid
 import zoneinfo
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -61,28 +62,10 @@ class ConfigReader:
         return {"!hidden": self._salted(form)}
 
     def _of(self, value: object, place: str) -> Form:
-        kind = type(value)
-        if value is None or kind is bool:
-            return value
-        if kind in _WITHOUT_PARTS:
-            return self._without_parts(value, place)
-        if isinstance(value, Enum):
-            return self._enum(value, place)
-        if isinstance(value, SecretStr | SecretBytes | Secret):
-            return self._secret(value, place)
-        if isinstance(value, BaseModel):
-            return self._model(value, place)
-        if dataclasses.is_dataclass(value):
-            return self._dataclass(value, place)
-        if isinstance(value, PurePath):
-            return self._path(value)
-        if isinstance(inner := getattr(value, "_url", None), Url | MultiHostUrl):  # of AnyUrl and its like
-            return {f"!url {_name(kind)}": str(inner)}
-        if isinstance(value, _BASES):
-            return self._held(value, place)
-        if isinstance(value, type) and value.__module__ == "builtins":
-            return {"!type": value.__qualname__}
-        raise Uncacheable(f"{place}: a {kind.__name__} has no canonical form")
+        return _way_for(type(value))(self, value, place)
+
+    def _as_it_is(self, value: object, place: str) -> Form:
+        return value
 
     def _without_parts(self, value: object, place: str) -> Form:
         try:
@@ -125,7 +108,7 @@ class ConfigReader:
         form = self._of(value, place)
         return form if shown or value is None else self.hidden(form)
 
-    def _path(self, value: PurePath) -> Form:
+    def _path(self, value: PurePath, _: str) -> Form:
         """A path, and with it the content of the file that it names: `setup` reads it."""
         tag = "!path" if type(value) is type(Path()) else f"!path {_name(type(value))}"
         try:
@@ -137,14 +120,14 @@ class ConfigReader:
 
     def _held(self, value: Any, place: str) -> Form:
         """What holds others; or a class of somebody's above one of Python's, and what it has besides."""
-        kind, base = type(value), next(base for base in _BASES if isinstance(value, base))
+        base, tag = _base_of(type(value))
         content = self._content(base, value, place)
-        if kind is base:
-            return content if base in (list, dict) else {f"!{base.__name__}": content}
-        if any(part.__dict__.get("__slots__") for part in kind.__mro__[: kind.__mro__.index(base)]):
-            raise Uncacheable(f"{place}: a {kind.__name__} has no canonical form")
+        if type(value) is base:
+            return {tag: content} if tag else content
+        if not tag:
+            raise Uncacheable(f"{place}: a {type(value).__name__} has no canonical form")
         own = getattr(value, "__dict__", None)
-        return {f"!{base.__name__} {_name(kind)}": content, **({"!own": self._of(own, place)} if own else {})}
+        return {tag: content, **({"!own": self._of(own, place)} if own else {})}
 
     def _content(self, base: type, value: Any, place: str) -> Form:
         """What a value holds as one of a base type, whatever its own class makes of it."""
@@ -159,6 +142,14 @@ class ConfigReader:
             return sorted(items, key=json.dumps)
         return [value.maxlen, items] if base is deque else items
 
+    def _other(self, value: object, place: str) -> Form:
+        """A URL of pydantic's, a type of Python's; anything else has no form."""
+        if isinstance(url := getattr(value, "_url", None), Url | MultiHostUrl):
+            return {f"!url {_name(type(value))}": str(url)}
+        if isinstance(value, type) and value.__module__ == "builtins":
+            return {"!type": value.__qualname__}
+        raise Uncacheable(f"{place}: a {type(value).__name__} has no canonical form")
+
     def _dict(self, items: Iterable[tuple[object, object]], place: str) -> Form:
         """A dict as it is; one with keys that are no text, or that could be taken for a tag, as its pairs."""
         pairs = [[self._of(key, place), self._of(value, f"{place}[{_shown(key)}]")] for key, value in items]
@@ -167,6 +158,29 @@ class ConfigReader:
         return {"!dict": pairs}
 
 
+@functools.lru_cache(maxsize=512)
+def _way_for(kind: type) -> Callable[[ConfigReader, Any, str], Form]:
+    """How values of a type are read. A config has few types, and is read for every step."""
+    if kind in (type(None), bool):
+        return ConfigReader._as_it_is
+    if kind in _WITHOUT_PARTS:
+        return ConfigReader._without_parts
+    if dataclasses.is_dataclass(kind) and not issubclass(kind, Enum):
+        return ConfigReader._dataclass
+    return next((way for base, way in _WAYS if issubclass(kind, base)), ConfigReader._other)
+
+
+@functools.lru_cache(maxsize=512)
+def _base_of(kind: type) -> tuple[type, str]:
+    """The type of Python's that a class is or comes from, and the tag of its values: none, if they hide something."""
+    base = next(base for base in _BASES if issubclass(kind, base))
+    if kind is base:
+        return base, "" if base in (list, dict) else f"!{base.__name__}"
+    hides = any(vars(part).get("__slots__") for part in kind.__mro__[: kind.__mro__.index(base)])
+    return base, "" if hides else f"!{base.__name__} {_name(kind)}"
+
+
+@functools.lru_cache(maxsize=512)
 def _name(kind: type) -> str:
     """What a class is called, wherever its file lies."""
     return f"{_FROM_FILE.sub('', kind.__module__).lstrip('.')}.{kind.__qualname__}".lstrip(".")
@@ -247,3 +261,12 @@ _ITEMS: Mapping[type, Callable[[Any], Iterable[Any]]] = {
     kind: kind.__iter__ for kind in (list, tuple, set, frozenset, deque)
 }
 _BASES = (*_PLAINLY, defaultdict, dict, *_ITEMS)
+
+# Types whose own classes people derive, and how these are read; the first that fits.
+_WAYS: Sequence[tuple[type | tuple[type, ...], Callable[[ConfigReader, Any, str], Form]]] = (
+    (Enum, ConfigReader._enum),
+    ((SecretStr, SecretBytes, Secret), ConfigReader._secret),
+    (BaseModel, ConfigReader._model),
+    (PurePath, ConfigReader._path),
+    (_BASES, ConfigReader._held),
+)

@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -83,15 +82,17 @@ class StepParts:
         return {"config": shown, "model": hidden("", parts["model"])}
 
 
+def salt_of_user() -> bytes:
+    """Random bytes of this user, for what lies outside of any cache; of this process, where they cannot be kept."""
+    return _salt_of(os.environ.get("STUDIO_STATE", ""))
+
+
 @functools.cache
-def _salt_in(folder: Path) -> bytes:
+def _salt_of(_: str) -> bytes:
+    """Those in the state folder, which this variable names."""
+    folder = state_folder().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return random_bytes_in(folder / "salt")
     except OSError:
         return secrets.token_bytes(32)
-
-
-def salt_of_user() -> bytes:
-    """Random bytes of this user, for what lies outside of any cache; of this process, where they cannot be kept."""
-    return _salt_in(state_folder().absolute())
