@@ -10,6 +10,8 @@ from studio.cache.record import Parts
 
 __all__ = ["differences"]
 
+_TEXT = ("!path", "!str", "!url")  # tags of what is written as text
+
 
 def differences(old: Parts, new: Parts) -> list[str]:
     """What is different, in words."""
@@ -64,16 +66,11 @@ def _tag(form: Any) -> str | None:
 
 
 def _bare(form: Any) -> Any:
-    """A form as people write it: without what tells it from others that look alike."""
-    tag = _tag(form)
-    if isinstance(form, list):
-        return [_bare(item) for item in form]
-    if tag is None:
+    """A form as people write it in a graph, where that is text; any other as it is."""
+    if _tag(form) not in _TEXT:
         return form
-    if tag in ("", "!class"):
-        return {name: _bare(item) for name, item in form.items() if name != "!class"}
     content = next(iter(form.values()))
-    return content[0] if tag == "!path" and isinstance(content, list) else _bare(content)
+    return content[0] if isinstance(content, list) else content
 
 
 def _short(value: object) -> str:

@@ -23,7 +23,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, NameEmail, Secret, SecretBytes, SecretStr
 from pydantic_core import MultiHostUrl, TzInfo, Url
@@ -32,6 +32,7 @@ from studio.values.digest import Uncacheable, of_bytes
 
 __all__ = ["ConfigReader", "Form", "digest_of"]
 
+Made = TypeVar("Made")
 Form = Any  # plain data that JSON keeps as it is
 
 _LARGEST = 1 << 63  # not every reader of JSON takes larger integers
@@ -158,7 +159,12 @@ class ConfigReader:
         return {"!dict": pairs}
 
 
-@functools.lru_cache(maxsize=512)
+def _remembered(make: Callable[[type], Made]) -> Callable[[type], Made]:
+    """The same, made once for each type, as long as there are not too many."""
+    return functools.lru_cache(maxsize=512)(make)  # type: ignore[return-value]  # a type is hashable
+
+
+@_remembered
 def _way_for(kind: type) -> Callable[[ConfigReader, Any, str], Form]:
     """How values of a type are read. A config has few types, and is read for every step."""
     if kind in (type(None), bool):
@@ -170,7 +176,7 @@ def _way_for(kind: type) -> Callable[[ConfigReader, Any, str], Form]:
     return next((way for base, way in _WAYS if issubclass(kind, base)), ConfigReader._other)
 
 
-@functools.lru_cache(maxsize=512)
+@_remembered
 def _base_of(kind: type) -> tuple[type, str]:
     """The type of Python's that a class is or comes from, and the tag of its values: none, if they hide something."""
     base = next(base for base in _BASES if issubclass(kind, base))
@@ -180,7 +186,7 @@ def _base_of(kind: type) -> tuple[type, str]:
     return base, "" if hides else f"!{base.__name__} {_name(kind)}"
 
 
-@functools.lru_cache(maxsize=512)
+@_remembered
 def _name(kind: type) -> str:
     """What a class is called, wherever its file lies."""
     return f"{_FROM_FILE.sub('', kind.__module__).lstrip('.')}.{kind.__qualname__}".lstrip(".")
