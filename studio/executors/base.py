@@ -69,5 +69,8 @@ class Executor(ABC):
     def prepare(self, recipe: Recipe) -> None:  # noqa: B027  those who can, do
         """Sets a worker up that will soon be asked for, if there is room and it costs nobody theirs."""
 
+    def release(self, recipe: Recipe) -> None:  # noqa: B027  others let workers go that are idle for long
+        """Ends the workers of a recipe that nobody will ask for again, if they are idle."""
+
     def wake(self) -> None:  # noqa: B027  most have nothing to do
         """Begins whatever takes long to begin, without waiting for it."""

@@ -46,12 +46,12 @@ class Generators:
         self._depth += 1
         if self._depth == 1 and self.seeded:
             self._before = {name: _as_it_is(name) for name in _LIBRARIES if name in sys.modules}
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # it finds specs
+            sys.meta_path.insert(0, self)  # it finds specs
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
         if self._depth == 0 and self.seeded:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
             for put_back in self._before.values():
                 put_back()
         _TURN.release()
@@ -91,7 +91,7 @@ def _number(seed: object) -> int:
 
 def _as_it_is(name: str, module: ModuleType | None = None) -> Callable[[], object]:
     """What puts the generators of a library back to where they are."""
-    return _LIBRARIES[name][0](module or importlib.import_module(name))  # type: ignore[no-any-return]  # waits, if another thread is at it
+    return _LIBRARIES[name][0](module or importlib.import_module(name))  # waits, if another thread is at it
 
 
 def _of_random(library: Any) -> Callable[[], object]:

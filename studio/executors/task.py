@@ -43,6 +43,7 @@ class Recipe:
     replicas: int = 1  # most workers at a time
     least: int = 1  # workers that are set up as soon as one is needed
     batch: int = 1  # most tasks that a worker is given at once
+    once: bool = False  # whether it is of one run alone: nobody can ask for the same again
 
 
 @dataclass(slots=True)  # see Artifact

@@ -161,7 +161,7 @@ class ConfigReader:
 
 def _remembered(make: Callable[[type], Made]) -> Callable[[type], Made]:
     """The same, made once for each type, as long as there are not too many."""
-    return functools.lru_cache(maxsize=512)(make)  # type: ignore[return-value]  # a type is hashable
+    return functools.lru_cache(maxsize=512)(make)  # a type is hashable
 
 
 @_remembered

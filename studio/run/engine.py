@@ -110,6 +110,7 @@ class Engine:
         for alarm in self._resting.values():
             alarm.cancel()
         self._in_flight.drop()
+        self._provisioning.close()
         self._lookups.close()
 
     def settle(self) -> None:

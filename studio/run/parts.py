@@ -31,18 +31,21 @@ _SHORTEST = 4  # letters; what is shorter stands in many texts by chance
 class StepParts:
     """The parts of steps, with one salt for all that is secret."""
 
-    def __init__(self, salt: Callable[[], bytes], files: FileDigests) -> None:
-        """salt: asked for only where something is secret; it may raise Uncacheable."""
-        self._salt, self.files = salt, files
+    def __init__(self, salt: Callable[[], bytes], files: FileDigests, weights_here: bool = True) -> None:
+        """salt: asked for only where something is secret; it may raise Uncacheable.
+
+        weights_here: or else a model whose weights cannot be found yet is described without them.
+        """
+        self._salt, self._files, self._weights_here = salt, files, weights_here
         self._reader = ConfigReader(self._salted, files)
 
-    def of(self, step: Step, config: BaseModel, with_model: bool = True) -> dict[str, Form]:
+    def of(self, step: Step, config: BaseModel) -> dict[str, Form]:
         """What decides the outputs of a step besides its code: its config, defaults applied, and its model.
 
         Uncacheable says what has no canonical form; ModelUnavailable that the weights are not here yet.
         """
-        model = self.model(step.definition.node, config) if with_model else None
-        parts = {"config": self.config(step.definition.node, config), "model": model}
+        node = step.definition.node
+        parts = {"config": self.config(node, config), "model": self.model(node, config)}
         return self._without_variables(step, parts) if step.variables else parts
 
     def config(self, node: type[Node], config: BaseModel) -> dict[str, Form]:
@@ -53,8 +56,12 @@ class StepParts:
     def model(self, node: type[Node], config: BaseModel) -> Form:
         """What tells the weights apart."""
         try:
-            found = node.identity(config, self.files)
-        except (StudioError, Uncacheable):
+            found = node.identity(config, self._files)
+        except StudioError:
+            if self._weights_here:
+                raise
+            return None
+        except Uncacheable:
             raise
         except Exception as error:
             raise Uncacheable(f"the identity of its model cannot be told: {error}") from None

@@ -54,6 +54,12 @@ class Provisioning:
             self._recipes[step.id] = recipe_of(step, self.config(step), self.executor(step).machine, files)
         return self._recipes[step.id]
 
+    def close(self) -> None:
+        """The run is over: workers that no other run can use go."""
+        for id, recipe in self._recipes.items():
+            if recipe.once:
+                self.executor(self._subplan.steps[id]).release(recipe)
+
     def admit(self, owner: Owner) -> None:
         """Before anything runs: can everything run that may have to? ResourcesMissing says what cannot.
 

@@ -6,7 +6,8 @@ import json
 import os
 import secrets
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from pydantic import BaseModel
@@ -54,20 +55,23 @@ def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests)
 
 
 def _recipe(definition: Definition, config: BaseModel, resources: Resources, files: FileDigests) -> Recipe:
-    """Other code, config, weights or resources are another worker's; what has no canonical form is its own.
+    """Other code, config, weights or resources are another worker's; what has no canonical form is that of one run.
 
     All of it is salted: a config may hold what is secret, and keys of recipes are kept.
     """
-    node, parts = definition.node, StepParts(salt_of_user, files)
-    shown = _or_unique(lambda: parts.config(node, config))
-    form = [_source(node, files), shown, _model(parts, node, config), str(resources)]
+    node, once, parts = definition.node, False, StepParts(salt_of_user, files, weights_here=False)
+    try:
+        form = [parts.config(node, config), parts.model(node, config)]  # what is not here, the worker will say
+    except Uncacheable:
+        form, once = [secrets.token_hex()], True
+    form += [_source(node, files), str(resources)]
     key = f"{definition.name} {of_data([salt_of_user(), json.dumps(form)])[:24]}"
-    return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node))
+    return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node), once=once)
 
 
 def identity_of(plan: Plan, steps: Iterable[Step], inputs: Inputs, files: FileDigests) -> str:
     """The digest of all that a plan does to its inputs: of each step what a key of it would count, and its wires."""
-    described = StepParts(salt_of_user, files)
+    parts = StepParts(salt_of_user, files, weights_here=False)
     told: list[Form] = [[name, str(relay.edge), repr(relay.constant)] for name, relay in sorted(plan.relays.items())]
     for step in steps:
         node = step.definition.node
@@ -76,33 +80,25 @@ def identity_of(plan: Plan, steps: Iterable[Step], inputs: Inputs, files: FileDi
         policy = [step.each, [str(guard.condition) for guard in step.when], step.on_error, step.cache == "never"]
         given = [_constants(step, inputs), wires, instead, policy]
         code = [step.definition.name, node.version, _source(node, files)]
-        told.append([step.id, *code, *given, _of_step(described, step)])
+        told.append([step.id, *code, *given, _of_step(parts, step)])
     return digest_of([told, {name: str(edge) for name, edge in plan.outputs.items()}])
 
 
 def _of_step(parts: StepParts, step: Step) -> Form:
-    """What a key would count; while the weights are not here, without them."""
-    config = step.config()
+    """What a key would count of its config and model."""
     try:
-        return _or_unique(lambda: parts.of(step, config))
-    except StudioError:
-        return _or_unique(lambda: parts.of(step, config, with_model=False))
+        return parts.of(step, step.config())
+    except Uncacheable:
+        return secrets.token_hex()  # what never was before is never over
 
 
 def _constants(step: Step, inputs: Inputs) -> Form:
     """The values for ports that a step says itself, files by their content; one that is not sound, as it is written."""
-    try:
-        return {name: [given.kind, given.digest] for name, given in inputs.constants_of(step).items()}
-    except StudioError:
-        return json.dumps(step.constants, default=str, sort_keys=True)
-
-
-def _or_unique(make: Callable[[], Form]) -> Form:
-    """A form; or something that never was and never will be again, for what has none."""
-    try:
-        return make()
-    except Uncacheable:
-        return secrets.token_hex()
+    written: dict[str, Form] = {name: json.dumps(raw, default=str) for name, raw in step.constants.items()}
+    with suppress(StudioError):
+        found = inputs.constants_of(step)
+        return {name: found[name].digest or raw for name, raw in written.items()}
+    return written
 
 
 def _source(node: type[Node], files: FileDigests) -> str:
@@ -116,14 +112,6 @@ def _source(node: type[Node], files: FileDigests) -> str:
         except Uncacheable:
             _sources[node] = f"{os.getpid()} {id(node)}"
     return _sources[node]
-
-
-def _model(parts: StepParts, node: type[Node], config: BaseModel) -> Form:
-    """What tells the weights apart; nothing while they are not here."""
-    try:
-        return _or_unique(lambda: parts.model(node, config))
-    except StudioError:  # the worker will meet the same, and say so
-        return None
 
 
 def _within_reach(asked: Resources, machine: Machine) -> Resources:

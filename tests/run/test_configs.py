@@ -1,6 +1,7 @@
 """What a config holds decides keys and workers, however little of it a dump shows."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,12 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
 
 import studio
 from studio.cache.file_digests import FileDigests
+from studio.executors.local import LocalExecutor
 from studio.executors.shipping import ship, shipped_from, unpacked
 from studio.executors.task import Recipe
 from studio.paths import state_folder
 from studio.run.recipes import recipe_of
 from tests.support import configs
 from tests.support.door import run_log
+
+
+@pytest.fixture
+def local_executor() -> Iterator[LocalExecutor]:
+    """One of this test's own."""
+    executor = LocalExecutor()
+    yield executor
+    executor.close()
+
 
 UNCACHED = {"cache": False}
 TWO = """
@@ -148,6 +159,15 @@ def test_what_has_no_form_has_a_worker_of_its_own(options):
     assert {words.split()[1] for words in said} == {"1"}
     (verdict, _) = studio.load(graph, nodes=[Uses]).why()
     assert verdict.reasons == ("cannot be cached: config.client: a Client has no canonical form",)
+
+
+def test_a_worker_that_only_one_run_can_use_goes_with_it(local_executor):
+    graph, options = two(Uses, "name", "", ""), {**UNCACHED, "executor": local_executor}
+    for _ in range(3):
+        assert run_log(graph, nodes=[Uses], options=options).steps("done") == ["a", "b"]
+    assert local_executor.residents() == []
+    run_log(two(Shows, "number", 1, 2), nodes=[Shows], options=options)
+    assert len(local_executor.residents()) == 2
 
 
 class Anything(studio.Node):

@@ -171,6 +171,10 @@ class PooledExecutor(Executor):
         with self._pool.mutex:
             return self._dispatcher.workers.drop_idle(idle)
 
+    def release(self, recipe: Recipe) -> None:
+        with self._pool.mutex:
+            self._dispatcher.workers.drop_idle(0.0, recipe.key)
+
     def close(self) -> None:
         """Ends all workers."""
         with self._pool.mutex:

@@ -60,10 +60,10 @@ class Workers:
         for worker in self._starting.unwanted(lambda key: key in self._pool.queues):
             self.drop(worker)
 
-    def drop_idle(self, seconds: float) -> list[int]:
-        """Ends those that have been idle for so long; those that tasks wait for stay. Their ids."""
+    def drop_idle(self, seconds: float, key: str = "") -> list[int]:
+        """Ends those (of a recipe) that have been idle for so long; those that tasks wait for stay. Their ids."""
         now = time.monotonic()
-        residents = list(self._pool.residency.residents.values())
+        residents = [each for each in self._pool.residency.residents.values() if key in ("", each.key)]
         idle = [each for each in residents if each.state is WorkerState.IDLE and each.key not in self._pool.queues]
         gone = [each.id for each in idle if now - each.rested >= seconds]
         for worker in gone:
