@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -93,9 +94,10 @@ class Names:
         if not edge.sources:
             return None
         types = [self.types[source] for source in edge.sources]
+        found = functools.reduce(PortType.or_else, (type_ for type_ in types if type_.alike(types[0])))
         if edge.form == "many":
-            return types[0].required().listed()
-        return types[0].required() if not all(type_.optional for type_ in types) else types[0]
+            return (found if edge.holed else found.required()).listed()
+        return found if all(type_.optional for type_ in types) else found.required()
 
     def spans_rows(self, source: Source) -> bool:
         """Whether a source gives something of the whole data set, and not of each row."""

@@ -52,10 +52,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Edge:
-    """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows."""
+    """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows.
+
+    holed: whether what is absent stands in the list that is gathered, and does not make it absent as a whole.
+    """
 
     sources: tuple[Source, ...]
     form: Form = "one"
+    holed: bool = False
 
     def __str__(self) -> str:
         return self.worded(map(str, self.sources))
@@ -95,6 +99,7 @@ class Relay:
     edge: Edge | None = None
     constant: object = None
     folder: Path = Path()  # that a constant's path starts from
+    each: bool = False  # whether it is a list of which the graph gets one element at a time
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ class Step:
     retry_backoff: float = 1.0  # factor by which each further delay is longer than the one before
     cache: str = "auto"
     each: tuple[str, ...] = ()  # ports whose lists it runs over, once per element
+    gaps: bool = False  # whether it may lack, for an element, what it needs: that one's outputs are absent then
     when: tuple[Guard, ...] = ()  # all must hold
     on_error: Literal["fail", "skip", "use"] = "fail"
     instead: Mapping[str, Edge] = field(default_factory=dict)  # what its outputs are, if it fails and says `use`
@@ -140,7 +146,11 @@ class Step:
     def outputs(self) -> dict[str, PortType]:
         """The types of its outputs, as others read them."""
         found = {name: port.type for name, port in self.ports.outputs.items()}
-        return {name: type_.required().listed() for name, type_ in found.items()} if self.each else found
+        return {name: self.over_elements(type_) for name, type_ in found.items()} if self.each else found
+
+    def over_elements(self, type_: PortType) -> PortType:
+        """The type of what an output of this type becomes over all elements."""
+        return (type_.maybe() if self.gaps else type_).listed()
 
     @cached_property
     def unwired(self) -> list[str]:
