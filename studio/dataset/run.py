@@ -12,15 +12,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
+from studio.dataset.all_rows import AllRows, RowCounts
 from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.examples import Example, Examples
 from studio.dataset.item_line import line_of, output_data
-from studio.dataset.item_result import Status
+from studio.dataset.item_result import Status, failed_steps
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Options
@@ -38,7 +38,6 @@ from studio.run.recipes import identity_of
 from studio.run.result import Result
 from studio.run.run import Run
 from studio.run.subplan import Subplan
-from studio.values.artifact import Artifact
 
 __all__ = ["DatasetRun"]
 
@@ -92,7 +91,8 @@ class DatasetRun:
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[ResultLine] = []
-        self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
+        self._all_rows = AllRows(plan, self._over_all.steps.values(), self._over_all.rows)
+        self._failed_before: list[Item] = []  # items that stay failed, for what is made of all items
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
         self._examples = Examples()
@@ -115,6 +115,11 @@ class DatasetRun:
     def seconds(self) -> float:
         """How long this session has lasted, until it ended."""
         return (time.monotonic() if self._ended is None else self._ended) - self._began
+
+    @property
+    def counts(self) -> dict[str, RowCounts]:
+        """How many rows each step that runs once over all of them saw, and how many it counted; by step."""
+        return self._all_rows.counts
 
     def figures(self) -> dict[str, Any]:
         """The session in figures, as plain data to keep."""
@@ -139,6 +144,7 @@ class DatasetRun:
             self._outputs,
             dict(self.result.failures),
             totals,
+            self.counts,
         )
 
     def events(self) -> Generator[Event]:
@@ -166,25 +172,41 @@ class DatasetRun:
         if self._results is not None:
             self._results.settle(complete=self._options.limit is None)
         if self._over_all.steps:
+            yield from self._rows_failed_before()
             yield from self._over_all_rows()
 
     def _over_all_rows(self) -> Iterator[Event]:
-        """Runs the steps that run once, over what all rows gave; those that failed are left out."""
-        there = [row for _, row in sorted(self._gathered, key=itemgetter(0))]
-        rows = {
-            source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
-            for index, source in enumerate(self._over_all.rows)
-        }
-        inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
+        """Runs the steps that run once, over what all rows gave."""
+        self._all_rows.settle()
+        inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=self._all_rows.of)
         run = Run(self._over_all, inputs, cache=self.cache, refresh=self._options.refresh, **self._executors)
         for event in run.events():
             self.result.hear(event)
             yield event
         self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
-            whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
+            counts = {id: counts.as_data() for id, counts in self.counts.items()}
+            whole = {"rows": len(self._all_rows), "failed": self._all_rows.failed, "steps": counts}
+            whole |= {"outputs": self._outputs, "failures": dict(self.result.failures)}
             text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
             write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
+
+    def _rows_failed_before(self) -> Iterator[Event]:
+        """What rows gave that failed in an earlier session: what is known of them is taken; nothing that failed runs."""
+        alike: dict[frozenset[str], list[tuple[Item, set[str]]]] = {}
+        for item in self._failed_before:
+            row = self._results.row(item.id) if self._results else None
+            failed = failed_steps(str(row["error"])) if row else {""}
+            alike.setdefault(self._all_rows.upstream(failed), []).append((item, failed))
+        for steps, items in alike.items():
+            subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", steps)
+            failures = {item.position: failed for item, failed in items}
+            for event in self._events_of(subplan, (item for item, _ in items), self.stats.of_these(())):
+                if isinstance(event, ItemFinished):
+                    position = event.item.position
+                    self._all_rows.add(position, event.gathered, failures[position] | event.failures.keys())
+                else:
+                    yield event
 
     def _events_of(self, subplan: Subplan, items: Iterator[Item], stats: RunStats) -> Iterator[Event]:
         options = self._options
@@ -248,13 +270,15 @@ class DatasetRun:
                 self._examples.saw(over, item)
                 if self._over_all.rows and over == "done":
                     yield replace(item, over=True)
+                elif self._over_all.rows:
+                    self._failed_before.append(item)
             else:
                 yield item
 
     def _end(self, finished: ItemFinished) -> None:
         item, failed = finished.item, bool(finished.failures)
-        if finished.gathered and not failed:
-            self._gathered.append((item.position, finished.gathered))
+        if self._over_all.rows:
+            self._all_rows.add(item.position, finished.gathered, finished.failures.keys())
         if item.over:
             return
         self.done += not failed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from studio.dataset.all_rows import RowCounts
 from studio.dataset.results import Failures, Totals
 
 __all__ = ["Summary", "told"]
@@ -27,6 +28,7 @@ class Summary:
     outputs: Mapping[str, Any]  # of what runs once over all rows
     broken: Mapping[str, str]  # steps of these that failed
     totals: Totals | None = None
+    counts: Mapping[str, RowCounts] = field(default_factory=dict)  # by step of these, of how many rows it knows
 
     @property
     def all_failed(self) -> int:
@@ -46,6 +48,8 @@ class Summary:
             shown["failures"] = {each.kind: each.count for each in self.totals.failures}
         if self.outputs or self.broken:
             shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
+        if self.counts:
+            shown["over_all_rows"] = {step: counts.as_data() for step, counts in self.counts.items()}
         return {**shown, "steps": dict(self.stats)}
 
     def __str__(self) -> str:
@@ -58,6 +62,7 @@ class Summary:
             )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
         lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
+        lines += [f"step '{step}' {counts}" for step, counts in self.counts.items()]
         lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
         failures = self.totals.failures if self.totals else ()
         lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]

@@ -39,7 +39,7 @@ def _may_lack(step: Step, names: Names, steps: Mapping[str, Step]) -> bool:
 
 def _hands_on(relay: Relay, names: Names, steps: Mapping[str, Step]) -> bool:
     """Whether it is a list of elements that may be absent, which its type does not say: nothing stands in for them."""
-    known = not relay.each or relay.type.holed or relay.constant is not None
+    known = not relay.each or relay.type.holed or relay.fills
     return not known and relay.edge is not None and _holed(relay.edge, names, steps)
 
 

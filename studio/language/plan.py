@@ -101,6 +101,12 @@ class Relay:
     folder: Path = Path()  # that a constant's path starts from
     each: bool = False  # whether it is a list of which the graph gets one element at a time
 
+    @property
+    def fills(self) -> bool:
+        """Whether its constant stands in for what is absent: the default of a graph's input to which a wire leads."""
+        lacks = self.type.holed if self.each else self.type.optional
+        return self.edge is not None and self.constant is not None and not lacks
+
 
 @dataclass(frozen=True)
 class Guard:
@@ -163,6 +169,11 @@ class Step:
         """Whether it cannot run without this input."""
         port = self.ports.input(name)
         return port is not None and port.required
+
+    def has_default(self, name: str) -> bool:
+        """Whether its node has a value of its own for this input, where nothing comes to it."""
+        port = self.ports.input(name)
+        return port is not None and not port.required and not port.type.optional
 
     @property
     def needed_edges(self) -> Iterator[Edge]:
