@@ -275,7 +275,7 @@ class Graph:
         `scope` and `each` (the ports, with commas), inputs and outputs `type`, inputs `required`.
         Every wire is an edge of its own, straight from what makes a value to what reads it: `source_port`
         and `target_port` (empty at inputs and outputs), the `type` of what is made, the `form` ("one",
-        "many", "first", "rows") and the `role`: "input", "output", "when" (a condition reads it) or
+        "many", "first", "filled", "rows") and the `role`: "input", "output", "when" (a condition reads it) or
         "instead" (what stands in if the step fails). The attributes are texts and bools.
         GraphError holds all that is wrong with the graph.
         """

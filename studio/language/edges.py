@@ -111,7 +111,7 @@ def output(names: Names, name: str) -> Edge | None:
     if edge is None:
         return None
     types = {names.types[source].required() for source in edge.sources}
-    if not all(type_.alike(other) for type_, other in pairwise(types)):
+    if edge.form != "filled" and not all(type_.alike(other) for type_, other in pairwise(types)):
         verb = "gathers values" if edge.form == "many" else "could be values"
         names.tell(path, f"output '{name}' {verb} of different types: {', '.join(sorted(map(str, types)))}")
     if not edge.sources:
@@ -175,8 +175,8 @@ def _fit(names: Names, path: Path, takes: str, wanted: PortType, wire: Wire, edg
         return
     if edge.form == "many":
         wanted, takes = wanted.item(), f"{takes.partition(' takes ')[0]} gathers items of {wanted.item()}"
-    for index, source in enumerate(edge.sources):
-        given = names.types[source]
+    for index, source in enumerate(edge.sources if edge.form != "filled" else edge.sources[:1]):
+        given = names.types[source] if edge.form != "filled" else names.type(edge) or wanted
         if not given.feeds(wanted):
             hint = _way_out(names, source, given, wanted)
             names.tell(wire.path(path, index), f"{takes}, but '{source}' is {given}", hint)
@@ -185,7 +185,10 @@ def _fit(names: Names, path: Path, takes: str, wanted: PortType, wire: Wire, edg
 def _way_out(names: Names, source: Source, given: PortType, wanted: PortType) -> str:
     """A hint for a source of another type."""
     if given.alike(wanted):
-        return f"Items of it may be absent. A node takes them with a port of {given}, or per element with a default."
+        return (
+            f"Some of its items may be absent. Let something stand in for them ({{first_of: [{source}, …]}}, where … is "
+            f"{given.item().required()}), or take a node with a port of {given}."
+        )
     if given.listed().feeds(wanted):
         return f"A list of one is written [{source}]."
     if given.feeds(wanted.listed()):

@@ -47,6 +47,8 @@ def _holed(edge: Edge, names: Names, steps: Mapping[str, Step]) -> bool:
     """Whether a list that comes along an edge may lack items."""
     if edge.form == "many":
         return edge.holed
+    if edge.form == "filled":
+        return _type(edge.sources[1], names, steps).optional
     return any(_type(source, names, steps).holed for source in edge.sources)
 
 

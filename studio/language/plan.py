@@ -36,7 +36,7 @@ __all__ = [
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Scope = Literal["item", "dataset"]  # whether a step runs for each row of a data set, or once over all of them
-Form = Literal["one", "many", "first", "rows"]  # of an edge
+Form = Literal["one", "many", "first", "filled", "rows"]  # of an edge
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Source:
 class Edge:
     """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows.
 
+    What is filled is a list, and another source that stands in for each item of it that is absent.
     holed: whether what is absent stands in the list that is gathered, and does not make it absent as a whole.
     """
 
@@ -72,7 +73,7 @@ class Edge:
                 return shown
             case "many":
                 return f"[{shown}]"
-            case "first":
+            case "first" | "filled":
                 return f"first of {shown}"
             case "rows":
                 return f"all {shown}"

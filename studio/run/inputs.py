@@ -109,6 +109,8 @@ class Inputs:
         found = [self.of(source) for source in edge.sources]
         if edge.form == "one":
             return found[0]
+        if edge.form == "filled":
+            return _filled(*found)
         there = [artifact for artifact in found if not artifact.absent]
         if edge.form == "first":
             return there[0] if there else ABSENT
@@ -124,16 +126,14 @@ class Inputs:
         if relay is None or relay.edge is None:
             return self._given[source.name].artifact
         found = self.artifact(relay.edge)
-        return self._filled(source.name, relay, found) if relay.fills else found
+        return self._with_default(source.name, relay, found) if relay.fills else found
 
-    def _filled(self, name: str, relay: Relay, found: Artifact) -> Artifact:
+    def _with_default(self, name: str, relay: Relay, found: Artifact) -> Artifact:
         """What comes to an input of a graph inside, with its default in place of what is absent."""
         if not relay.each:
             return self._default(name, relay) if found.absent else found
-        if not any(item.absent for item in found.items or ()):
-            return found
-        default = self._default(name, relay)
-        return Artifact.of_items(default.kind, tuple(default if item.absent else item for item in found.items or ()))
+        holed = any(item.absent for item in found.items or ())
+        return _filled(found, self._default(name, relay)) if holed else found
 
     def _default(self, name: str, relay: Relay) -> Artifact:
         """The default of an input of a graph inside, opened: something is to be made with it."""
@@ -194,6 +194,14 @@ class Inputs:
         if value is not None:
             return GivenValue(f"input '{name}'", given.type, value, self._cache, self._files)
         return GivenValue(f"input '{name}'", given.type, given.default, self._cache, self._files, self._folder)
+
+
+def _filled(whole: Artifact, default: Artifact) -> Artifact:
+    """A list with something in place of each item that is absent."""
+    if whole.absent or not any(item.absent for item in whole.items or ()):
+        return whole
+    kind = whole.kind if default.absent else default.kind
+    return Artifact.of_items(kind, tuple(default if item.absent else item for item in whole.items or ()))
 
 
 def _ends(plan: Plan, edges: Iterable[Edge]) -> Iterator[str]:

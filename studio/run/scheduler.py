@@ -196,6 +196,8 @@ class Scheduler:
         if edge.form == "rows" or edge.holed:  # what is absent is left out, or leaves a hole; of a row, a failure, too
             passed = Presence.FAILED if edge.form == "rows" and edge.holed else Presence.ABSENT
             states = [state if state[0] not in (passed, Presence.ABSENT) else (Presence.THERE, "") for state in states]
+        if edge.form == "filled" and states[1][0] == Presence.ABSENT:
+            states = states[:1]
         if edge.form == "first":
             found = [state for state in states if state[0] in (Presence.THERE, Presence.PENDING)]
             states = found[:1] or states  # those before it are absent, or failed

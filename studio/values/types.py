@@ -97,6 +97,10 @@ class PortType:
         """The same, perhaps absent."""
         return replace(self, absences=(True, *self.absences[1:]))
 
+    def filled(self) -> PortType:
+        """The same list, none of whose items is absent."""
+        return replace(self, absences=(self.optional, False, *self.absences[2:]))
+
     def or_else(self, other: PortType) -> PortType:
         """The type of what may be one or the other of two that are alike."""
         pairs = zip(self.absences, other.absences, strict=True)

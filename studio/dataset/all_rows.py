@@ -1,0 +1,111 @@
+"""AllRows: what each row of a data set gave to the steps that run once over all of them, and how many these count."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from operator import attrgetter
+
+from studio.language.plan import Edge, Plan, Source, Step
+from studio.values.artifact import ABSENT, Artifact
+
+__all__ = ["AllRows", "RowCounts"]
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows a step over all of them saw, and how many of these stand in its lists."""
+
+    rows: int
+    counted: int
+    failed: int  # those that failed, be they counted or not
+    lacked: int  # those that went well, and gave nothing for something that it reads
+
+    def as_data(self) -> dict[str, int]:
+        """As plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        missed = [f"{self.failed:,} failed"] * bool(self.failed)
+        missed += [f"{self.lacked:,} gave no value"] * bool(self.lacked)
+        share = f"{self.counted:,} of {self.rows:,} rows" if self.counted < self.rows else f"all {self.rows:,} rows"
+        return f"counted {share}" + (f": {', '.join(missed)}" if missed else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    position: int
+    values: Sequence[Artifact]  # by source
+    failed: bool
+
+
+class AllRows:
+    """Rows are added as they end; then each step is given those that it counts, in the order of the data.
+
+    A row that failed counts for a step that asks for such rows: one with a port of `list[T?]`. What its failed
+    steps were to make is absent then, and so is all that needs it, in whichever session they failed.
+    """
+
+    def __init__(self, plan: Plan, steps: Iterable[Step], sources: Sequence[Source]) -> None:
+        """The sources are those that any of the steps reads of all rows."""
+        self._sources = list(sources)
+        self._upstream = [plan.closure(plan.makers([Edge((source,))])) for source in sources]
+        self._rows: list[_Row] = []
+        self._given: dict[str, dict[str, Artifact]] = {}  # by step and port
+        self._steps = [step for step in steps if _gathers(step)]
+        self.counts: dict[str, RowCounts] = {}  # by step, once it was given its rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return sum(row.failed for row in self._rows)
+
+    def add(self, position: int, values: Sequence[Artifact], failed: Collection[str]) -> None:
+        """A row is over: what it gave, by source, and which of its steps failed (none by name: what it was given)."""
+        if failed:
+            values = [
+                ABSENT if upstream & failed or ("" in failed and (upstream or value.inline is None)) else value
+                for value, upstream in zip(values, self._upstream, strict=True)
+            ]
+        self._rows.append(_Row(position, values, bool(failed)))
+
+    def upstream(self, failed: Collection[str]) -> frozenset[str]:
+        """The steps that make what a row gives of which these steps failed."""
+        return frozenset().union(*(steps for steps in self._upstream if not steps & set(failed)))
+
+    def settle(self) -> None:
+        """All rows are there."""
+        self._rows.sort(key=attrgetter("position"))
+        for step in self._steps:
+            self._given[step.id] = self._counted(step)
+
+    def of(self, step: Step) -> Mapping[str, Artifact]:
+        """What a step is given of all rows, by port: lists of one length."""
+        return self._given[step.id]
+
+    def _counted(self, step: Step) -> dict[str, Artifact]:
+        """The lists of a step, and how many rows stand in them."""
+        edges = _gathers(step)
+        places = {name: self._sources.index(edge.sources[0]) for name, edge in edges.items()}
+        needed = [places[name] for name, edge in edges.items() if not edge.holed]
+        asks = any(edge.holed for edge in edges.values())
+        whole = [row for row in self._rows if not any(row.values[place].absent for place in needed)]
+        chosen = [row.values for row in whole if asks or not row.failed]
+        lacked = sum(
+            not row.failed and any(row.values[place].absent for place in places.values()) for row in self._rows
+        )
+        self.counts[step.id] = RowCounts(len(self._rows), len(chosen), self.failed, lacked)
+        return {name: _listed([values[place] for values in chosen]) for name, place in places.items()}
+
+
+def _gathers(step: Step) -> dict[str, Edge]:
+    """The edges by which a step is given something of all rows."""
+    return {name: edge for name, edge in step.edges.items() if edge.form == "rows"}
+
+
+def _listed(values: Sequence[Artifact]) -> Artifact:
+    kind = next((value.kind for value in values if not value.absent), "data")
+    return Artifact.of_items(kind, tuple(values))
