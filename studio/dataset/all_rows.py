@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
+from typing import Any
 
+from studio.dataset.item_result import failed_steps
+from studio.dataset.items import Item
+from studio.dataset.summary import RowCounts
+from studio.files import write_atomically
 from studio.language.plan import Edge, Plan, Source, Step
 from studio.values.artifact import ABSENT, Artifact
 
-__all__ = ["AllRows", "RowCounts"]
-
-
-@dataclass(frozen=True)
-class RowCounts:
-    """How many rows a step over all of them saw, and how many of these stand in its lists."""
-
-    rows: int
-    counted: int
-    failed: int  # those that failed, be they counted or not
-    lacked: int  # those that went well, and gave nothing for something that it reads
-
-    def as_data(self) -> dict[str, int]:
-        """As plain data."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        missed = [f"{self.failed:,} failed"] * bool(self.failed)
-        missed += [f"{self.lacked:,} gave no value"] * bool(self.lacked)
-        share = f"{self.counted:,} of {self.rows:,} rows" if self.counted < self.rows else f"all {self.rows:,} rows"
-        return f"counted {share}" + (f": {', '.join(missed)}" if missed else "")
+__all__ = ["AllRows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +40,25 @@ class AllRows:
         self._rows: list[_Row] = []
         self._given: dict[str, dict[str, Artifact]] = {}  # by step and port
         self._steps = [step for step in steps if _gathers(step)]
+        self._failed_before: dict[frozenset[str], list[Item]] = {}  # by the steps that make what there is of them
+        self._known_failures: dict[int, set[str]] = {}  # of these, by position
         self.counts: dict[str, RowCounts] = {}  # by step, once it was given its rows
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
     @property
-    def failed(self) -> int:
+    def _failed(self) -> int:
         """How many of them failed."""
         return sum(row.failed for row in self._rows)
 
-    def add(self, position: int, values: Sequence[Artifact], failed: Collection[str]) -> None:
+    def save(self, path: Path, outputs: Mapping[str, Any], failures: Mapping[str, str]) -> None:
+        """Writes how many rows there are, how many of them each step counted, and what the steps gave."""
+        steps = {id: counts.as_data() for id, counts in self.counts.items()}
+        whole = {"rows": len(self._rows), "failed": self._failed, "steps": steps}
+        text = json.dumps({**whole, "outputs": outputs, "failures": failures}, ensure_ascii=False, indent=1)
+        write_atomically(path, text.encode() + b"\n", mode=0o644)
+
+    def add(self, position: int, values: Sequence[Artifact], failures: Collection[str]) -> None:
         """A row is over: what it gave, by source, and which of its steps failed (none by name: what it was given)."""
+        failed = self._known_failures.get(position, set()).union(failures)
         if failed:
             values = [
                 ABSENT if upstream & failed or ("" in failed and (upstream or value.inline is None)) else value
@@ -72,9 +66,15 @@ class AllRows:
             ]
         self._rows.append(_Row(position, values, bool(failed)))
 
-    def upstream(self, failed: Collection[str]) -> frozenset[str]:
-        """The steps that make what a row gives of which these steps failed."""
-        return frozenset().union(*(steps for steps in self._upstream if not steps & set(failed)))
+    def stays_failed(self, item: Item, row: Mapping[str, object]) -> None:
+        """An item failed in an earlier session, as its row of the results tells, and is not tried again."""
+        failed = self._known_failures[item.position] = failed_steps(str(row.get("error")))
+        sound = frozenset[str]().union(*(steps for steps in self._upstream if not steps & failed))
+        self._failed_before.setdefault(sound, []).append(item)
+
+    def failed_before(self) -> Iterable[tuple[Collection[str], list[Item]]]:
+        """Items that stay failed, and the steps that make what they gave all the same."""
+        return self._failed_before.items()
 
     def settle(self) -> None:
         """All rows are there."""
@@ -97,7 +97,7 @@ class AllRows:
         lacked = sum(
             not row.failed and any(row.values[place].absent for place in places.values()) for row in self._rows
         )
-        self.counts[step.id] = RowCounts(len(self._rows), len(chosen), self.failed, lacked)
+        self.counts[step.id] = RowCounts(len(self._rows), len(chosen), self._failed, lacked)
         return {name: _listed([values[place] for values in chosen]) for name, place in places.items()}
 
 

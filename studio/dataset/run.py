@@ -6,7 +6,6 @@ through a `Map`, and every one that ends becomes a line of the `ResultsFolder`.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
@@ -16,20 +15,19 @@ from typing import Any
 
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
-from studio.dataset.all_rows import AllRows, RowCounts
+from studio.dataset.all_rows import AllRows
 from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.examples import Example, Examples
 from studio.dataset.item_line import line_of, output_data
-from studio.dataset.item_result import Status, failed_steps
+from studio.dataset.item_result import Status
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Options
 from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
-from studio.dataset.summary import Summary
+from studio.dataset.summary import RowCounts, Summary
 from studio.executors.base import Executor
-from studio.files import write_atomically
 from studio.language.plan import Plan
 from studio.run.events import Event, Warned
 from studio.run.inputs import Inputs
@@ -92,7 +90,7 @@ class DatasetRun:
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[ResultLine] = []
         self._all_rows = AllRows(plan, self._over_all.steps.values(), self._over_all.rows)
-        self._failed_before: list[Item] = []  # items that stay failed, for what is made of all items
+        self.counts: Mapping[str, RowCounts] = self._all_rows.counts  # by step that runs once over all rows
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
         self._examples = Examples()
@@ -115,11 +113,6 @@ class DatasetRun:
     def seconds(self) -> float:
         """How long this session has lasted, until it ended."""
         return (time.monotonic() if self._ended is None else self._ended) - self._began
-
-    @property
-    def counts(self) -> dict[str, RowCounts]:
-        """How many rows each step that runs once over all of them saw, and how many it counted; by step."""
-        return self._all_rows.counts
 
     def figures(self) -> dict[str, Any]:
         """The session in figures, as plain data to keep."""
@@ -185,26 +178,15 @@ class DatasetRun:
             yield event
         self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
-            counts = {id: counts.as_data() for id, counts in self.counts.items()}
-            whole = {"rows": len(self._all_rows), "failed": self._all_rows.failed, "steps": counts}
-            whole |= {"outputs": self._outputs, "failures": dict(self.result.failures)}
-            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
-            write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
+            self._all_rows.save(self._results.folder / "dataset.json", self._outputs, self.result.failures)
 
     def _rows_failed_before(self) -> Iterator[Event]:
-        """What rows gave that failed in an earlier session: what is known of them is taken; nothing that failed runs."""
-        alike: dict[frozenset[str], list[tuple[Item, set[str]]]] = {}
-        for item in self._failed_before:
-            row = self._results.row(item.id) if self._results else None
-            failed = failed_steps(str(row["error"])) if row else {""}
-            alike.setdefault(self._all_rows.upstream(failed), []).append((item, failed))
-        for steps, items in alike.items():
+        """Takes what rows gave that failed in an earlier session: no step of theirs that failed runs again."""
+        for steps, items in self._all_rows.failed_before():
             subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", steps)
-            failures = {item.position: failed for item, failed in items}
-            for event in self._events_of(subplan, (item for item, _ in items), self.stats.of_these(())):
+            for event in self._events_of(subplan, iter(items), self.stats.of_these(())):
                 if isinstance(event, ItemFinished):
-                    position = event.item.position
-                    self._all_rows.add(position, event.gathered, failures[position] | event.failures.keys())
+                    self._all_rows.add(event.item.position, event.gathered, event.failures)
                 else:
                     yield event
 
@@ -270,15 +252,15 @@ class DatasetRun:
                 self._examples.saw(over, item)
                 if self._over_all.rows and over == "done":
                     yield replace(item, over=True)
-                elif self._over_all.rows:
-                    self._failed_before.append(item)
+                elif self._over_all.rows and self._results is not None:
+                    self._all_rows.stays_failed(item, self._results.row(item.id) or {})
             else:
                 yield item
 
     def _end(self, finished: ItemFinished) -> None:
         item, failed = finished.item, bool(finished.failures)
         if self._over_all.rows:
-            self._all_rows.add(item.position, finished.gathered, finished.failures.keys())
+            self._all_rows.add(item.position, finished.gathered, finished.failures)
         if item.over:
             return
         self.done += not failed

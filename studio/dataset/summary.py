@@ -1,17 +1,36 @@
-"""Summary: how a run over a data set ended, for people and for programs. It knows no run."""
+"""Summary: how a run over a data set ended, for people and for programs. RowCounts: what of its rows a step counted."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio.dataset.all_rows import RowCounts
 from studio.dataset.results import Failures, Totals
 
-__all__ = ["Summary", "told"]
+__all__ = ["RowCounts", "Summary", "told"]
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows a step over all of them saw, and how many of these stand in its lists."""
+
+    rows: int
+    counted: int
+    failed: int  # those that failed, be they counted or not
+    lacked: int  # those that went well, and gave nothing for something that it reads
+
+    def as_data(self) -> dict[str, int]:
+        """As plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        missed = [f"{self.failed:,} failed"] * bool(self.failed)
+        missed += [f"{self.lacked:,} gave no value"] * bool(self.lacked)
+        share = f"{self.counted:,} of {self.rows:,} rows" if self.counted < self.rows else f"all {self.rows:,} rows"
+        return f"counted {share}" + (f": {', '.join(missed)}" if missed else "")
 
 
 @dataclass(frozen=True)

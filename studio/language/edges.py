@@ -186,8 +186,8 @@ def _way_out(names: Names, source: Source, given: PortType, wanted: PortType) ->
     """A hint for a source of another type."""
     if given.alike(wanted):
         return (
-            f"Some of its items may be absent. Let something stand in for them ({{first_of: [{source}, …]}}, where … is "
-            f"{given.item().required()}), or take a node with a port of {given}."
+            f"Some of its items may be absent. Let a {given.item().required()} stand in for them, "
+            f"{{first_of: [{source}, …]}}, or take a node with a port of {given}."
         )
     if given.listed().feeds(wanted):
         return f"A list of one is written [{source}]."

@@ -152,7 +152,9 @@ def test_what_was_made_before_the_failure_counts_in_this_session_and_in_the_next
         outputs, counted = whole(source, rows, options, resume=tmp_path / "run")
         assert outputs == wanted, session
         assert counted == dict.fromkeys(("deeds", "ups", "mixed"), all_five)
-        failing = [line for line in tally.read_text().splitlines() if "BAD" in line or "rot" in line and "ROT" not in line]
+        failing = [
+            line for line in tally.read_text().splitlines() if "BAD" in line or ("rot" in line and "ROT" not in line)
+        ]
         assert len(failing) == 4  # nothing that failed is tried again
     outputs, counted = whole(source, [*rows, {"text": "c"}], {**options, "limit": 2}, resume=tmp_path / "run")
     assert outputs["ups"] == {"texts": ["A", "BAD"]}

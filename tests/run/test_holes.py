@@ -74,7 +74,7 @@ def test_each_over_an_optional_output_is_refused_where_no_item_may_be_absent():
     told = refused(PERHAPS + "  j: {use: Join, in: {texts: p}}\noutputs: {x: j}")
     assert ":4:" in told
     assert "step 'j': input 'texts' takes list[text], but 'p.text' is list[text?]" in told
-    assert "{first_of: [p.text, …]}, where … is text" in told
+    assert "Let a text stand in for them, {first_of: [p.text, …]}, or take a node with a port of list[text?]" in told
 
 
 def test_what_an_element_lacks_its_outputs_lack_and_so_on():
@@ -213,7 +213,9 @@ def test_deeper_and_deeper(tmp_path):
 
 # Values ---------------------------------------------------------------------------------------------------------------
 
-COUNTED = "graph: counted\ninputs: {ts: 'list[text?]'}\nnodes: {c: {use: Count, in: {items: ts}}}\noutputs: {c: c, ts: ts}"
+COUNTED = (
+    "graph: counted\ninputs: {ts: 'list[text?]'}\nnodes: {c: {use: Count, in: {items: ts}}}\noutputs: {c: c, ts: ts}"
+)
 
 
 def test_a_graph_takes_and_gives_null():
@@ -287,5 +289,3 @@ def test_on_ray(ray_executor):
     text = PERHAPS + "  c: {use: 'tests.run.test_holes:Count', in: {items: p}}\noutputs: {c: c, p: p}"
     log = run_log(load(text), options={"executor": ray_executor}, ts=["a", "", "b"])
     assert log.outputs == {"c": {"items": 3, "absent": 1}, "p": ["a", None, "b"]}
-
-
