@@ -11,6 +11,7 @@ from typing import Any
 
 from studio.dataset.item_result import failed_steps
 from studio.dataset.items import Item
+from studio.dataset.sources import LeftOut
 from studio.dataset.summary import RowCounts
 from studio.files import write_atomically
 from studio.language.plan import Edge, Plan, Source, Step
@@ -49,12 +50,13 @@ class AllRows:
         """How many of them failed."""
         return sum(row.failed for row in self._rows)
 
-    def save(self, path: Path, outputs: Mapping[str, Any], failures: Mapping[str, str]) -> None:
-        """Writes how many rows there are, how many of them each step counted, and what the steps gave."""
+    def save(self, folder: Path, outputs: Mapping[str, Any], failures: Mapping[str, str], left_out: LeftOut) -> None:
+        """Writes to `dataset.json` how many rows there are and how many each step counted, and what the steps gave."""
         steps = {id: counts.as_data() for id, counts in self.counts.items()}
         whole = {"rows": len(self._rows), "failed": self._failed, "steps": steps}
+        whole |= {"left_out": left_out.as_data()} if left_out.count else {}
         text = json.dumps({**whole, "outputs": outputs, "failures": failures}, ensure_ascii=False, indent=1)
-        write_atomically(path, text.encode() + b"\n", mode=0o644)
+        write_atomically(folder / "dataset.json", text.encode() + b"\n", mode=0o644)
 
     def add(self, position: int, values: Sequence[Artifact], failures: Collection[str]) -> None:
         """A row is over: what it gave, by source, and which of its steps failed (none by name: what it was given)."""

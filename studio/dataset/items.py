@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from studio.values.words import value_from
 
 __all__ = ["Item", "Items"]
 
-_FILE, _ID = "file", "id"  # columns: of a folder of media, the file; of any data set, what items are called
+_ID = "id"  # the column of what items are called
 _LONGEST_ID = 200  # letters
 
 
@@ -55,24 +55,18 @@ class Items:
         *,
         id_column: str = "",
         identity: str = "",
-        apart_from: Path | None = None,
     ) -> None:
         """`inputs` holds what all items share; the others are fed by columns.
 
         feeds: the column for each input. identity: of the plan, part of every item's digest.
-        apart_from: a folder whose files are no items, though they may lie among them: that of the results.
         """
-        self._apart_from = f"{apart_from.absolute()}/" if apart_from and rows.is_media else ""
         self._rows, self._subplan, self._inputs = rows, subplan, inputs
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
         self._seen: dict[str, int] = {}  # ids, and how many items would be called so
         self._graph_inputs = subplan.plan.inputs
 
     def __iter__(self) -> Iterator[Item]:
-        rows: Iterable[Row] = self._rows
-        if self._apart_from:
-            rows = (row for row in rows if not str(row.values.get(_FILE, "")).startswith(self._apart_from))
-        for position, row in enumerate(rows):
+        for position, row in enumerate(self._rows):
             yield self._item(position, row)
 
     def _item(self, position: int, row: Row) -> Item:

@@ -67,7 +67,7 @@ class DatasetRun:
         check_over_all(self._over_all, common, options.columns, feeds, rows.columns)
         inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
         identity = identity_of(plan, subplan.steps.values(), files)
-        self._plan, self._common, self._rows = plan, common, rows
+        self._plan, self._common, self._rows, self._files = plan, common, rows, files
         self._executors = {"executor": executor, "inline": inline}
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
         self._new_items = partial(
@@ -78,9 +78,7 @@ class DatasetRun:
             feeds,
             id_column=options.id,
             identity=identity,
-            apart_from=results.folder if results else None,
         )
-        self._files = files
         self.stats = RunStats(subplan.steps.values())
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
@@ -138,6 +136,7 @@ class DatasetRun:
             dict(self.result.failures),
             totals,
             self.counts,
+            self._rows.left_out,
         )
 
     def events(self) -> Generator[Event]:
@@ -149,6 +148,8 @@ class DatasetRun:
             self._note()
 
     def _session(self) -> Iterator[Event]:
+        if self._rows.left_out.count:
+            yield Warned(str(self._rows.left_out))
         *before, _ = phases = self._phases()
         for number, phase in enumerate(before):
             yield from self._phase_first(phase, number, len(phases))
@@ -178,7 +179,7 @@ class DatasetRun:
             yield event
         self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
-            self._all_rows.save(self._results.folder / "dataset.json", self._outputs, self.result.failures)
+            self._all_rows.save(self._results.folder, self._outputs, self.result.failures, self._rows.left_out)
 
     def _rows_failed_before(self) -> Iterator[Event]:
         """Takes what rows gave that failed in an earlier session: no step of theirs that failed runs again."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.dataset.results import Failures, Totals
+from studio.dataset.sources import LeftOut
 
 __all__ = ["RowCounts", "Summary", "told"]
 
@@ -48,6 +49,7 @@ class Summary:
     broken: Mapping[str, str]  # steps of these that failed
     totals: Totals | None = None
     counts: Mapping[str, RowCounts] = field(default_factory=dict)  # by step of these, of how many rows it knows
+    left_out: LeftOut = field(default_factory=LeftOut)  # files of a folder of media
 
     @property
     def all_failed(self) -> int:
@@ -69,6 +71,8 @@ class Summary:
             shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
         if self.counts:
             shown["over_all_rows"] = {step: counts.as_data() for step, counts in self.counts.items()}
+        if self.left_out.count:
+            shown["left_out"] = self.left_out.as_data()
         return {**shown, "steps": dict(self.stats)}
 
     def __str__(self) -> str:
@@ -80,6 +84,7 @@ class Summary:
                 self.kept["failed"]
             )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
+        lines += [str(self.left_out)] * bool(self.left_out.count)
         lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
         lines += [f"step '{step}' {counts}" for step, counts in self.counts.items()]
         lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
