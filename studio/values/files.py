@@ -100,12 +100,13 @@ def tracks(path: Path) -> list[str]:
     """The kinds of the tracks in a container of FFmpeg's, without cover art; none of what is a picture, or no such."""
     try:
         import av
+        from av.stream import Disposition
     except ImportError:
         return []
     try:
         with av.open(str(path), mode="r", options={"probesize": str(_PROBED)}) as container:
             if container.format.name.endswith("_pipe") or container.format.name in _NO_FILMS:
                 return []
-            return [each.type for each in container.streams if "attached_pic" not in each.disposition.name]
+            return [each.type for each in container.streams if not each.disposition & Disposition.attached_pic]
     except (av.FFmpegError, OSError, ValueError):
         return []
