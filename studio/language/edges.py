@@ -44,9 +44,9 @@ def check_wires(entry: StepEntry, found: Wired) -> None:
         _check_input(entry, name, edge)
     for name, (wire, path) in _fallbacks(entry).items():
         if name in found.instead:
-            type_ = entry.signature.outputs[name]
-            takes = f"step '{entry.id}': its output '{name}' is {type_}"
-            _fit(entry.names, path, takes, type_, wire, found.instead[name])
+            wanted = entry.signature.outputs[name]
+            takes = f"step '{entry.id}': its output '{name}' is {wanted}"
+            _fit(entry.names, path, takes, wanted, wire, found.instead[name])
     for guard in found.when:
         types = {ref: type_ for ref, edge in guard.edges.items() if (type_ := entry.names.type(edge))}
         for problem in guard.condition.problems(types):
