@@ -185,10 +185,9 @@ def _fit(names: Names, path: Path, takes: str, wanted: PortType, wire: Wire, edg
 def _way_out(names: Names, source: Source, given: PortType, wanted: PortType) -> str:
     """A hint for a source of another type."""
     if given.alike(wanted):
-        return (
-            f"Some of its items may be absent. Let a {given.item().required()} stand in for them, "
-            f"{{first_of: [{source}, …]}}, or take a node with a port of {given}."
-        )
+        filled = f"let a {given.item().required()} stand in for them, {{first_of: [{source}, …]}}, or "
+        way = filled if given.filled().feeds(wanted) else ""
+        return f"Some of its items may be absent: {way}take a node with a port of {given}."
     if given.listed().feeds(wanted):
         return f"A list of one is written [{source}]."
     if given.feeds(wanted.listed()):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import studio
+from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
 from tests.support import fakes
 from tests.support.door import load, outputs, ran, run_log
@@ -23,6 +24,13 @@ class Known(studio.Node):
 
     def run(self, texts: list[str]) -> list[str | None]:
         return [None if text == "unknown" else text for text in texts]
+
+
+class JoinLater(studio.Node):
+    """Texts in a row, joined by a worker."""
+
+    def run(self, texts: list[str]) -> str:
+        return "+".join(texts)
 
 
 class Nested(studio.Node):
@@ -53,7 +61,7 @@ class Bright(studio.Node):
         return image if image.size[0] > 4 else None
 
 
-NODES = [Count, Known, Nested, Greet, Files, Bright, *fakes.ALL]
+NODES = [Count, Known, JoinLater, Nested, Greet, Files, Bright, *fakes.ALL]
 PERHAPS = "inputs: {ts: 'list[text]'}\nnodes:\n  p: {use: Perhaps, each: text, in: {text: ts}}\n"
 
 
@@ -74,7 +82,10 @@ def test_each_over_an_optional_output_is_refused_where_no_item_may_be_absent():
     told = refused(PERHAPS + "  j: {use: Join, in: {texts: p}}\noutputs: {x: j}")
     assert ":4:" in told
     assert "step 'j': input 'texts' takes list[text], but 'p.text' is list[text?]" in told
-    assert "Let a text stand in for them, {first_of: [p.text, …]}, or take a node with a port of list[text?]" in told
+    assert (
+        "absent: let a text stand in for them, {first_of: [p.text, …]}, or take a node with a port of list[text?]."
+        in told
+    )
 
 
 def test_what_an_element_lacks_its_outputs_lack_and_so_on():
@@ -143,6 +154,15 @@ def test_first_of_a_list_and_a_value_fills_the_holes():
     assert given(text, ts=["a", "", "b"]) == {"x": "a+none+b", "y": ["a", "none", "b"]}
     assert given(text, ts=["a"]) == {"x": "a", "y": ["a"]}
     assert "but 'p.text' is list[text?]" in refused(text.replace("{type: text, default: none}", "text?"))
+
+
+def test_what_is_filled_is_waited_for():
+    """A step is not sent ahead with the promise of a list that is still to be filled."""
+    text = "inputs: {ts: 'list[text]', none: {type: text, default: none}}\nnodes:\n  k: {use: Known, in: {texts: ts}}\n  j: {use: JoinLater, in: {texts: {first_of: [k, none]}}}\noutputs: {x: j}"
+    for _ in range(3):
+        log = run_log(load(text, nodes=NODES), options={"cache": False}, ts=["a", "unknown"])
+        assert log.outputs == {"x": "a+none"}
+    assert "j" not in Subplan(load(text, nodes=NODES).plan, ["x"]).certain
 
 
 def test_the_default_of_a_port_stands_in_for_each_item(tmp_path):
