@@ -71,7 +71,8 @@ class AllRows:
     def stays_failed(self, item: Item, row: Mapping[str, object]) -> None:
         """An item failed in an earlier session, as its row of the results tells, and is not tried again."""
         failed = self._known_failures[item.position] = failed_steps(str(row.get("error")))
-        sound = frozenset[str]().union(*(steps for steps in self._upstream if not steps & failed))
+        untouched = [] if "" in failed else [steps for steps in self._upstream if not steps & failed]
+        sound = frozenset[str]().union(*untouched)
         self._failed_before.setdefault(sound, []).append(item)
 
     def failed_before(self) -> Iterable[tuple[Collection[str], list[Item]]]:

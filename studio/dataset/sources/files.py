@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 import os
 import re
@@ -19,6 +20,8 @@ __all__ = ["FileRows", "Media", "kind_held"]
 Media = Mapping[str, Collection[str]]  # the suffixes of each kind: {"audio": [".wav", ".mp3"]}
 
 _TRIED = ("video", "image", "audio")  # in this order a file is looked into: a film has sound, too
+_UNKNOWN = "application/octet-stream"
+_LOOKED_INTO = ("audio/", "image/", "video/", _UNKNOWN)  # what suffixes say of the files that are opened
 _NO_FILES = ("thumbs.db", "desktop.ini")  # that a system leaves in folders, and nobody put there
 _SHOWN = 8  # names
 _NUMBERS = re.compile("([0-9]+)")
@@ -148,13 +151,19 @@ class FileRows(Rows):
 
 def kind_held(path: Path, kinds: Iterable[str]) -> str:
     """Which of some kinds a file holds, whatever it is called; nothing if none, or if it says to be something else."""
-    major = (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
+    says = _types().guess_type(path.name)[0] or _UNKNOWN
     try:
-        if major not in ("", "audio", "image", "video") or not path.is_file() or not path.stat().st_size:
+        if not says.startswith(_LOOKED_INTO) or not path.is_file() or not path.stat().st_size:
             return ""
     except OSError:
         return ""
     return next((kind for kind in kinds if KINDS[kind].holds(path)), "")
+
+
+@functools.cache
+def _types() -> mimetypes.MimeTypes:
+    """What suffixes say, the same on every machine."""
+    return mimetypes.MimeTypes()
 
 
 def _place(stat: os.stat_result) -> tuple[int, int]:
