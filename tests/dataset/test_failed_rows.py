@@ -236,3 +236,24 @@ def test_it_is_told_everywhere(studio_map):
     assert json.loads(out)["over_all_rows"] == told
     page = (studio_map.folder / "run" / "report.html").read_text()
     assert "counted 2 of 4 rows: 1 failed, 1 gave no value" in page
+
+
+def test_holes_in_rows_and_results(tmp_path, studio_map):
+    """A column may hold nulls, and so may an output: as JSON, in Parquet, and on the page."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = "inputs: {ts: 'list[text?]'}\nnodes: {u: {use: 'tests.support.fakes:Upper', each: text, in: {text: ts}}}\noutputs: {u: u}"
+    (studio_map.folder / "g.yaml").write_text(text)
+    table = pa.table({"ts": [["ab", None], [None], [], ["cd"]]})
+    pq.write_table(table, studio_map.folder / "d.parquet")
+    data = write(studio_map.folder / "d.jsonl", table.to_pylist())
+    (studio_map.folder / "d.csv").write_text('ts\n"[""ab"", null]"\n"[null]"\n[]\n"[""cd""]"\n')
+    for source in (data, "d.parquet", "d.csv"):
+        studio_map("g.yaml", source, "--out", f"run-{source}"[-8:], "--parquet")
+        folder = studio_map.folder / f"run-{source}"[-8:]
+        found = [json.loads(line)["outputs"]["u"] for line in (folder / "results.jsonl").read_text().splitlines()]
+        assert found == pq.read_table(folder / "results.parquet")["u"].to_pylist() == [["AB", None], [None], [], ["CD"]]
+        page = (folder / "report.html").read_text()
+        assert "AB" in page
+        assert "cannot be shown" not in page

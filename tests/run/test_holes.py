@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 import studio
 from studio.run.subplan import Subplan
@@ -229,6 +232,81 @@ def test_deeper_and_deeper(tmp_path):
     assert "'b.v' is list[text?]" in refused(tmp_path / "c.yaml")
     (tmp_path / "c.yaml").write_text(text % "JoinHoled")
     assert given(tmp_path / "c.yaml", ts=["a", "", "b"]) == {"x": "A+-+B"}
+
+
+# Chains of any of these -----------------------------------------------------------------------------------------------
+
+STEPS = {  # the port, what an element becomes, and whether one that is absent stays so
+    "Upper": ("text", str.upper, True),
+    "Perhaps": ("text", lambda text: text or None, True),
+    "Maybe": ("text", lambda text: "nothing" if text is None else f"got {text}", False),
+    "Drop": ("text", lambda text: text[1:] or None, True),
+    "Or": ("text", lambda text: "or" if text is None else text, False),
+}
+
+
+class Drop(studio.Node):
+    """A text without its first letter; nothing, if nothing is left."""
+
+    def run(self, text: str) -> str | None:
+        return text[1:] or None
+
+
+class Or(studio.Node):
+    """A text, or its default."""
+
+    def run(self, text: str = "or") -> str:
+        return text
+
+
+def chained(names, first, each=True) -> tuple[str, str]:
+    """Steps one after the other, the last of them as `end`."""
+    lines, source = [], first
+    for number, name in enumerate(names):
+        port = STEPS[name][0]
+        lines.append(f"  s{number}: {{use: {name}, {f'each: {port}, ' * each}in: {{{port}: {source}}}}}\n")
+        source = f"s{number}"
+    return "".join(lines), source
+
+
+@given_(
+    names=st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=5),
+    inside=st.integers(0, 5),
+    holed=st.booleans(),
+    texts=st.lists(st.sampled_from(["", "a", "ab", "abc", None]), max_size=4),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_absent_item_comes_where_none_may_be(names, inside, holed, texts, tmp_path_factory):
+    """Whatever stands in a chain, in one file or partly in a graph inside: `check` refuses, or all items are there."""
+    texts = texts if holed else [text or "" for text in texts]
+    known = holed
+    for name in names:
+        known = (known and STEPS[name][2]) or name in ("Perhaps", "Drop")
+    wanted = texts
+    for name in names:
+        _, does, stays = STEPS[name]
+        wanted = [None if text is None and stays else does(text) for text in wanted]
+    folder = tmp_path_factory.mktemp("g")
+    inner, outer = names[:inside], names[inside:]
+    head = f"inputs: {{ts: '{'list[text?]' if holed else 'list[text]'}'}}\nnodes:\n"
+    source = "ts"
+    if inner:
+        lines, end = chained(inner, "t", each=False)
+        takes = "text?" if not STEPS[inner[0]][2] else "text"  # what the first is given decides, element by element
+        (folder / "inner.yaml").write_text(f"inputs: {{t: '{takes}'}}\nnodes:\n{lines}outputs: {{x: {end}}}\n")
+        head += "  in: {use: ./inner.yaml, each: t, in: {t: ts}}\n"
+        source = "in"
+    lines, end = chained(outer, source)
+    for consumer, port in (("JoinHoled", "texts"), ("Join", "texts")):
+        text = f"{head}{lines}  end: {{use: {consumer}, in: {{{port}: {end}}}}}\noutputs: {{x: {end}, end: end}}"
+        (folder / "outer.yaml").write_text(text)
+        graph = load(folder / "outer.yaml", nodes=[Drop, Or, *NODES])
+        if consumer == "Join" and known:
+            with pytest.raises(studio.GraphError, match="Some of its items may be absent"):
+                graph.check()
+        else:
+            found = run_log(graph, options={"cache": False}, ts=texts).outputs
+            assert found == {"x": wanted, "end": "+".join("-" if text is None else text for text in wanted)}
 
 
 # Values ---------------------------------------------------------------------------------------------------------------
