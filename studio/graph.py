@@ -18,7 +18,7 @@ from studio.dataset.options import Options
 from studio.dataset.ray_data import Udf, udf_of
 from studio.dataset.results import ResultsFolder
 from studio.dataset.run import DatasetRun
-from studio.dataset.sources import Rows, open_rows
+from studio.dataset.sources import open_rows
 from studio.errors import Problem, UsageError, did_you_mean
 from studio.executors import executor_for, shared
 from studio.executors.base import Executor
@@ -159,7 +159,7 @@ class Graph:
         """
         chosen = dict(options or {}) | ({"columns": columns} if columns else {})
         results = self.results(resume) if resume else None
-        run = self.start_map(self._rows(rows, inputs), inputs, chosen, results)
+        run = self.start_map(rows, inputs, chosen, results)
         return Mapped(self, run, results)
 
     def start_map(
@@ -179,7 +179,7 @@ class Graph:
             given[name] = frozenset(given.get(name, ()))
         return DatasetRun(
             self.plan,
-            self._rows(rows, common),
+            open_rows(rows, media_of(self.plan, common), results.folder if results else None),
             common,
             Options(**given),
             results=results,
@@ -243,9 +243,6 @@ class Graph:
             except Exception as error:  # a night's work is not to end in an error because of its report
                 warnings.warn(f"the report of '{results.folder}' could not be written: {error}", stacklevel=2)
 
-    def _rows(self, rows: Any, common: Mapping[str, Any]) -> Rows:
-        return open_rows(rows, media_of(self.plan, common))
-
     def why(self, *, options: Mapping[str, Any] | None = None, **inputs: Any) -> list[Verdict]:
         """For each step, whether its result is known, and if not, which part of its key is new."""
         cache = _cache((options or {}).get("cache"))
@@ -275,7 +272,7 @@ class Graph:
         `scope` and `each` (the ports, with commas), inputs and outputs `type`, inputs `required`.
         Every wire is an edge of its own, straight from what makes a value to what reads it: `source_port`
         and `target_port` (empty at inputs and outputs), the `type` of what is made, the `form` ("one",
-        "many", "first", "rows") and the `role`: "input", "output", "when" (a condition reads it) or
+        "many", "first", "filled", "rows") and the `role`: "input", "output", "when" (a condition reads it) or
         "instead" (what stands in if the step fails). The attributes are texts and bools.
         GraphError holds all that is wrong with the graph.
         """

@@ -9,11 +9,18 @@ from studio.cache.cache import Cache
 from studio.dataset.map import ItemFinished
 from studio.run.result import Result
 
-__all__ = ["ItemResult", "Status"]
+__all__ = ["ItemResult", "Status", "failed_steps"]
 
 _FED = re.compile(r": (?:the )?((?:input|column) '[^']*')")  # which of its inputs a row is told to have wrong
 
+_STEP = re.compile(r"^step '([^']+)' failed: ", re.MULTILINE)
+
 Status = Literal["done", "failed"]
+
+
+def failed_steps(error: str) -> set[str]:
+    """The steps that failed, of which an `error` tells; none by name, if it is of what the row was given."""
+    return set(_STEP.findall(error)) or {""}
 
 
 class ItemResult(Result):

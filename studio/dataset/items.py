@@ -5,24 +5,27 @@ An item is told apart by its id: a column, or else the digest of its content; ne
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from studio.dataset.sources import Row, Rows
 from studio.errors import InputError, did_you_mean
 from studio.language.plan import GraphInput
+from studio.run.given import GivenPlain
 from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
 from studio.values import KINDS
+from studio.values.artifact import Artifact
 from studio.values.digest import of_bytes, of_data
 from studio.values.words import value_from
 
 __all__ = ["Item", "Items"]
 
-_FILE, _ID = "file", "id"  # columns: of a folder of media, the file; of any data set, what items are called
+_ID = "id"  # the column of what items are called
 _LONGEST_ID = 200  # letters
 
 
@@ -37,6 +40,7 @@ class Item:
     inputs: Inputs | None = None  # None if the row does not fit; then the error says why
     error: str = ""
     over: bool = False  # it was over before this run, and is wanted again only for what is made of all items
+    sound: Mapping[str, Artifact] = field(default_factory=dict)  # by input, of a row that does not fit: what does
 
 
 class Items:
@@ -51,24 +55,18 @@ class Items:
         *,
         id_column: str = "",
         identity: str = "",
-        apart_from: Path | None = None,
     ) -> None:
         """`inputs` holds what all items share; the others are fed by columns.
 
         feeds: the column for each input. identity: of the plan, part of every item's digest.
-        apart_from: a folder whose files are no items, though they may lie among them: that of the results.
         """
-        self._apart_from = f"{apart_from.absolute()}/" if apart_from and rows.is_media else ""
         self._rows, self._subplan, self._inputs = rows, subplan, inputs
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
         self._seen: dict[str, int] = {}  # ids, and how many items would be called so
         self._graph_inputs = subplan.plan.inputs
 
     def __iter__(self) -> Iterator[Item]:
-        rows: Iterable[Row] = self._rows
-        if self._apart_from:
-            rows = (row for row in rows if not str(row.values.get(_FILE, "")).startswith(self._apart_from))
-        for position, row in enumerate(rows):
+        for position, row in enumerate(self._rows):
             yield self._item(position, row)
 
     def _item(self, position: int, row: Row) -> Item:
@@ -79,7 +77,9 @@ class Items:
             inputs = self._inputs.of_item({name: value for name, value in values.items() if value is not None})
             digest = inputs.digest(self._identity)
         except InputError as error:
-            return self._unfit(row, position, str(error), _plain(row.values))
+            item = self._unfit(row, position, str(error), _plain(row.values))
+            item.sound = dict(self._sound(row))
+            return item
         id = self._id(row, lambda: inputs.own_digest or of_data(_plain(values)))
         return Item(id, position, row.place, digest, inputs)
 
@@ -87,6 +87,15 @@ class Items:
         told = f"{row.place}: {error}"
         digest = of_data([self._identity, told])
         return Item(self._id(row, lambda: of_data(content)), position, row.place, digest, None, told)
+
+    def _sound(self, row: Row) -> Iterator[tuple[str, Artifact]]:
+        """What of a row that does not fit is right by itself, and wanted of all rows: so that it can be counted."""
+        for name in {source.name for source in self._subplan.rows} & self._feeds.keys():
+            kind = self._graph_inputs[name].type.kind
+            with contextlib.suppress(InputError):
+                value = self._value(row, name, self._feeds[name])
+                if value is not None and KINDS[kind].plain and not self._graph_inputs[name].type.many:
+                    yield name, GivenPlain(name, kind, value).artifact
 
     def _id(self, row: Row, content: Callable[[], str]) -> str:
         """The id of a row, or else its content; of several that are called the same, the later ones get a number."""

@@ -51,7 +51,7 @@ class ItemFinished(Event):
     failures: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0  # that its steps computed
     trace: str = ""
-    gathered: tuple[Artifact, ...] = ()  # what is wanted of all items, if all of that is there
+    gathered: tuple[Artifact, ...] = ()  # what is wanted of all items, absent where it is not there
 
 
 class Map:
@@ -172,7 +172,8 @@ class Map:
     def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
         """Has an item go by itself, perhaps from where others left it behind."""
         if item.inputs is None:
-            self._tell(number, ItemFinished(item, {}, {"": item.error}))
+            gathered = tuple([item.sound.get(source.name, ABSENT) for source in self._gathers])
+            self._tell(number, ItemFinished(item, {}, {"": item.error}, gathered=gathered))
             return
         listener = ItemListener(item, number, self._stats, self._memory, self._over)
         execution = self._engine.new_execution(item.inputs, listener)
@@ -193,9 +194,8 @@ class Map:
         )
         for row, own, values in zip(together, outputs, gathered, strict=False):
             number, item = chunk_execution.items[row]
-            there = () if any(value.absent for value in values) else values
             seconds, made = round(chunk_execution.seconds[row], 6), dict(zip(ends, own, strict=True))
-            self._tell(number, ItemFinished(item, made, seconds=seconds, gathered=there))
+            self._tell(number, ItemFinished(item, made, seconds=seconds, gathered=values))
         for number, item, progress in chunk_execution.progress():
             self._begin(number, item, progress)
         chunk_execution.release()
@@ -208,11 +208,7 @@ class Map:
             outputs = execution.scheduler.outputs()
         except InputError as error:
             failures.setdefault("", f"{ended.item.place}: {error}")
-        gathered = tuple(
-            value for source in self._gathers if (value := execution.scheduler.value_of(source)) is not None
-        )
-        if len(gathered) < len(self._gathers):
-            gathered = ()
+        gathered = tuple([execution.scheduler.value_of(source) or ABSENT for source in self._gathers])
         execution.release()
         ended.execution = None
         ending = (failures, round(ended.seconds, 6), ended.trace, gathered)

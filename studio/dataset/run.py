@@ -6,17 +6,16 @@ through a `Map`, and every one that ends becomes a line of the `ResultsFolder`.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
+from studio.dataset.all_rows import AllRows
 from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.examples import Example, Examples
 from studio.dataset.item_line import line_of, output_data
@@ -27,9 +26,8 @@ from studio.dataset.options import Options
 from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
-from studio.dataset.summary import Summary
+from studio.dataset.summary import RowCounts, Summary
 from studio.executors.base import Executor
-from studio.files import write_atomically
 from studio.language.plan import Plan
 from studio.run.events import Event, Warned
 from studio.run.inputs import Inputs
@@ -38,7 +36,6 @@ from studio.run.recipes import identity_of
 from studio.run.result import Result
 from studio.run.run import Run
 from studio.run.subplan import Subplan
-from studio.values.artifact import Artifact
 
 __all__ = ["DatasetRun"]
 
@@ -70,7 +67,7 @@ class DatasetRun:
         check_over_all(self._over_all, common, options.columns, feeds, rows.columns)
         inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
         identity = identity_of(plan, subplan.steps.values(), inputs, files)
-        self._plan, self._common, self._rows = plan, common, rows
+        self._plan, self._common, self._rows, self._files = plan, common, rows, files
         self._executors = {"executor": executor, "inline": inline}
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
         self._new_items = partial(
@@ -81,9 +78,7 @@ class DatasetRun:
             feeds,
             id_column=options.id,
             identity=identity,
-            apart_from=results.folder if results else None,
         )
-        self._files = files
         self.stats = RunStats(subplan.steps.values())
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
@@ -92,7 +87,8 @@ class DatasetRun:
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[ResultLine] = []
-        self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
+        self._all_rows = AllRows(plan, self._over_all.steps.values(), self._over_all.rows)
+        self.counts: Mapping[str, RowCounts] = self._all_rows.counts  # by step that runs once over all rows
         self._outputs: dict[str, Any] = {}
         self.result = Result(cache.store if cache else None)  # of what is made of all items
         self._examples = Examples()
@@ -139,6 +135,8 @@ class DatasetRun:
             self._outputs,
             dict(self.result.failures),
             totals,
+            self.counts,
+            self._rows.left_out,
         )
 
     def events(self) -> Generator[Event]:
@@ -150,6 +148,8 @@ class DatasetRun:
             self._note()
 
     def _session(self) -> Iterator[Event]:
+        if self._rows.left_out.count:
+            yield Warned(str(self._rows.left_out))
         *before, _ = phases = self._phases()
         for number, phase in enumerate(before):
             yield from self._phase_first(phase, number, len(phases))
@@ -166,25 +166,30 @@ class DatasetRun:
         if self._results is not None:
             self._results.settle(complete=self._options.limit is None)
         if self._over_all.steps:
+            yield from self._rows_failed_before()
             yield from self._over_all_rows()
 
     def _over_all_rows(self) -> Iterator[Event]:
-        """Runs the steps that run once, over what all rows gave; those that failed are left out."""
-        there = [row for _, row in sorted(self._gathered, key=itemgetter(0))]
-        rows = {
-            source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
-            for index, source in enumerate(self._over_all.rows)
-        }
-        inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
+        """Runs the steps that run once, over what all rows gave."""
+        self._all_rows.settle()
+        inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=self._all_rows.of)
         run = Run(self._over_all, inputs, cache=self.cache, refresh=self._options.refresh, **self._executors)
         for event in run.events():
             self.result.hear(event)
             yield event
         self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
-            whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
-            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
-            write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
+            self._all_rows.save(self._results.folder, self._outputs, self.result.failures, self._rows.left_out)
+
+    def _rows_failed_before(self) -> Iterator[Event]:
+        """Takes what rows gave that failed in an earlier session: no step of theirs that failed runs again."""
+        for steps, items in self._all_rows.failed_before():
+            subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", steps)
+            for event in self._events_of(subplan, iter(items), self.stats.of_these(())):
+                if isinstance(event, ItemFinished):
+                    self._all_rows.add(event.item.position, event.gathered, event.failures)
+                else:
+                    yield event
 
     def _events_of(self, subplan: Subplan, items: Iterator[Item], stats: RunStats) -> Iterator[Event]:
         options = self._options
@@ -248,13 +253,15 @@ class DatasetRun:
                 self._examples.saw(over, item)
                 if self._over_all.rows and over == "done":
                     yield replace(item, over=True)
+                elif self._over_all.rows and self._results is not None:
+                    self._all_rows.stays_failed(item, self._results.row(item.id) or {})
             else:
                 yield item
 
     def _end(self, finished: ItemFinished) -> None:
         item, failed = finished.item, bool(finished.failures)
-        if finished.gathered and not failed:
-            self._gathered.append((item.position, finished.gathered))
+        if self._over_all.rows:
+            self._all_rows.add(item.position, finished.gathered, finished.failures)
         if item.over:
             return
         self.done += not failed

@@ -1,16 +1,37 @@
-"""Summary: how a run over a data set ended, for people and for programs. It knows no run."""
+"""Summary: how a run over a data set ended, for people and for programs. RowCounts: what of its rows a step counted."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from studio.dataset.results import Failures, Totals
+from studio.dataset.sources import LeftOut
 
-__all__ = ["Summary", "told"]
+__all__ = ["RowCounts", "Summary", "told"]
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows a step over all of them saw, and how many of these stand in its lists."""
+
+    rows: int
+    counted: int
+    failed: int  # those that failed, be they counted or not
+    lacked: int  # those that went well, and gave nothing for something that it reads
+
+    def as_data(self) -> dict[str, int]:
+        """As plain data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        missed = [f"{self.failed:,} failed"] * bool(self.failed)
+        missed += [f"{self.lacked:,} gave no value"] * bool(self.lacked)
+        share = f"{self.counted:,} of {self.rows:,} rows" if self.counted < self.rows else f"all {self.rows:,} rows"
+        return f"counted {share}" + (f": {', '.join(missed)}" if missed else "")
 
 
 @dataclass(frozen=True)
@@ -27,6 +48,8 @@ class Summary:
     outputs: Mapping[str, Any]  # of what runs once over all rows
     broken: Mapping[str, str]  # steps of these that failed
     totals: Totals | None = None
+    counts: Mapping[str, RowCounts] = field(default_factory=dict)  # by step of these, of how many rows it knows
+    left_out: LeftOut = field(default_factory=LeftOut)  # files of a folder of media
 
     @property
     def all_failed(self) -> int:
@@ -46,6 +69,10 @@ class Summary:
             shown["failures"] = {each.kind: each.count for each in self.totals.failures}
         if self.outputs or self.broken:
             shown |= {"outputs": dict(self.outputs), "failed_steps": dict(self.broken)}
+        if self.counts:
+            shown["over_all_rows"] = {step: counts.as_data() for step, counts in self.counts.items()}
+        if self.left_out.count:
+            shown["left_out"] = self.left_out.as_data()
         return {**shown, "steps": dict(self.stats)}
 
     def __str__(self) -> str:
@@ -57,7 +84,9 @@ class Summary:
                 self.kept["failed"]
             )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
+        lines += [str(self.left_out)] * bool(self.left_out.count)
         lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
+        lines += [f"step '{step}' {counts}" for step, counts in self.counts.items()]
         lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]
         failures = self.totals.failures if self.totals else ()
         lines += [f"  {each.count:,} × {each.kind}: {told(each)}" for each in failures]

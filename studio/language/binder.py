@@ -15,7 +15,8 @@ from studio.errors import GraphError, Problem, UsageError
 from studio.language.constants import check_prompts, port_constants, settings
 from studio.language.dataset_scope import mixed_outputs, scope_problems
 from studio.language.dependencies import cycles, order
-from studio.language.edges import check_ports, edges, fallbacks, guards, output
+from studio.language.edges import Wired, check_ports, check_wires, output, wired
+from studio.language.holes import follow_holes
 from studio.language.names import Names, Signature
 from studio.language.nested import BoundFile, NotPerElement, run_per_element
 from studio.language.plan import GraphInput, Plan, Relay, Source, Step
@@ -65,6 +66,7 @@ class _Binder:
         self._names = Names(spec, prefix, list(spec.problems))
         self._definitions: dict[str, Definition] = {}
         self._inner: dict[str, BoundFile] = {}
+        self._wired: dict[str, Wired] = {}
 
     def bound(self) -> BoundFile:
         """The file with its steps bound, as far as they can be."""
@@ -81,9 +83,12 @@ class _Binder:
         self._cut_loops()
         steps |= {id: [self._step(id)] for id in self._definitions}
         self._check_dangling()
-        in_file_order = [step for id in spec.nodes for step in steps.get(id, ())]
+        in_file_order = {step.id: step for id in spec.nodes for step in steps.get(id, ())}
+        follow_holes(names, in_file_order)
+        for id, found in self._wired.items():
+            check_wires(self._entry(id), found)
         outputs = {name: edge for name in spec.outputs if (edge := output(names, name))}
-        return BoundFile(names, {step.id: step for step in in_file_order}, outputs)
+        return BoundFile(names, in_file_order, outputs)
 
     def _entry(self, id: str) -> StepEntry:
         node = self._definitions[id].node if id in self._definitions else None
@@ -107,7 +112,7 @@ class _Binder:
         self._definitions[id] = definition
         ports, each = ports_of(definition.node), self._spec.nodes[id].each
         types = {name: port.type for name, port in ports.outputs.items()}
-        outputs = {name: type_.required().listed() if each else type_ for name, type_ in types.items()}
+        outputs = {name: type_.listed() if each else type_ for name, type_ in types.items()}
         sources = {name: Source(self._names.prefix + id, name) for name in outputs}
         self._names.add_step(id, Signature(definition.name, ports.inputs, outputs, sources, ports.free))
 
@@ -151,7 +156,8 @@ class _Binder:
     def _step(self, id: str) -> Step:
         """A step that is a node."""
         entry, definition, spec = self._entry(id), self._definitions[id], self._spec.nodes[id]
-        written, constants = settings(entry), port_constants(entry)
+        written, constants, found = settings(entry), port_constants(entry), wired(entry)
+        self._wired[id] = found
         check_ports(entry)
         check_prompts(entry, written, spec.in_.keys() | constants.keys())
         asked = spec.resources.model_dump(exclude_unset=True)
@@ -161,7 +167,7 @@ class _Binder:
             definition=definition,
             settings=written,
             constants=constants,
-            edges=edges(entry),
+            edges=found.inputs,
             resources=definition.node.resources.model_copy(update=asked),
             gpus_asked="gpus" in asked,
             timeout=spec.timeout,
@@ -170,9 +176,9 @@ class _Binder:
             retry_backoff=spec.retries.backoff,
             cache=spec.cache,
             each=spec.each,
-            when=guards(entry),
+            when=found.when,
             on_error=spec.on_error.does,
-            instead=fallbacks(entry),
+            instead=found.instead,
             replicas=spec.replicas.max if spec.replicas else None,
             least=spec.replicas.min if spec.replicas else 1,
             batch=spec.batch,
@@ -185,17 +191,20 @@ class _Binder:
         for word in sorted(spec.model_fields_set - _OF_A_GRAPH):
             message = f"step '{id}' is a graph: '{word}' belongs on the steps inside it"
             self._names.tell(entry.path(word), message, key=True)
-        constants, wired = port_constants(entry), edges(entry)
+        constants, found = port_constants(entry), wired(entry)
+        self._wired[id] = found
         check_ports(entry)
         for name, given in inner.inputs.items():
-            type_ = given.type.listed() if name in spec.each else given.type
+            each = name in spec.each
+            type_ = given.type.listed() if each else given.type
             default, file = (
                 (constants[name], self._spec.file) if name in constants else (given.default, inner.spec.file)
             )
-            self._names.relays[inner.prefix + name] = Relay(type_, wired.get(name), default, Path(file).parent)
+            self._names.relays[inner.prefix + name] = Relay(
+                type_, found.inputs.get(name), default, Path(file).parent, each
+            )
         self._names.relays |= inner.relays
-        conditions = guards(entry)
-        return [replace(step, when=(*conditions, *step.when)) for step in self._inner[id].steps.values()]
+        return [replace(step, when=(*found.when, *step.when)) for step in self._inner[id].steps.values()]
 
     def _cut_loops(self) -> None:
         """Tells of graphs that only hand on what they get from each other, and cuts one of their wires.

@@ -148,8 +148,9 @@ def _compared(op: type[ast.cmpop], left: PortType, right: PortType) -> Iterator[
     if op in (ast.In, ast.NotIn):
         fits = (
             right.kind == "data"
-            or (right.required() == _TEXT and left.kind == "text")
-            or right.required() == left.required().listed()
+            or (right.alike(_TEXT) and left.kind == "text")
+            or right.alike(left.listed())
+            or (right.holed and left == _NULL)
         )
         if not fits:
             yield f"{left} cannot be in {right}"
@@ -159,7 +160,7 @@ def _compared(op: type[ast.cmpop], left: PortType, right: PortType) -> Iterator[
     media = next((each for each in (left, right) if _is_media(each)), None)
     if media is not None:
         yield f"{media} cannot be compared; ask whether it is there: '!= null'"
-    elif "data" not in (left.kind, right.kind) and left.required() != right.required():
+    elif "data" not in (left.kind, right.kind) and not left.alike(right):
         yield (
             f"{left} and {right} are never equal" if op in (ast.Eq, ast.NotEq) else f"{left} and {right} have no order"
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from studio.errors import did_you_mean
 from studio.language.document import Path
@@ -10,15 +12,45 @@ from studio.language.names import Names
 from studio.language.plan import Edge, Guard, Source
 from studio.language.step_entry import StepEntry
 from studio.language.wire import Wire
+from studio.node.node import Port
 from studio.values import PortType
 
-__all__ = ["check_ports", "edges", "fallbacks", "guards", "output"]
+__all__ = ["Wired", "check_ports", "check_wires", "output", "wired"]
 
 
-def edges(entry: StepEntry) -> dict[str, Edge]:
-    """What comes to each input that is wired; without those that lead nowhere or to no input, which is told."""
-    found = {name: _edge(entry, name, wire) for name, wire in entry.spec.in_.items()}
-    return {name: edge for name, edge in found.items() if edge}
+@dataclass(frozen=True)
+class Wired:
+    """What the wires of a step lead to; without those that lead nowhere, or to nothing that it has, which is told."""
+
+    inputs: Mapping[str, Edge]
+    when: tuple[Guard, ...]
+    instead: Mapping[str, Edge]  # what stands in for each output if the step fails, as `on_error: {use: …}` says
+
+
+def wired(entry: StepEntry) -> Wired:
+    """What the wires of a step lead to. Whether it fits is another question: what a list may lack is not known yet."""
+    inputs = {name: _edge(entry, name, wire) for name, wire in entry.spec.in_.items()}
+    instead = {name: _fallback(entry, name, *written) for name, written in _fallbacks(entry).items()}
+    return Wired(
+        {name: edge for name, edge in inputs.items() if edge},
+        _guards(entry),
+        {name: edge for name, edge in instead.items() if edge},
+    )
+
+
+def check_wires(entry: StepEntry, found: Wired) -> None:
+    """Tells of what comes along the wires of a step and does not fit."""
+    for name, edge in found.inputs.items():
+        _check_input(entry, name, edge)
+    for name, (wire, path) in _fallbacks(entry).items():
+        if name in found.instead:
+            wanted = entry.signature.outputs[name]
+            takes = f"step '{entry.id}': its output '{name}' is {wanted}"
+            _fit(entry.names, path, takes, wanted, wire, found.instead[name])
+    for guard in found.when:
+        types = {ref: type_ for ref, edge in guard.edges.items() if (type_ := entry.names.type(edge))}
+        for problem in guard.condition.problems(types):
+            entry.tell(("when",), f"'when: {guard.condition}': {problem}")
 
 
 def check_ports(entry: StepEntry) -> None:
@@ -37,47 +69,39 @@ def check_ports(entry: StepEntry) -> None:
             entry.tell(("each",), f"'each' names '{name}', which is not wired")
 
 
-def guards(entry: StepEntry) -> tuple[Guard, ...]:
-    """Its condition, if it has one, with the edges that it reads; what its types make senseless is told."""
+def _guards(entry: StepEntry) -> tuple[Guard, ...]:
+    """Its condition, if it has one, with the edges that it reads."""
     when = entry.spec.when
     if when is None:
         return ()
-    path = entry.path("when")
-    found = {ref: entry.names.edge(Wire((ref,)), path, entry.id) for ref in when.refs}
-    known = {ref: edge for ref, edge in found.items() if edge}
-    types = {ref: type_ for ref, edge in known.items() if (type_ := entry.names.type(edge))}
-    for problem in when.problems(types):
-        entry.tell(("when",), f"'when: {when}': {problem}")
-    return (Guard(when, known),)
+    found = {ref: entry.names.edge(Wire((ref,)), entry.path("when"), entry.id) for ref in when.refs}
+    return (Guard(when, {ref: edge for ref, edge in found.items() if edge}),)
 
 
-def fallbacks(entry: StepEntry) -> dict[str, Edge]:
-    """What stands in for each output if the step fails, as `on_error: {use: …}` says."""
+def _fallbacks(entry: StepEntry) -> dict[str, tuple[Wire, Path]]:
+    """The wires that stand in for outputs, by output, each with its place; a graph inside the graph has none."""
     wires, outputs = entry.spec.on_error.wires, entry.signature.outputs
     path = entry.path("on_error", "use")
+    if entry.node is None:
+        return {}
     if not isinstance(wires, Wire):
-        return _fallbacks(entry, {name: (wire, (*path, name)) for name, wire in wires.items()})
-    if len(outputs) > 1:
+        return {name: (wire, (*path, name)) for name, wire in wires.items()}
+    return dict.fromkeys(outputs if len(outputs) == 1 else [""], (wires, path))
+
+
+def _fallback(entry: StepEntry, name: str, wire: Wire, path: Path) -> Edge | None:
+    outputs = entry.signature.outputs
+    if not name:
         hint = f"Write: use: {{{', '.join(f'{name}: WIRE' for name in outputs)}}}"
         message = f"step '{entry.id}' has {len(outputs)} outputs, so one wire cannot stand in for it"
         entry.names.tell(path, message, hint)
-        return {}
-    return _fallbacks(entry, dict.fromkeys(outputs, (wires, path)))
-
-
-def _fallbacks(entry: StepEntry, written: Mapping[str, tuple[Wire, Path]]) -> dict[str, Edge]:
-    found: dict[str, Edge] = {}
-    outputs = entry.signature.outputs
-    for name, (wire, path) in written.items():
-        edge = entry.names.edge(wire, path, entry.id)
-        if name not in outputs:
-            hint = did_you_mean(name, outputs) or f"{entry.id} has: {entry.signature.gives}."
-            entry.names.tell(path, f"step '{entry.id}' has no output '{name}'", hint, key=True)
-        elif edge is not None:
-            takes = f"step '{entry.id}': its output '{name}' is {outputs[name]}"
-            _fit(entry.names, path, takes, outputs[name], wire, edge)
-            found[name] = edge
-    return found
+        return None
+    edge = entry.names.edge(wire, path, entry.id)
+    if name not in outputs:
+        hint = did_you_mean(name, outputs) or f"{entry.id} has: {entry.signature.gives}."
+        entry.names.tell(path, f"step '{entry.id}' has no output '{name}'", hint, key=True)
+        return None
+    return edge
 
 
 def output(names: Names, name: str) -> Edge | None:
@@ -87,7 +111,7 @@ def output(names: Names, name: str) -> Edge | None:
     if edge is None:
         return None
     types = {names.types[source].required() for source in edge.sources}
-    if len(types) > 1:
+    if edge.form != "filled" and not all(type_.alike(other) for type_, other in pairwise(types)):
         verb = "gathers values" if edge.form == "many" else "could be values"
         names.tell(path, f"output '{name}' {verb} of different types: {', '.join(sorted(map(str, types)))}")
     if not edge.sources:
@@ -108,13 +132,31 @@ def _edge(entry: StepEntry, name: str, wire: Wire) -> Edge | None:
     edge = entry.names.edge(wire, path, entry.id)
     if port is None or edge is None:
         return None
-    each = name in entry.spec.each
-    wanted = port.type.listed() if each else port.type
-    takes = f"step '{entry.id}': input '{name}' takes {wanted}" + (", to run once per element" if each else "")
+    wanted = _wanted(entry, port)
     if entry.spec.scope == "dataset" and _differs_by_row(entry.names, edge, wanted):
-        return _all_rows(entry.names, path, takes, wanted, edge)
-    _fit(entry.names, path, takes, wanted, wire, edge)
-    return edge
+        edge = replace(edge, form="rows")
+    fills = name in entry.spec.each and not port.required
+    return replace(edge, holed=edge.form in ("many", "rows") and (fills or wanted.holed))
+
+
+def _wanted(entry: StepEntry, port: Port) -> PortType:
+    """What is to come to an input: where it gets one element at a time, a list."""
+    return port.type.listed() if port.name in entry.spec.each else port.type
+
+
+def _check_input(entry: StepEntry, name: str, edge: Edge) -> None:
+    port = entry.signature.input(name)
+    assert port is not None  # or it would have no edge
+    wanted, each = _wanted(entry, port), name in entry.spec.each
+    takes = f"step '{entry.id}': input '{name}' takes {wanted}" + (", to run once per element" if each else "")
+    taken = wanted.item().maybe().listed() if each else wanted  # what an element lacks, its outputs lack
+    if edge.form != "rows":
+        _fit(entry.names, entry.path("in", name), takes, taken, entry.spec.in_[name], edge)
+        return
+    (source,) = edge.sources
+    listed = entry.names.types[source].required().listed()
+    if not listed.feeds(taken):
+        entry.names.tell(entry.path("in", name), f"{takes}, but '{source}' of all rows is {listed}")
 
 
 def _differs_by_row(names: Names, edge: Edge, wanted: PortType) -> bool:
@@ -126,15 +168,6 @@ def _differs_by_row(names: Names, edge: Edge, wanted: PortType) -> bool:
     return not common and not names.spans_rows(source)
 
 
-def _all_rows(names: Names, path: Path, takes: str, wanted: PortType, edge: Edge) -> Edge:
-    """An edge to a step that runs once over all rows: what each of them gives, as a list."""
-    (source,) = edge.sources
-    listed = names.types[source].required().listed()
-    if not listed.feeds(wanted):
-        names.tell(path, f"{takes}, but '{source}' of all rows is {listed}")
-    return Edge(edge.sources, "rows")
-
-
 def _fit(names: Names, path: Path, takes: str, wanted: PortType, wire: Wire, edge: Edge) -> None:
     """Tells of each source that does not fit what is wanted; `takes` says in words what that is, and where."""
     if edge.form == "many" and not wanted.many:
@@ -142,8 +175,8 @@ def _fit(names: Names, path: Path, takes: str, wanted: PortType, wire: Wire, edg
         return
     if edge.form == "many":
         wanted, takes = wanted.item(), f"{takes.partition(' takes ')[0]} gathers items of {wanted.item()}"
-    for index, source in enumerate(edge.sources):
-        given = names.types[source]
+    for index, source in enumerate(edge.sources if edge.form != "filled" else edge.sources[:1]):
+        given = names.types[source] if edge.form != "filled" else names.type(edge) or wanted
         if not given.feeds(wanted):
             hint = _way_out(names, source, given, wanted)
             names.tell(wire.path(path, index), f"{takes}, but '{source}' is {given}", hint)
@@ -151,6 +184,10 @@ def _fit(names: Names, path: Path, takes: str, wanted: PortType, wire: Wire, edg
 
 def _way_out(names: Names, source: Source, given: PortType, wanted: PortType) -> str:
     """A hint for a source of another type."""
+    if given.alike(wanted):
+        filled = f"let a {given.item().required()} stand in for them, {{first_of: [{source}, …]}}, or "
+        way = filled if given.filled().feeds(wanted) else ""
+        return f"Some of its items may be absent: {way}take a node with a port of {given}."
     if given.listed().feeds(wanted):
         return f"A list of one is written [{source}]."
     if given.feeds(wanted.listed()):

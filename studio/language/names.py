@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -86,16 +87,23 @@ class Names:
         """What a wire means; None (and told) if one of its references means nothing."""
         found = [self._source(ref, wire.path(path, index), reader) for index, ref in enumerate(wire.refs)]
         sources = tuple(source for source in found if source)
-        return Edge(sources, wire.form) if len(sources) == len(found) else None
+        if len(sources) < len(found):
+            return None
+        types = [self.types[source] for source in sources]
+        filled = wire.form == "first" and len(types) == 2 and types[0].many and types[1].alike(types[0].item())
+        return Edge(sources, "filled" if filled else wire.form)
 
     def type(self, edge: Edge) -> PortType | None:
         """The type of what comes along an edge; None where nothing does."""
         if not edge.sources:
             return None
         types = [self.types[source] for source in edge.sources]
+        if edge.form == "filled":
+            return types[0] if types[1].optional else types[0].filled()
+        found = functools.reduce(PortType.or_else, (type_ for type_ in types if type_.alike(types[0])))
         if edge.form == "many":
-            return types[0].required().listed()
-        return types[0].required() if not all(type_.optional for type_ in types) else types[0]
+            return (found if edge.holed else found.required()).listed()
+        return found if all(type_.optional for type_ in types) else found.required()
 
     def spans_rows(self, source: Source) -> bool:
         """Whether a source gives something of the whole data set, and not of each row."""

@@ -30,7 +30,7 @@ class BoundFile:
         """Its outputs as others read them, of which some have become lists."""
         types = {name: self.names.type(edge) for name, edge in self.outputs.items()}
         return {
-            name: Relay(type_.required().listed() if name in listed else type_, self.outputs[name])
+            name: Relay(type_.listed() if name in listed else type_, self.outputs[name], each=name in listed)
             for name, type_ in types.items()
             if type_ is not None
         }
@@ -52,7 +52,7 @@ def run_per_element(inner: BoundFile, inputs: Collection[str]) -> set[str]:
     listed = _listed(steps, relays, {Source(inner.names.prefix + name) for name in inputs})
     for name, relay in relays.items():
         if relay.edge is not None and _per_element(relay.edge, listed, f"'{name}'"):
-            relays[name] = replace(relay, type=relay.type.required().listed())
+            relays[name] = replace(relay, type=relay.type.listed(), each=True)
     for id, step in steps.items():
         if ports := _ports(step, listed):
             steps[id] = replace(step, each=ports)

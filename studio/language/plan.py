@@ -36,7 +36,7 @@ __all__ = [
 _VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Scope = Literal["item", "dataset"]  # whether a step runs for each row of a data set, or once over all of them
-Form = Literal["one", "many", "first", "rows"]  # of an edge
+Form = Literal["one", "many", "first", "filled", "rows"]  # of an edge
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Edge:
-    """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows."""
+    """Where an input comes from: one source, several gathered into a list, the first that is there, or all rows.
+
+    What is filled is a list, and another source that stands in for each item of it that is absent.
+    holed: whether what is absent stands in the list that is gathered, and does not make it absent as a whole.
+    """
 
     sources: tuple[Source, ...]
     form: Form = "one"
+    holed: bool = False
 
     def __str__(self) -> str:
         return self.worded(map(str, self.sources))
@@ -68,7 +73,7 @@ class Edge:
                 return shown
             case "many":
                 return f"[{shown}]"
-            case "first":
+            case "first" | "filled":
                 return f"first of {shown}"
             case "rows":
                 return f"all {shown}"
@@ -95,6 +100,13 @@ class Relay:
     edge: Edge | None = None
     constant: object = None
     folder: Path = Path()  # that a constant's path starts from
+    each: bool = False  # whether it is a list of which the graph gets one element at a time
+
+    @property
+    def fills(self) -> bool:
+        """Whether its constant stands in for what is absent: the default of a graph's input to which a wire leads."""
+        lacks = self.type.holed if self.each else self.type.optional
+        return self.edge is not None and self.constant is not None and not lacks
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,7 @@ class Step:
     retry_backoff: float = 1.0  # factor by which each further delay is longer than the one before
     cache: str = "auto"
     each: tuple[str, ...] = ()  # ports whose lists it runs over, once per element
+    gaps: bool = False  # whether it may lack, for an element, what it needs: that one's outputs are absent then
     when: tuple[Guard, ...] = ()  # all must hold
     on_error: Literal["fail", "skip", "use"] = "fail"
     instead: Mapping[str, Edge] = field(default_factory=dict)  # what its outputs are, if it fails and says `use`
@@ -140,7 +153,11 @@ class Step:
     def outputs(self) -> dict[str, PortType]:
         """The types of its outputs, as others read them."""
         found = {name: port.type for name, port in self.ports.outputs.items()}
-        return {name: type_.required().listed() for name, type_ in found.items()} if self.each else found
+        return {name: self.over_elements(type_) for name, type_ in found.items()} if self.each else found
+
+    def over_elements(self, type_: PortType) -> PortType:
+        """The type of what an output of this type becomes over all elements."""
+        return (type_.maybe() if self.gaps else type_).listed()
 
     @cached_property
     def unwired(self) -> list[str]:
@@ -153,6 +170,11 @@ class Step:
         """Whether it cannot run without this input."""
         port = self.ports.input(name)
         return port is not None and port.required
+
+    def has_default(self, name: str) -> bool:
+        """Whether its node has a value of its own for this input, where nothing comes to it."""
+        port = self.ports.input(name)
+        return port is not None and not port.required and not port.type.optional
 
     @property
     def needed_edges(self) -> Iterator[Edge]:

@@ -12,7 +12,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -178,15 +178,10 @@ def _type(node: type[Node], name: str, annotation: Any) -> PortType:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         inner = [part for part in typing.get_args(annotation) if part is not type(None)]
         if len(inner) == 1 and len(typing.get_args(annotation)) == 2:
-            return replace(_type(node, name, inner[0]), optional=True)
+            return _type(node, name, inner[0]).maybe()
     if typing.get_origin(annotation) is list:
         (element,) = typing.get_args(annotation)
-        found = _type(node, name, element)
-        if found.optional:
-            raise NodeDefinitionError(
-                f"{node.__name__}.run: '{name}' is a list with holes; list[…] | None may be absent"
-            )
-        return found.listed()
+        return _type(node, name, element).listed()
     return PortType(_kind(node, name, annotation))
 
 

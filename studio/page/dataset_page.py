@@ -174,6 +174,10 @@ class DatasetPage:
         if cached:
             share, saved = _percent(cached / (cached + done)), seconds_of(sum(row.step_stats.saved for row in rows))
             yield Markup("{} of all tasks came from the cache, which saved {} of work.").format(share, saved)
+        if (left_out := self._run.summary().left_out).count:
+            yield Markup("{}.").format(str(left_out))
+        for step, counts in self._run.counts.items():
+            yield Markup('<a href="#step-{0}"><b>{0}</b></a> {1}.').format(step, str(counts))
         if totals.failed:
             kinds = count_of(len(totals.failures), "way")
             yield Markup('<a href="#failures">{} failed</a>, in {}.').format(count_of(totals.failed, "item"), kinds)

@@ -115,8 +115,10 @@ class Examples:
             return NOTHING
         if type_.depth > 1:
             return listing(data, lambda item: self._html(type_.item(), item, scene))
+        if type_.many and None in data:
+            return listing(data, lambda item: self._html(type_.item(), item, scene))
         view, each = VIEWS[type_.kind], data if type_.many else [data]
-        if any(item is None or self._is_heavy(type_.kind, item) for item in each):
+        if any(self._is_heavy(type_.kind, item) for item in each):
             return Markup("").join(self._address(type_.kind, item) for item in each)
         values = [self._value(type_.kind, item) for item in each]
         return view.show_list(values, scene) if type_.many else view.show(values[0], scene)

@@ -11,10 +11,15 @@ from studio.language.plan import Step
 from studio.values.artifact import ABSENT, Artifact
 from studio.values.measures import Measures
 
-__all__ = ["Elements"]
+__all__ = ["Elements", "lacks"]
 
 _WINDOW = 128  # elements of one step that are on their way at a time
 _MOST_TOLD = 3  # failed elements whose messages are told with their step
+
+
+def lacks(step: Step, inputs: Mapping[str, Artifact]) -> bool:
+    """Whether an element that has these inputs lacks what its node needs."""
+    return any(name in inputs and inputs[name].absent and step.requires(name) for name in step.each)
 
 
 @dataclass
@@ -39,14 +44,15 @@ class Elements:
         self.waiting.extend(sorted(order, key=self._size, reverse=True) if several else order)
 
     def _size(self, index: int) -> int:
-        return sum(self.given[index][name].size for name in self.step.each)
+        given = self.given[index]
+        return sum(given[name].size for name in self.step.each if name in given)
 
     def due(self) -> Iterator[tuple[int, dict[str, Artifact]]]:
         """Those that may go on their way now, with their inputs; one that lacks what it needs gives nothing at once."""
         while self.running < _WINDOW and self.waiting:
             index = self.waiting.popleft()
             inputs = self.given[index]
-            if any(inputs[name].absent and self.step.requires(name) for name in self.step.each):
+            if lacks(self.step, inputs):
                 self.made[index] = dict.fromkeys(self.step.outputs, ABSENT)
             else:
                 self.running += 1

@@ -90,6 +90,8 @@ class GivenValue:
 
     def _formed(self, shape: Any, type_: PortType, leaves: Iterator[Artifact]) -> Artifact:
         """The artifacts in lists as deep as those that were given."""
+        if shape is None and type_.optional:
+            return ABSENT
         if not type_.many:
             return next(leaves)
         return Artifact.of_items(type_.kind, tuple(self._formed(part, type_.item(), leaves) for part in shape))
@@ -119,17 +121,13 @@ class GivenValue:
             return self._opened(raw, known)
 
     def _whole(self) -> Artifact:
-        if self._shape is None and not self._raws:
-            return ABSENT
         return self._formed(self._shape, self._type, iter(self._artifacts))
 
     def _leaves(self, type_: PortType, raw: object) -> list[object]:
-        if raw is None and type_.optional:
-            return []
         try:
             return type_.leaves(raw)
-        except ValueError:
-            raise InputError(f"{self._name} takes {type_}, not a single {type(raw).__name__}") from None
+        except ValueError as error:
+            raise InputError(f"{self._name}: {error}") from None
 
     def _checked(self, make: Callable[..., Artifact], *arguments: Any) -> Artifact:
         try:

@@ -13,7 +13,7 @@ from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.cache.store import Store
 from studio.errors import InputError, did_you_mean
-from studio.language.plan import Edge, GraphInput, Plan, Source, Step
+from studio.language.plan import Edge, GraphInput, Plan, Relay, Source, Step
 from studio.run.given import GivenColumn, GivenPlain, GivenValue
 from studio.values import KINDS
 from studio.values.artifact import ABSENT, Artifact
@@ -35,12 +35,12 @@ class Inputs:
         cache: Cache | None,
         later: Iterable[str] = (),
         files: FileDigests | None = None,
-        rows: Mapping[Source, Artifact] | None = None,
+        rows: Callable[[Step], Mapping[str, Artifact]] | None = None,
     ) -> None:
         """What is given `later`, to each item its own, is not asked for here.
 
         files: where the digests of files come from, if not from the cache.
-        rows: what sources gave for all rows of a data set; without, there is one row, and it is this one.
+        rows: what a step is given of all rows of a data set, by port; without, there is one row, and it is this one.
         """
         self.rows = rows
         edges = [edge for edge in edges if rows is None or edge.form != "rows"]
@@ -56,6 +56,7 @@ class Inputs:
         }
         self._names = sorted((*self._given, *self._later))
         self._constants: dict[str, dict[str, GivenValue]] = {}  # by step and port
+        self._defaults: dict[str, GivenValue] = {}  # of the inputs of graphs inside, where one was needed
         self.made: Callable[[Source], Artifact]  # the artifact of an output port of a step; set by who knows
 
     def of_item(self, values: Mapping[str, object]) -> Inputs:
@@ -104,30 +105,53 @@ class Inputs:
         return self._cache.store if self._cache else None
 
     def artifact(self, edge: Edge) -> Artifact:
-        """What comes along an edge: ABSENT where that is not there, or a part of a gathered list is not."""
-        if edge.form == "rows" and self.rows is not None:
-            return self.rows[edge.sources[0]]
+        """What comes along an edge: ABSENT where that is not there, or a list is gathered that lacks a part."""
         found = [self.of(source) for source in edge.sources]
-        if edge.form == "rows":
-            return _NO_ROWS if found[0].absent else Artifact.of_items(found[0].kind, (found[0],))
+        if edge.form == "one":
+            return found[0]
+        if edge.form == "filled":
+            return _filled(*found)
+        there = [artifact for artifact in found if not artifact.absent]
         if edge.form == "first":
-            return next((artifact for artifact in found if not artifact.absent), ABSENT)
-        if edge.form == "one" or any(artifact.absent for artifact in found):
-            return found[0] if edge.form == "one" else ABSENT
-        return Artifact.of_items(found[0].kind if found else "data", tuple(found))
+            return there[0] if there else ABSENT
+        if len(there) < len(found) and not edge.holed:
+            return _NO_ROWS if edge.form == "rows" else ABSENT
+        return Artifact.of_items(there[0].kind if there else "data", tuple(found))
 
     def of(self, source: Source) -> Artifact:
         """What a source gives."""
         if source.port:
             return self.made(source)
         relay = self._plan.relays.get(source.name)
-        return self.artifact(relay.edge) if relay and relay.edge else self._given[source.name].artifact
+        if relay is None or relay.edge is None:
+            return self._given[source.name].artifact
+        found = self.artifact(relay.edge)
+        return self._with_default(source.name, relay, found) if relay.fills else found
+
+    def _with_default(self, name: str, relay: Relay, found: Artifact) -> Artifact:
+        """What comes to an input of a graph inside, with its default in place of what is absent."""
+        if not relay.each:
+            return self._default(name, relay) if found.absent else found
+        holed = any(item.absent for item in found.items or ())
+        return _filled(found, self._default(name, relay)) if holed else found
+
+    def _default(self, name: str, relay: Relay) -> Artifact:
+        """The default of an input of a graph inside, opened: something is to be made with it."""
+        if name not in self._defaults:
+            type_ = relay.type.item() if relay.each else relay.type
+            given = GivenValue(f"'{name}'", type_, relay.constant, self._cache, self._files, relay.folder)
+            given.admit()
+            self._defaults[name] = given
+        return self._defaults[name].artifact
 
     def inputs_of(self, step: Step, admit: bool) -> dict[str, Artifact]:
         """What a step is given, by port; `admit` if it is to run."""
-        found = {name: self.artifact(edge) for name, edge in step.edges.items()}
         gathered = [name for name, edge in step.edges.items() if edge.form == "rows"]
-        if self.rows is None and not all(found[name].items for name in gathered):  # the row is left out as a whole
+        found: dict[str, Artifact] = {}
+        if gathered and self.rows is not None:
+            found |= self.rows(step)
+        found |= {name: self.artifact(edge) for name, edge in step.edges.items() if name not in found}
+        if not all(found[name].items for name in gathered) and self.rows is None:  # the row is left out as a whole
             found |= dict.fromkeys(gathered, _NO_ROWS)
         for name, constant in self._constants_of(step).items():
             if admit:
@@ -136,9 +160,8 @@ class Inputs:
         for name in step.unwired:
             found[name] = ABSENT
         for name in [name for name, artifact in found.items() if artifact.absent]:
-            port = step.ports.inputs[name]
-            if not port.required and not port.type.optional:
-                del found[name]  # as if it were not wired: the port has a default of its own
+            if step.has_default(name):
+                del found[name]  # as if it were not wired
         return found
 
     def constants_of(self, step: Step) -> dict[str, Artifact]:
@@ -175,6 +198,14 @@ class Inputs:
         if value is not None:
             return GivenValue(f"input '{name}'", given.type, value, self._cache, self._files)
         return GivenValue(f"input '{name}'", given.type, given.default, self._cache, self._files, self._folder)
+
+
+def _filled(whole: Artifact, default: Artifact) -> Artifact:
+    """A list with something in place of each item that is absent."""
+    if whole.absent or not any(item.absent for item in whole.items or ()):
+        return whole
+    kind = whole.kind if default.absent else default.kind
+    return Artifact.of_items(kind, tuple(default if item.absent else item for item in whole.items or ()))
 
 
 def _ends(plan: Plan, edges: Iterable[Edge]) -> Iterator[str]:

@@ -78,8 +78,9 @@ class Reasons:
         step = self._plan.steps[id]
         if self._ran[id] <= _MOST_ELEMENTS:
             inputs = self._inputs(id)
-            one = {name: (inputs[name].items or ())[element] for name in step.each}
-            reasons = self._reasons(step, {**inputs, **one})
+            inputs |= {name: (inputs[name].items or ())[element] for name in step.each}
+            given = {name: each for name, each in inputs.items() if not (each.absent and step.has_default(name))}
+            reasons = self._reasons(step, given)
             self.why[id] = [*self.why.get(id, []), *(f"element {element}: {reason}" for reason in reasons)]
         elif self._ran[id] == _MOST_ELEMENTS + 1:
             self.why[id].append("and others")

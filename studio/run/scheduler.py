@@ -107,12 +107,18 @@ class Scheduler:
     def elements(self, step: Step, inputs: Mapping[str, Artifact]) -> list[dict[str, Artifact]]:
         """What a step that runs once per element is given for each; ValueError if its lists differ in length."""
         lists = {name: inputs[name].items or () for name in step.each}
+        shared = {name: artifact for name, artifact in inputs.items() if name not in lists}
         lengths = {name: len(items) for name, items in lists.items()}
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             raise ValueError(f"the lists of 'each' differ in length: {shown}")
         count = next(iter(lengths.values()))
-        return [{**inputs, **{name: items[index] for name, items in lists.items()}} for index in range(count)]
+        found = [{**shared, **{name: items[index] for name, items in lists.items()}} for index in range(count)]
+        for name in filter(step.has_default, lists):
+            for element in found:
+                if element[name].absent:
+                    del element[name]  # as if it were not wired
+        return found
 
     def value_of(self, source: Source) -> Artifact | None:
         """What a source gave; None where that is absent, failed, or not here yet."""
@@ -187,8 +193,11 @@ class Scheduler:
         if edge.form == "rows" and self.inputs.rows is not None:
             return Presence.THERE, ""
         states = [self._presence_of(source) for source in edge.sources]
-        if edge.form == "rows" and states[0][0] == Presence.ABSENT:
-            return Presence.THERE, ""  # it is left out
+        if edge.form == "rows" or edge.holed:  # what is absent is left out, or leaves a hole; of a row, a failure, too
+            passed = Presence.FAILED if edge.form == "rows" and edge.holed else Presence.ABSENT
+            states = [state if state[0] not in (passed, Presence.ABSENT) else (Presence.THERE, "") for state in states]
+        if edge.form == "filled" and states[1][0] == Presence.ABSENT:
+            states = states[:1]
         if edge.form == "first":
             found = [state for state in states if state[0] in (Presence.THERE, Presence.PENDING)]
             states = found[:1] or states  # those before it are absent, or failed
@@ -201,7 +210,8 @@ class Scheduler:
             return Presence.PENDING, ""
         relay = None if source.port else self._plan.relays.get(source.name)
         if relay is not None and relay.edge is not None:
-            return self._presence(relay.edge)
+            state = self._presence(relay.edge)
+            return (Presence.THERE, "") if state[0] == Presence.ABSENT and relay.fills and not relay.each else state
         return (Presence.ABSENT if self.inputs.of(source).absent else Presence.THERE), ""
 
     def _made(self, source: Source) -> Artifact:

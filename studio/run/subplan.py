@@ -75,5 +75,7 @@ class Subplan:
         return step.outputs[source.port].optional or step.on_error != "fail" or source.name not in self.certain
 
     def _is_certain(self, step: Step) -> bool:
+        if any(edge.form == "filled" for edge in step.edges.values()):
+            return False  # what a list lacks is not known until it is there
         sources = [source for edge in step.edges.values() for source in edge.sources]
         return not (step.when or step.each or any(self.may_be_absent(source) for source in sources))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from studio.cache.cache import Cache
 from studio.language.plan import Plan, Step
+from studio.run.elements import lacks
 from studio.run.inputs import Inputs
 from studio.run.keys import Keys
 from studio.run.scheduler import Scheduler
 from studio.run.subplan import Subplan
-from studio.values.artifact import Artifact
+from studio.values.artifact import ABSENT, Artifact
 
 __all__ = ["Verdict", "why"]
 
@@ -80,7 +81,8 @@ class _Inquiry:
     def _whole(self, step: Step) -> tuple[Verdict, Mapping[str, Artifact] | None]:
         """The verdict on a step that runs once per element."""
         try:
-            each = [self._one(step, inputs) for inputs in self._scheduler.elements(step, self._inputs(step))]
+            given = self._scheduler.elements(step, self._inputs(step))
+            each = [self._gap(step) if lacks(step, inputs) else self._one(step, inputs) for inputs in given]
         except ValueError as error:
             return Verdict(step.id, cached=False, reasons=(str(error),)), None
         missing = [(index, verdict) for index, (verdict, _) in enumerate(each) if not verdict.cached]
@@ -94,6 +96,11 @@ class _Inquiry:
             for name, type_ in step.outputs.items()
         }
         return Verdict(step.id, cached=True), lists
+
+    @staticmethod
+    def _gap(step: Step) -> tuple[Verdict, Mapping[str, Artifact]]:
+        """The verdict on an element that lacks what its node needs: there is nothing to run."""
+        return Verdict(step.id, cached=True), dict.fromkeys(step.outputs, ABSENT)
 
     def _one(self, step: Step, inputs: Mapping[str, Artifact]) -> tuple[Verdict, Mapping[str, Artifact] | None]:
         """The verdict on one task."""

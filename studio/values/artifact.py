@@ -41,9 +41,14 @@ class Artifact:
 
     @classmethod
     def of_items(cls, kind: str, items: tuple[Artifact, ...]) -> Artifact:
-        """A list of artifacts of one kind."""
+        """A list of artifacts of one kind, some of which may be absent."""
         digests = [item.digest for item in items]
-        digest = None if None in digests else of_data(digests)
+        if None in digests:
+            digest = None
+        elif ABSENT.digest in digests:  # a file may hold the bytes whose digest that is
+            digest = of_data([None if item.absent else item.digest for item in items])
+        else:
+            digest = of_data(digests)
         return cls(kind, digest, sum(item.size for item in items), items=items)
 
     @property

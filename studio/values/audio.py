@@ -10,6 +10,7 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self
 
 from studio.values.base import TEMPORARY, Media, MediaKind, frozen
+from studio.values.files import tracks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,8 +105,19 @@ class AudioKind(MediaKind[Audio]):
 
     name = "audio"
     suffix = ".wav"
-    suffixes = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".aif", ".aiff", ".wma", ".weba")
+    suffixes = (
+        *(".wav", ".wave", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus", ".m4a", ".m4b", ".aac", ".mka", ".weba"),
+        *(".wma", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".amr", ".ac3", ".spx"),
+    )
     python = Audio
+
+    def holds(self, path: Path) -> bool:
+        import soundfile
+
+        try:
+            return bool(soundfile.info(path).frames)
+        except (soundfile.SoundFileError, OSError, ValueError):
+            return any(kind == "audio" for kind in tracks(path))
 
     def convert(self, raw: object) -> Audio:
         if isinstance(raw, tuple) and len(raw) == 2:

@@ -64,7 +64,7 @@ class Kind(ABC, Generic[T]):
 
     name: ClassVar[str]
     suffix: ClassVar[str]  # of the file at rest
-    suffixes: ClassVar[tuple[str, ...]] = ()  # of files that people have, where these tell the kind
+    suffixes: ClassVar[tuple[str, ...]] = ()  # that files of it mostly have, where these tell the kind; see `holds`
     plain: ClassVar[bool] = False  # small JSON, rather than media
     from_path: ClassVar[bool] = False  # given as the path of a file
     by_path: ClassVar[bool] = False  # decoded from a file that stays where it is, never read whole
@@ -82,6 +82,10 @@ class Kind(ABC, Generic[T]):
     @abstractmethod
     def decode(self, source: bytes | Path) -> T:
         """The value back from its bytes; for a `by_path` kind, from its file."""
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file is one of this kind, as its first bytes tell, whatever it is called."""
+        return False
 
     def parse(self, word: str) -> T:
         """A value from a word on the command line."""

@@ -9,7 +9,10 @@ from typing import Any, Self
 
 from studio.values.base import Media, MediaKind, existing
 
-__all__ = ["File", "FileKind", "Video", "VideoKind"]
+__all__ = ["File", "FileKind", "Video", "VideoKind", "tracks"]
+
+_PROBED = 1 << 20  # bytes that are read to see what a file holds
+_NO_FILMS = {"image2", "gif", "tty"}  # that FFmpeg takes for one all the same: pictures, text
 
 
 class File(Media):
@@ -82,6 +85,28 @@ class VideoKind(MediaKind[Video]):
 
     name = "video"
     suffix = ".mp4"
-    suffixes = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv", ".wmv", ".flv", ".ts", ".3gp")
+    suffixes = (
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2v", ".vob", ".ogv", ".ogm", ".wmv"),
+        *(".asf", ".flv", ".f4v", ".ts", ".m2ts", ".mts", ".mxf", ".3gp", ".3g2"),
+    )
     by_path = True
     python = Video
+
+    def holds(self, path: Path) -> bool:
+        return any(kind == "video" for kind in tracks(path))
+
+
+def tracks(path: Path) -> list[str]:
+    """The kinds of the tracks in a container of FFmpeg's, without cover art; none of what is a picture, or no such."""
+    try:
+        import av
+        from av.stream import Disposition
+    except ImportError:
+        return []
+    try:
+        with av.open(str(path), mode="r", options={"probesize": str(_PROBED)}) as container:
+            if container.format.name.endswith("_pipe") or container.format.name in _NO_FILMS:
+                return []
+            return [each.type for each in container.streams if not each.disposition & Disposition.attached_pic]
+    except (av.FFmpegError, OSError, ValueError):
+        return []

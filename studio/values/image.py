@@ -123,8 +123,21 @@ class ImageKind(MediaKind[Image]):
 
     name = "image"
     suffix = ".png"
-    suffixes = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+    suffixes = (
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".avif", ".tif", ".tiff", ".jp2", ".j2k"),
+        *(".bmp", ".dib", ".tga", ".ico", ".pcx", ".psd", ".qoi", ".ppm", ".pgm", ".pbm", ".pnm"),
+    )
     python = Image
+
+    def holds(self, path: Path) -> bool:
+        import PIL.Image
+        import PIL.ImageFile
+
+        try:
+            with PIL.Image.open(path) as picture:  # reads no more than its head
+                return not isinstance(picture, PIL.ImageFile.StubImageFile) and picture.format != "MPEG"
+        except Exception:  # whatever a plugin makes of bytes that are not its own
+            return False
 
     def convert(self, raw: object) -> Image:
         origin = type(raw).__module__

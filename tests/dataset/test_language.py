@@ -106,7 +106,7 @@ inputs: {text: text, note: text?}
 nodes:
   cut: {use: 'tests.support.fakes:Letters', in: {text: text}}
   each: {use: 'tests.support.fakes:Deed', in: {text: cut, note: note}, each: text, with: {name: i, fails_on: f, silent_on: s}, on_error: skip}
-  all: {use: 'tests.support.fakes:Join', in: {texts: each}}
+  all: {use: 'tests.support.fakes:JoinHoled', in: {texts: each}}
 outputs: {joined: all, parts: each}
 """
 PLAIN = """

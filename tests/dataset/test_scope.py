@@ -276,7 +276,13 @@ outputs: {{count: count, all: all}}
     assert over_all(text, rows, resume=tmp_path / "run") == {"all": "a+b+c+d+e+f"}
     assert ran(tally) == 6
     told = json.loads((tmp_path / "run" / "dataset.json").read_text())
-    assert told == {"rows": 6, "outputs": {"all": "a+b+c+d+e+f"}, "failures": {}}
+    assert told == {
+        "rows": 6,
+        "failed": 0,
+        "steps": {"all": {"rows": 6, "counted": 6, "failed": 0, "lacked": 0}},
+        "outputs": {"all": "a+b+c+d+e+f"},
+        "failures": {},
+    }
     assert [line["outputs"] for line in lines(tmp_path / "run")] == [{"count": letter} for letter in "abcdef"]
 
 

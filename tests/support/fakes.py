@@ -30,6 +30,15 @@ class Join(Node):
         return self.config.by.join(texts)
 
 
+class JoinHoled(Node):
+    """Texts in a row, with a mark for each that is absent."""
+
+    inline = True
+
+    def run(self, texts: list[str | None]) -> str:
+        return "+".join("-" if text is None else text for text in texts)
+
+
 class Pair(Node):
     """Two texts as one."""
 

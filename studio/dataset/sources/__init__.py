@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from studio.dataset.sources.base import Row, Rows, why
+from studio.dataset.sources.base import LeftOut, Row, Rows, why
 from studio.dataset.sources.csv import CsvRows
-from studio.dataset.sources.files import FileRows, Media
+from studio.dataset.sources.files import FileRows, Media, kind_held
 from studio.dataset.sources.given import GivenRows
 from studio.dataset.sources.jsonl import JsonlRows, JsonlStream
 from studio.dataset.sources.parquet import ParquetRows
 from studio.errors import UsageError, did_you_mean
 
-__all__ = ["Media", "Row", "Rows", "open_rows"]
+__all__ = ["LeftOut", "Media", "Row", "Rows", "open_rows"]
 
 _FORMATS: dict[str, type[JsonlRows | CsvRows | ParquetRows]] = {
     ".jsonl": JsonlRows,
@@ -31,10 +31,13 @@ _READABLE = (
 )
 
 
-def open_rows(source: str | os.PathLike[str] | Iterable[object], media: Media | None = None) -> Rows:
+def open_rows(
+    source: str | os.PathLike[str] | Iterable[object], media: Media | None = None, apart: Path | None = None
+) -> Rows:
     """The rows of a file, a folder, a pattern, `-` or an iterable of mappings.
 
     media: the suffixes of each kind of media file that may be an item; without, any file of a folder is one.
+    apart: a folder whose files are none, wherever it lies.
     UsageError says what cannot be opened at all; InputError what is wrong inside.
     """
     if isinstance(source, Rows):
@@ -42,21 +45,21 @@ def open_rows(source: str | os.PathLike[str] | Iterable[object], media: Media | 
     if isinstance(source, str) and source == "-":
         return JsonlStream(sys.stdin.buffer)
     if isinstance(source, str | os.PathLike) and os.fspath(source):
-        return _at(Path(source).expanduser(), media)
+        return _at(Path(source).expanduser(), media, apart)
     if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
         raise UsageError(f"rows are given as an iterable of mappings, one a row, not as a {type(source).__name__}")
     return GivenRows(source)
 
 
-def _at(path: Path, media: Media | None) -> Rows:
+def _at(path: Path, media: Media | None, apart: Path | None) -> Rows:
     try:
         if path.is_dir():
-            return FileRows(path, media=media)
+            return FileRows(path, media=media, apart=apart)
         if path.exists():
             return _of_file(path, media)
         if glob.has_magic(str(path)):
             folder, pattern = _split(path)
-            return FileRows(folder, pattern, media) if folder.is_dir() else _missing(folder)
+            return FileRows(folder, pattern, media, apart) if folder.is_dir() else _missing(folder)
     except OSError as error:
         raise UsageError(f"'{str(path)[:200]}': {why(error)}") from None
     return _missing(path)
@@ -68,7 +71,8 @@ def _of_file(path: Path, media: Media | None) -> Rows:
         return JsonlRows(path)
     if suffix in _FORMATS:
         return _FORMATS[suffix](path)
-    if any(suffix == known.lower() for suffixes in (media or {}).values() for known in suffixes):
+    named = any(suffix == known.lower() for suffixes in (media or {}).values() for known in suffixes)
+    if named or kind_held(path, media or ()):
         return FileRows(path.parent, glob.escape(path.name), media)
     if suffix == ".json":
         raise UsageError(f"'{path}' is one JSON document. Write one object a line, as {path.stem}.jsonl. {_READABLE}")

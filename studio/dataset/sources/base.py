@@ -5,7 +5,9 @@ A row that cannot be read is a row with an error: it is told with its place, and
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +15,40 @@ from typing import BinaryIO, ClassVar
 
 from studio.errors import InputError
 
-__all__ = ["Row", "Rows", "check_columns", "newlines", "opened", "why"]
+__all__ = ["LeftOut", "Row", "Rows", "check_columns", "newlines", "opened", "why"]
 
 _CHUNK = 1 << 20
+_NAMED, _SHOWN = 100, 8  # names of files that are left out: kept, and told to people
+
+
+@dataclass
+class LeftOut:
+    """The files of a folder that are no items: how many, the first of them, and how many of each suffix."""
+
+    files: int = 0  # all that there are, items and others
+    names: list[str] = field(default_factory=list)
+    suffixes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def count(self) -> int:
+        """How many are left out."""
+        return self.suffixes.total()
+
+    def add(self, name: str) -> None:
+        """One more is left out."""
+        self.suffixes[os.path.splitext(name)[1].lower() or "no suffix"] += 1  # noqa: PTH122 far quicker than a Path
+        if len(self.names) < _NAMED:
+            self.names.append(name)
+
+    def as_data(self) -> dict[str, object]:
+        """As plain data."""
+        return {"count": self.count, "files": self.files, "names": self.names, "suffixes": dict(self.suffixes)}
+
+    def __str__(self) -> str:
+        shown, more = ", ".join(self.names[:_SHOWN]), self.count - min(len(self.names), _SHOWN)
+        kinds = ", ".join(f"{count:,} × {suffix}" for suffix, count in self.suffixes.most_common(_SHOWN))
+        rest = f" and {more:,} more ({kinds})" if more else ""
+        return f"left out: {self.count:,} of {self.files:,} files, which cannot be read: {shown}{rest}"
 
 
 @dataclass(slots=True)  # see Artifact
@@ -36,6 +69,7 @@ class Rows(ABC):
     name: str  # for people
     folder: Path  # that relative paths in it start from
     columns: tuple[str, ...] = ()  # where they are known before the first row
+    left_out: LeftOut = LeftOut()
 
     @abstractmethod
     def __iter__(self) -> Iterator[Row]:

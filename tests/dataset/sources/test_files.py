@@ -1,8 +1,10 @@
 """Files as rows: folders, patterns, their order, and one kind at a time."""
 
 import glob
+import json
 import os
 
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,7 +134,7 @@ def test_a_name_that_is_not_text_is_that_rows_error(tmp_path):
         (
             ["a.txt", "b.txt"],
             "set",
-            "'set': none of the 2 files here can be read. A file of an item ends in .jpg, .mp3, .png, .wav",
+            "'set': none of the 2 files here can be read: a.txt, b.txt. A file of an item ends in .jpg, .mp3, .png, .wav",
         ),
         (
             ["a.png", "b/c.wav", "b/d.wav"],
@@ -148,3 +150,91 @@ def test_what_cannot_be_a_data_set_is_told(tmp_path, monkeypatch, names, source,
     with pytest.raises(InputError) as raised:
         open_rows(source, MEDIA)
     assert str(raised.value) == error
+
+
+# What is left out ----------------------------------------------------------------------------------------------------
+
+PICTURES = {"image": [".png", ".jpg"]}
+
+
+def picture(path, format):
+    PIL.Image.new("L", (8, 6), 90).save(path, format)
+
+
+def test_what_can_be_read_is_taken_whatever_it_is_called_and_the_rest_named(tmp_path):
+    for name, format in {"a.png": "PNG", "b": "PNG", "c.tga": "TGA", "d.JFIF": "JPEG", "e.mp3": "GIF"}.items():
+        picture(tmp_path / name, format)
+    picture(tmp_path / "f.txt", "PNG")
+    lay(tmp_path, "broken.png", "g.bin", "h", ".DS_Store", "Thumbs.db", "sub/desktop.ini", "sub/.hidden/x.txt")
+    (tmp_path / "i.csv").write_text("a,b")
+    rows = open_rows(tmp_path, PICTURES)
+    assert ids(rows) == ids(rows) == ["a.png", "b", "broken.png", "c.tga", "d.JFIF", "e.mp3"]
+    assert rows.count() == 6
+    assert rows.left_out.names == ["f.txt", "g.bin", "h", "i.csv"]
+    assert str(rows.left_out) == "left out: 4 of 10 files, which cannot be read: f.txt, g.bin, h, i.csv"
+
+
+def test_of_many_the_first_are_named_and_all_counted(tmp_path):
+    lay(tmp_path, "a.png", *(f"{n}.txt" for n in range(150)), *(f"{n}.JSON" for n in range(5)), "last")
+    left_out = open_rows(tmp_path, PICTURES).left_out
+    assert (left_out.count, left_out.files, len(left_out.names)) == (156, 157, 100)
+    told = "0.JSON, 0.txt, 1.JSON, 1.txt, 2.JSON, 2.txt, 3.JSON, 3.txt and 148 more"
+    assert str(left_out).endswith(f"{told} (150 × .txt, 5 × .json, 1 × no suffix)")
+    assert left_out.as_data()["suffixes"] == {".txt": 150, ".json": 5, "no suffix": 1}
+
+
+def test_one_file_of_an_odd_name(tmp_path):
+    picture(tmp_path / "scan.page1", "TIFF")
+    assert ids(open_rows(tmp_path / "scan.page1", PICTURES)) == ["scan.page1"]
+    with pytest.raises(UsageError, match="files like this hold no rows"):
+        lay(tmp_path, "x.page1")
+        open_rows(tmp_path / "x.page1", PICTURES)
+
+
+def test_the_folder_of_results_is_no_part_of_the_data(tmp_path):
+    lay(tmp_path, "a.png", "runs/first/image/a.png", "runs/first/results.jsonl", "runs/b.png")
+    rows = open_rows(tmp_path, PICTURES, tmp_path / "runs" / "first")
+    assert (ids(rows), rows.count(), rows.left_out.count) == (["a.png", "runs/b.png"], 2, 0)
+
+
+def test_sounds_and_films_are_told_apart(tmp_path):
+    import av
+    import numpy as np
+
+    for name, tracks in {"talk": "a", "film": "av", "mute": "v"}.items():
+        with av.open(str(tmp_path / name), "w", format="matroska") as container:
+            sound = container.add_stream("pcm_s16le", rate=8000, layout="mono") if "a" in tracks else None
+            film = container.add_stream("mpeg4", rate=10, width=32, height=32) if "v" in tracks else None
+            if sound:
+                frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+                frame.rate = 8000
+                container.mux(sound.encode(frame) + sound.encode(None))
+            if film:
+                frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")
+                container.mux(film.encode(frame) + film.encode(None))
+    picture(tmp_path / "picture", "PNG")
+    picture(tmp_path / "moving", "GIF")
+    (tmp_path / "words").write_text("Nothing but words. " * 100)
+    assert ids(open_rows(tmp_path, {"audio": [".wav"]})) == ["film", "talk"]
+    assert ids(open_rows(tmp_path, {"video": [".mp4"]})) == ["film", "mute"]
+    assert ids(open_rows(tmp_path, {"image": [".png"]})) == ["moving", "picture"]
+
+
+def test_the_command_says_what_is_left_out(studio_map):
+    here = studio_map.folder
+    (here / "pics").mkdir()
+    picture(here / "pics" / "a.png", "PNG")
+    (here / "pics" / "notes.txt").write_text("notes")
+    (here / "g.yaml").write_text(
+        "inputs: {image: image}\nnodes:\n  b: {use: 'tests.support.fakes:Brightness', in: {image: image}}\n"
+        "  n: {use: 'tests.support.fakes:JoinHoled', in: {texts: t}, scope: dataset}\n"
+        "  t: {use: text.template, with: {template: x}}\noutputs: {b: b, n: n}"
+    )
+    told = "left out: 1 of 2 files, which cannot be read: notes.txt"
+    out, err = studio_map("g.yaml", "pics", "--out", "pics/run")
+    assert told in out.splitlines()
+    assert told in err
+    assert told in (here / "pics" / "run" / "report.html").read_text()
+    assert json.loads((here / "pics" / "run" / "dataset.json").read_text())["left_out"]["names"] == ["notes.txt"]
+    out, _ = studio_map("g.yaml", "pics", "--out", "pics/run", "--json")
+    assert json.loads(out)["left_out"] == {"count": 1, "files": 2, "names": ["notes.txt"], "suffixes": {".txt": 1}}
