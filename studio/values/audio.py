@@ -31,11 +31,27 @@ class Audio(Media):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From the bytes of a WAV, FLAC, OGG or MP3 file (with PyAV, of any container); they are kept as they are."""
+        """From the bytes of a file with sound, WAV, FLAC, OGG, MP3 or any other; they are kept as they are."""
         samples, rate = _decode(data)
         sound = cls(samples, rate)
         sound._source = data
         return sound
+
+    @classmethod
+    def of_film(cls, path: str | Path, track: int | None = None) -> Self | None:
+        """The sound of a film in one channel, from the film's first moment; None if it has none.
+
+        The film is not read into memory. track: counted from 1; None for the one that the film marks as its default.
+        """
+        from studio.values.mixdown import Mixdown
+        from studio.values.sound_track import SoundTrack
+
+        mixdown = Mixdown()
+        with SoundTrack.opened(str(path), track) as sound:
+            for block in sound.blocks() if sound else ():
+                mixdown.add(block)
+        mixed = mixdown.mono()
+        return cls(mixed, sound.rate) if sound and len(mixed) else None
 
     @cached_property
     def samples(self) -> NDArray[np.float32]:
@@ -57,10 +73,13 @@ class Audio(Media):
         return int(self.samples.nbytes)
 
     def mono(self, rate: int | None = None) -> NDArray[np.float32]:
-        """The samples mixed down to one channel and resampled to `rate`: float32 of shape (n,)."""
+        """The samples mixed down to one channel and resampled to `rate`: float32 of shape (n,).
+
+        The mix is as loud as the loudest channel, and channels that would cancel each other out do not (`Mixdown`).
+        """
         import numpy as np
 
-        mixed = self.samples if self.samples.ndim == 1 else self.samples.mean(axis=1)
+        mixed = self.samples if self.samples.ndim == 1 else _mixed(self.samples, self.rate)
         if rate and rate != self.rate:
             import soxr
 
@@ -116,6 +135,15 @@ class AudioKind(MediaKind[Audio]):
         return super().convert(raw)
 
 
+def _mixed(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    from studio.values.mixdown import Mixdown
+
+    mixdown, step = Mixdown(), rate // 2 + 1
+    for start in range(0, len(samples), step):
+        mixdown.add(samples[start : start + step])
+    return mixdown.mono()
+
+
 def _restored(source: bytes | None, samples: Any, rate: int) -> Audio:
     sound = Audio.__new__(Audio)
     sound.rate, sound._source = rate, source
@@ -166,36 +194,53 @@ def _all_finite(array: NDArray[np.float32]) -> bool:
 def _decode(data: bytes) -> tuple[NDArray[np.float32], int]:
     if ours := _of_float_wav(data):
         return ours
+    samples, rate = _decode_plain(data) or _decode_track(data)
+    if not len(samples):
+        raise ValueError("sound of no length")
+    return samples, rate
+
+
+def _decode_plain(data: bytes) -> tuple[NDArray[np.float32], int] | None:
+    """The samples and rate of a file that holds them as they are (WAV, AIFF, AU, CAF …); None of any other.
+
+    What is compressed is FFmpeg's: libsndfile trusts the length that such a file promises, and stops at what is broken.
+    """
     import soundfile
 
     try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32")
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            if file.format in ("MP3", "OGG", "FLAC"):
+                return None
+            samples = file.read(dtype="float32")
+            return (samples, int(file.samplerate)) if len(samples) else None
     except (soundfile.SoundFileError, RuntimeError, TypeError):
-        samples, rate = _decode_container(data)
-    if not len(samples):
-        raise ValueError("sound of no length")
-    return samples, int(rate)
+        return None
 
 
-def _decode_container(data: bytes) -> tuple[NDArray[np.float32], int]:
-    """M4A, WebM, MP4 …, where PyAV is installed."""
-    try:
-        import av
-    except ImportError:
-        raise ValueError("no sound this machine can read (WAV, FLAC, OGG, MP3; others need: pip install av)") from None
+def _decode_track(data: bytes) -> tuple[NDArray[np.float32], int]:
+    """The sound track of whatever FFmpeg reads. Where channels come and go, there are as many as there ever were."""
     import numpy as np
 
-    try:
-        with av.open(io.BytesIO(data), mode="r") as container:
-            stream = container.streams.audio[0]
-            planar = av.AudioResampler(format="fltp")
-            frames = [out for frame in container.decode(stream) for out in planar.resample(frame)]
-            samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
-            return samples.T.squeeze(), int(stream.rate)
-    except (av.FFmpegError, IndexError, ValueError):
-        raise ValueError(
-            "no sound that can be read: neither WAV, FLAC, OGG, MP3 nor a container with a sound track"
-        ) from None
+    from studio.values.sound_track import SoundTrack
+
+    with SoundTrack.opened(io.BytesIO(data)) as track:
+        blocks = list(track.blocks()) if track else []
+    if track is None:
+        raise ValueError("no sound that can be read: there is no sound track in it")
+    if not blocks:
+        return np.zeros(0, np.float32), 1
+    channels = max(block.shape[1] for block in blocks)
+    samples = np.concatenate([_widened(block, channels) for block in blocks])
+    return samples.squeeze(1) if channels == 1 else samples, track.rate
+
+
+def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """A block in so many channels: mono on the first two, as it is played; else the others stay silent."""
+    import numpy as np
+
+    if block.shape[1] == 1 < channels:
+        block = np.repeat(block, 2, axis=1)
+    return np.pad(block, ((0, 0), (0, channels - block.shape[1])))
 
 
 _HEADER = struct.Struct("<4sI8sIHHIIHHH4sII4sI")  # RIFF, fmt, fact, data
