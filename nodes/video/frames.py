@@ -6,9 +6,9 @@ import numpy as np
 
 from studio import Field, Image, InputError, Node, Video
 
-from ._container import Pictures, opened
+from ._container import opened
+from ._pictures import Pictures
 
-NEAR = 5.0  # seconds that are sooner decoded through than jumped over
 MOST_WIDE = 10.0  # pixels wider than that many of their heights are a mistake
 
 
@@ -34,14 +34,16 @@ class Frames(Node):
 
     def run(self, video: Video) -> list[Image]:
         """Take them."""
+        name = video.path.name
         with opened(video) as container:
-            pictures = Pictures(container, video.path.name)
-            frames = pictures.at(self._times(pictures.seconds), NEAR)
-            found = [Image(_picture(frame, pictures.stream, self.config.side)) for frame in frames]
+            times = self._times(Pictures(container, name).length())
+        with opened(video) as container:
+            pictures = Pictures(container, name)
+            found = [Image(_picture(frame, pictures.stream, self.config.side)) for frame in pictures.at(times)]
         if not found:
-            raise InputError(f"not one picture of {video.path.name} can be decoded")
+            raise InputError(f"not one picture of {name} can be decoded")
         if pictures.broken:
-            print(f"{pictures.broken} pictures of {video.path.name} are broken and passed over")
+            print(f"{pictures.broken} pictures of {name} are broken and passed over")
         return found
 
     def _times(self, seconds: float) -> list[float]:

@@ -66,7 +66,7 @@ def test_one_every_so_many_seconds(film, work):
 def test_far_jumps_land_where_slow_reading_would(film, work, monkeypatch):
     clip = film(40, keyframes=15)
     jumped = colours(work(Frames, count=4).run(clip))
-    monkeypatch.setattr("nodes.video.frames.NEAR", 1e9)
+    monkeypatch.setattr("nodes.video._pictures._NEAR", 1e9)
     assert colours(work(Frames, count=4).run(clip)) == jumped == [int(time) % len(COLOURS) for time in (5, 15, 25, 35)]
 
 
