@@ -39,7 +39,7 @@ class Pictures:
         self._start = float((self.stream.start_time or 0) * self.stream.time_base) if self._timed else 0.0
 
     def length(self) -> float:
-        """Seconds from the first picture to the end of the last; only the end of the file is read, where that can be."""
+        """Seconds from the first picture to the end of the last; only the end of the file is read, if it can be."""
         if not self._timed:
             return self._end()
         self._sought(_FAR)
