@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from functools import cached_property
 from pathlib import Path
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from studio.values.base import TEMPORARY, Media, MediaKind, frozen
 
@@ -207,14 +208,27 @@ def _decode_plain(data: bytes) -> tuple[NDArray[np.float32], int] | None:
     """
     import soundfile
 
+    if data.startswith((b"fLaC", b"OggS", b"ID3")):  # FFmpeg's
+        return None
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format in ("MP3", "OGG", "FLAC"):
                 return None
             samples = file.read(dtype="float32")
+            _tell_cut(data)
             return (samples, int(file.samplerate)) if len(samples) else None
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         return None
+
+
+def _tell_cut(data: bytes) -> None:
+    """Logs that a WAV or AIFF file ends before it should. Who streams one writes a length that none can have."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"RIFF") else "big"
+    promised = int.from_bytes(data[4:8], order) + 8
+    if data.startswith((b"RIFF", b"FORM")) and len(data) < promised < _STREAMED:
+        logging.getLogger("studio").warning(
+            "sound: the file is cut off, %s of %s bytes are there", f"{len(data):,}", f"{promised:,}"
+        )
 
 
 def _decode_track(data: bytes) -> tuple[NDArray[np.float32], int]:
@@ -243,6 +257,7 @@ def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
     return np.pad(block, ((0, 0), (0, channels - block.shape[1])))
 
 
+_STREAMED = 0x7F000000  # bytes: a longer file was written without knowing how long it would be
 _HEADER = struct.Struct("<4sI8sIHHIIHHH4sII4sI")  # RIFF, fmt, fact, data
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mixdown"]
 
-_CANCELLED = 0.1  # of the loudest channel's energy: a sum with less of it has cancelled itself out
+_OPPOSED = -0.8  # two channels that are more alike than this, with signs reversed, would cancel each other out
 _HEARD = 1e-6  # energy of a sample at -60 dB: what is below is not worth a turn
 _RAMP = 256  # samples over which a channel is turned, so that it does not click
 
@@ -48,13 +48,10 @@ class Mixdown:
 
     def _added_up(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         before = self._signs if len(self._signs) == block.shape[1] else np.ones(block.shape[1], np.float32)
-        plain = _sum(block, np.ones((1, block.shape[1]), np.float32))
-        energies = np.einsum("nc,nc->c", block, block)
-        loudest = float(energies.max())
-        cancels = loudest > _HEARD * len(block) and float(np.einsum("n,n->", plain, plain)) < _CANCELLED * loudest
-        self._signs = _aligned(block, energies, before) if cancels else np.ones_like(before)
+        alike = block.T @ block  # each channel with each; its diagonal is their energies
+        self._signs = _aligned(block, alike.diagonal(), before) if _opposed(alike, len(block)) else np.ones_like(before)
         if (before == 1).all() and (self._signs == 1).all():
-            return plain
+            return _sum(block, np.ones((1, block.shape[1]), np.float32))
         steps = np.linspace(0, 1, _RAMP, dtype=np.float32)[: len(block), None]
         weights = np.broadcast_to(self._signs, block.shape).copy()
         weights[:_RAMP] = before + (self._signs - before) * steps
@@ -67,6 +64,14 @@ def _sum(block: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np
     for channel in range(1, block.shape[1]):
         total += block[:, channel] * weights[:, channel]
     return total
+
+
+def _opposed(alike: NDArray[np.float32], length: int) -> bool:
+    """Whether any two channels that can be heard go against each other."""
+    energies = alike.diagonal()
+    loud = energies > _HEARD * length
+    limits = _OPPOSED * np.sqrt(np.outer(energies, energies))
+    return bool(((alike < limits) & loud & loud[:, None]).any())
 
 
 def _aligned(

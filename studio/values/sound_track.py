@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["SoundTrack"]
 
 _JITTER = 0.1  # seconds: stamps are rounded, and decoders start early; what is more is a gap
-_EXACT = {"flac": 0.005, "ogg": 0.005}  # the same for formats whose stamps count samples
+_EXACT = {"flac": 0.005, "ogg": 0.03}  # the same for formats whose stamps count samples
 _LIVE = 60.0  # seconds: a longer leap of a broadcast stream's clock is another recording's
 _SILENCE = 3600.0  # seconds put into the gaps of one file at most: a broken stamp must not fill the memory
 _CHECKED = {"flac", "tta", "wavpack"}  # codecs whose packets carry a checksum; without it a broken one is noise
@@ -140,7 +140,7 @@ class SoundTrack:
         self._silence -= seconds
         self._heard += seconds
         samples = round(seconds * self.rate)
-        for start in range(0, samples, self.rate):
+        for start in range(0, samples, self.rate or 1):
             yield np.zeros((min(self.rate, samples - start), channels), np.float32)
 
     def _resampled(self, block: NDArray[np.float32], rate: int, *, last: bool) -> NDArray[np.float32]:
@@ -160,12 +160,13 @@ class SoundTrack:
         """What a listener should know of the whole."""
         if not self._heard and self._broken:
             raise ValueError(f"no sound that can be read: not one of its {self._broken} packets can be decoded")
-        if self._broken or self._gaps:
-            broken = f"{self._broken} packets cannot be decoded; " if self._broken else ""
-            self._note(f"{broken}{self._gaps:.2f} s amid it are missing, and are silence")
-        exact = self._container.format.name == "flac" or "mp4" in self._container.format.name
+        if self._broken:
+            self._note(f"{self._broken} packets cannot be decoded")
+        if self._gaps:
+            self._note(f"{self._gaps:.2f} s amid it are missing, and are silence")
         said = float((self._stream.duration or 0) * self._stream.time_base)
-        if exact and said - self._heard > 1:
+        guessed = self._broadcast or (not self._timed and self._container.format.name != "flac")  # from the file's size
+        if not guessed and said - self._heard > 1:
             self._note(f"the file says that it lasts {said:.1f} s, but there are {self._heard:.1f} s in it")
 
     def _note(self, what: str) -> None:
@@ -174,6 +175,10 @@ class SoundTrack:
 
 def _samples(frame: Any, channels: int) -> NDArray[np.float32]:
     """A frame as float32 of shape (n, channels), whatever its format."""
+    if frame.format.name.startswith("s64"):  # which numpy is not given
+        from av import AudioResampler
+
+        frame = AudioResampler(format="dbl").resample(frame)[0]
     array = frame.to_ndarray()
     array = array.T if frame.format.is_planar else array.reshape(-1, channels)
     if array.dtype.kind == "u":
