@@ -6,6 +6,7 @@ import io
 import logging
 import struct
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -235,17 +236,46 @@ def _decode_track(data: bytes) -> tuple[NDArray[np.float32], int]:
     """The sound track of whatever FFmpeg reads. Where channels come and go, there are as many as there ever were."""
     import numpy as np
 
-    from studio.values.sound_track import SoundTrack
-
-    with SoundTrack.opened(io.BytesIO(data)) as track:
-        blocks = list(track.blocks()) if track else []
-    if track is None:
-        raise ValueError("no sound that can be read: there is no sound track in it")
+    rate = 0
+    blocks: list[NDArray[np.float32]] = []
+    for link in _links(data):
+        try:
+            rate = _decode_link(link, rate, blocks)
+        except ValueError as error:
+            if not blocks:
+                raise
+            logging.getLogger("studio").warning("sound: a part that is chained to it is %s", error)
     if not blocks:
         return np.zeros(0, np.float32), 1
     channels = max(block.shape[1] for block in blocks)
     samples = np.concatenate([_widened(block, channels) for block in blocks])
-    return samples.squeeze(1) if channels == 1 else samples, track.rate
+    return samples.squeeze(1) if channels == 1 else samples, rate
+
+
+def _decode_link(data: bytes, rate: int, blocks: list[NDArray[np.float32]]) -> int:
+    """Adds the blocks of a file's sound track, at a rate, if one is given; the rate that they have."""
+    from studio.values.sound_track import SoundTrack
+
+    with SoundTrack.opened(io.BytesIO(data), rate=rate) as track:
+        if track is None:
+            raise ValueError("no sound that can be read: there is no sound track in it")
+        blocks += track.blocks()
+        return track.rate
+
+
+def _links(data: bytes) -> list[bytes]:
+    """The files that a chained Ogg file is made of, as radio stations write them: FFmpeg wants all to have one rate.
+
+    A page is a head of 27 bytes, the lengths of its segments, and these. Bit 2 of its flags says that a stream begins.
+    """
+    starts, place, begins = [0], 0, True
+    while data.startswith(b"OggS", place) and len(data) > place + 27:
+        if data[place + 5] & 2 and not begins:
+            starts.append(place)
+        begins = bool(data[place + 5] & 2)
+        count = data[place + 26]
+        place += 27 + count + sum(data[place + 27 : place + 27 + count])
+    return [data[start:end] for start, end in pairwise([*starts, len(data)])]
 
 
 def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:

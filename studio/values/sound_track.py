@@ -30,11 +30,11 @@ class SoundTrack:
     is heard at its time. Where the rate changes on the way, it is brought to the first one. What was lost is logged.
     """
 
-    def __init__(self, container: Any, stream: Any) -> None:
-        """A track of a container that PyAV has opened."""
+    def __init__(self, container: Any, stream: Any, rate: int = 0) -> None:
+        """A track of a container that PyAV has opened; `rate` is that of its first frame, if nothing else is asked."""
         import av
 
-        self.rate = 0  # samples a second; known with the first block
+        self.rate = rate  # samples a second; known with the first block
         self._container, self._stream = container, stream
         name, flags = container.format.name, container.format.flags
         self._broadcast = bool(flags & av.format.Flags.ts_discont.value)
@@ -55,7 +55,7 @@ class SoundTrack:
 
     @staticmethod
     @contextmanager
-    def opened(source: str | IO[bytes], number: int | None = None) -> Iterator[SoundTrack | None]:
+    def opened(source: str | IO[bytes], number: int | None = None, rate: int = 0) -> Iterator[SoundTrack | None]:
         """Track `number` of a file, counted from 1, or the one that the file marks as default; None if it has no sound.
 
         ValueError says what is wrong with a file that cannot be read, while it is opened or later.
@@ -70,7 +70,7 @@ class SoundTrack:
                 tracks = [stream for stream in container.streams.audio if stream.codec_context is not None]
                 marked = [stream for stream in tracks if stream.disposition & av.stream.Disposition.default]
                 chosen = tracks[number - 1 : number] if number else marked or tracks
-                yield SoundTrack(container, chosen[0]) if chosen else None
+                yield SoundTrack(container, chosen[0], rate) if chosen else None
         except (av.FFmpegError, UnicodeError) as error:
             raise ValueError(f"no sound that can be read ({getattr(error, 'strerror', error)})") from None
 
@@ -79,7 +79,8 @@ class SoundTrack:
         held: list[NDArray[np.float32]] = []
         form, length = (0, 0), 0
         for frame, following in pairwise(chain(self._decoded(), [None])):
-            own = (int(frame.sample_rate), len(frame.layout.channels))
+            teller = frame if self._heard or following is None else following  # the first has what FFmpeg saw last
+            own = (int(teller.sample_rate), len(frame.layout.channels))
             self.rate = self.rate or own[0]
             silence = self._before(frame, following)
             self._gaps += silence if self._heard else 0.0
