@@ -40,7 +40,7 @@ def test_an_mp3_that_says_nothing_of_its_length(tmp_path):
     """With no Xing header a reader guesses, from the first bit rate."""
     parts = [
         written(tmp_path / f"{bits}.mp3", "libmp3lame", tone(3, RATE), RATE, bit_rate=bits, write_xing="0")
-        for bits in (32_000, 256_000, 32_000)
+        for bits in (256_000, 32_000, 40_000)
     ]
     sound = Audio.from_bytes(b"".join(part.read_bytes() for part in parts))
     assert sound.seconds == pytest.approx(9, abs=0.2)
