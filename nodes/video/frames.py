@@ -9,6 +9,7 @@ from studio import Field, Image, InputError, Node, Video
 from ._container import opened
 from ._pictures import Pictures
 
+UNSAID, BT709 = 2, 1  # colour spaces, by FFmpeg's numbers
 MOST_WIDE = 10.0  # pixels wider than that many of their heights are a mistake
 
 
@@ -57,6 +58,8 @@ def _picture(frame: Any, stream: Any, side: int | None) -> Any:
     """A frame as players show it: its pixels square, upright, and no larger than asked."""
     import PIL.Image
 
+    if frame.colorspace == UNSAID and (frame.width >= 1280 or frame.height > 576):
+        frame.colorspace = BT709  # what players take a large film for that does not say it
     see_through = any(component.is_alpha for component in frame.format.components)
     picture = PIL.Image.fromarray(frame.to_ndarray(format="rgba" if see_through else "rgb24"))
     if see_through and picture.getextrema()[3] == (255, 255):

@@ -247,6 +247,30 @@ def test_films_that_lie_on_their_side(matrix, corner, work, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("size", "planes", "says"),
+    [((64, 48), (145, 54, 34), {}), ((64, 48), (173, 42, 26), {"colorspace": 1}), ((1280, 720), (173, 42, 26), {}),
+     ((64, 48), (149, 43, 21), {"color_range": 2})],
+    ids=["small", "says it", "large", "full range"],
+)  # fmt: skip
+def test_colours_are_what_the_film_says_or_its_size(size, planes, says, work, tmp_path):
+    """Green, as old and new television write it, and as a camera does that uses the full range."""
+    import av
+
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        frame = av.VideoFrame(*size, "yuv420p")
+        for plane, value in zip(frame.planes, planes, strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        for name, value in says.items():
+            setattr(stream.codec_context, name, value)
+            setattr(frame, name, value)
+        container.mux([*stream.encode(frame), *stream.encode()])
+    seen = work(Frames, count=1).run(Video(tmp_path / "a.mkv"))[0]
+    assert np.abs(seen.array.astype(int) - (0, 255, 0)).max() <= 4
+
+
 def test_what_can_be_seen_through(work, tmp_path):
     import av
 
