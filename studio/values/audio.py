@@ -282,7 +282,9 @@ def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
     """A block in so many channels: mono on the first two, as it is played; else the others stay silent."""
     import numpy as np
 
-    if block.shape[1] == 1 < channels:
+    if block.shape[1] == channels:
+        return block
+    if block.shape[1] == 1:
         block = np.repeat(block, 2, axis=1)
     return np.pad(block, ((0, 0), (0, channels - block.shape[1])))
 

@@ -180,8 +180,8 @@ def _samples(frame: Any, channels: int) -> NDArray[np.float32]:
         from av import AudioResampler
 
         frame = AudioResampler(format="dbl").resample(frame)[0]
-    array = frame.to_ndarray()
-    array = array.T if frame.format.is_planar else array.reshape(-1, channels)
+    array: NDArray[Any] = frame.to_ndarray()
+    array = np.ascontiguousarray(array.T) if frame.format.is_planar else array.reshape(-1, channels)
     if array.dtype.kind == "u":
         array = array.astype(np.int16) - 128  # only 8 bits come unsigned
         return array.astype(np.float32) / np.float32(128)
