@@ -81,7 +81,7 @@ class Pictures:
         import av
 
         number = 0
-        for packet in self._container.demux(self.stream):
+        for packet in self._packets():
             try:
                 frames = packet.decode()
             except av.FFmpegError:
@@ -96,10 +96,18 @@ class Pictures:
                 else:
                     yield shown, frame
 
+    def _packets(self) -> Iterator[Any]:
+        while True:
+            try:
+                yield from self._container.demux(self.stream)
+            except IndexError:  # PyAV meets a stream that began on the way; after it, it reads on
+                continue
+            return
+
     def _end(self) -> float:
         """The end of the last picture from where the container stands; 0 if there is none."""
         ends = [0.0]
-        for number, packet in enumerate(packet for packet in self._container.demux(self.stream) if packet.size):
+        for number, packet in enumerate(packet for packet in self._packets() if packet.size):
             timed = self._timed and packet.pts is not None
             shown = float(packet.pts * packet.time_base) - self._start if timed else number * self._each
             ends.append(

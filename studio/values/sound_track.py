@@ -113,10 +113,14 @@ class SoundTrack:
     def _packets(self) -> Iterator[Any]:
         import av
 
-        try:
-            yield from self._container.demux(self._stream)
-        except av.FFmpegError as error:
-            self._note(f"the file breaks off: {error.strerror}")
+        while True:
+            try:
+                yield from self._container.demux(self._stream)
+            except IndexError:  # PyAV meets a stream that began on the way; after it, it reads on
+                continue
+            except av.FFmpegError as error:
+                self._note(f"the file breaks off: {error.strerror}")
+            return
 
     def _before(self, frame: Any, following: Any) -> float:
         """Seconds of silence between what was heard so far and a frame."""

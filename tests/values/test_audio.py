@@ -146,6 +146,15 @@ def test_a_broadcast_begins_anywhere(begins, tmp_path, caplog):
     assert not caplog.text
 
 
+def test_another_programme_that_comes_on_the_way(tmp_path):
+    """With a stream that nobody knew of when the file was opened."""
+    first = written(tmp_path / "1.ts", "aac", tone(12, RATE), RATE).read_bytes()
+    others = {"mpegts_service_id": "7", "mpegts_pmt_start_pid": "0x600", "mpegts_start_pid": "0x400"}
+    second = written(tmp_path / "2.ts", "aac", tone(3, RATE), RATE, **others).read_bytes()
+    sound = Audio.from_bytes(first + second)
+    assert loud(sound.samples, RATE) == pytest.approx((0, 12), abs=0.1)
+
+
 @pytest.mark.parametrize("form", ["FLAC", "OGG", "MP3"])
 def test_one_broken_packet(form, caplog):
     whole, hurt = (Audio.from_bytes(data) for data in (file(busy(10), form=form), broken(file(busy(10), form=form))))
