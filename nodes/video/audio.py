@@ -58,4 +58,8 @@ class Audio(Node):
 def _is(asked: Any, number: int, language: str) -> bool:
     if isinstance(asked, int) or asked.isdecimal():
         return int(asked) == number
-    return short(asked) == short(language)
+    try:
+        spoken = short(language)
+    except InputError:  # a film may say anything
+        spoken = language
+    return short(asked) == spoken

@@ -19,6 +19,7 @@ _JITTER = 0.1  # seconds: stamps are rounded, and decoders start early; what is 
 _EXACT = {"flac": 0.005, "ogg": 0.03}  # the same for formats whose stamps count samples
 _LIVE = 60.0  # seconds: a longer leap of a broadcast stream's clock is another recording's
 _SILENCE = 3600.0  # seconds put into the gaps of one file at most: a broken stamp must not fill the memory
+_MOST = 3600 * 48_000 * 2  # samples of silence, if that is less: an hour of stereo
 _CHECKED = {"flac", "tta", "wavpack"}  # codecs whose packets carry a checksum; without it a broken one is noise
 _LISTS = {"hls", "concat", "dash", "imf"}  # formats that only say where sound is: what a key stands for is elsewhere
 
@@ -82,6 +83,8 @@ class SoundTrack:
             teller = frame if self._heard or following is None else following  # the first has what FFmpeg saw last
             own = (int(teller.sample_rate), len(frame.layout.channels))
             self.rate = self.rate or own[0]
+            if not self._heard:
+                self._silence = min(_SILENCE, _MOST / (self.rate * own[1]))
             silence = self._before(frame, following)
             self._gaps += silence if self._heard else 0.0
             if held and (silence or own != form or length >= form[0] // 2):
