@@ -43,8 +43,10 @@ class SoundTrack:
         self._timed = self._broadcast or name in _EXACT or not flags & av.format.Flags.generic_index.value
         self._jitter = _EXACT.get(name, _JITTER)
         start = (container.start_time or 0) / av.time_base
+        cover = av.stream.Disposition.attached_pic
+        film = any(not stream.disposition & cover for stream in container.streams.video)  # begins with its first track
         anywhere = self._broadcast and (name != "ogg" or start > _LIVE)  # where the clock of a stream may begin
-        self._zero = start if anywhere else min(start, 0.0)
+        self._zero = start if film or anywhere else min(start, 0.0)
         self._heard = 0.0  # seconds so far
         self._lost = 0.0  # seconds of packets that could not be decoded, since the last frame
         self._broken = 0

@@ -369,11 +369,14 @@ def test_no_such_track(track, languages, work):
         work(Audio, track=track).run(languages)
 
 
-def test_sound_that_begins_after_the_pictures(work, tmp_path):
-    late = written(tmp_path / "s.mka", "flac", tone(2), begins=3)
-    film = joined(tmp_path / "a.mkv", drawn(tmp_path / "v.mkv", seconds=6).path, late)
-    sound = work(Audio).run(Video(film))
-    assert loud(sound.samples, sound.rate) == pytest.approx((3, 5), abs=0.05)
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts", "a.flv"])
+@pytest.mark.parametrize(("pictures", "late"), [(0, 3), (10, 12.5), (0, 90)])
+def test_sound_that_begins_after_the_pictures(name, pictures, late, work, tmp_path):
+    """Where the film itself begins later than its clock, that is nobody's time."""
+    film = drawn(tmp_path / "v.mkv", seconds=2, later=pictures).path
+    both = joined(tmp_path / name, film, written(tmp_path / "s.mka", "aac", tone(2, 44_100), 44_100, begins=late))
+    sound = work(Audio).run(Video(both))
+    assert loud(sound.samples, sound.rate) == pytest.approx((late - pictures, late - pictures + 2), abs=0.1)
 
 
 @pytest.mark.parametrize("channels", [(1, -1), (0, 0, 0, 1, 0, 0)])
