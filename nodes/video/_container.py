@@ -4,29 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from studio import InputError, MissingExtra, Video
+from studio import InputError, Video
+
+_LISTS = {"hls", "concat", "dash", "imf"}  # formats that only say where a film is: its key would not know the rest
 
 
 @contextmanager
 def opened(video: Video) -> Iterator[Any]:
     """The film's container; what FFmpeg says against it, here or while it is read, is an InputError."""
+    import av
+
     try:
-        import av
-    except ImportError as error:
-        raise MissingExtra("av", "video") from error
-    try:
-        with av.open(str(video.path)) as container:
+        options = {"protocol_whitelist": "file"}
+        with av.open(str(video.path), metadata_errors="replace", options=options) as container:
+            if container.format.name in _LISTS:
+                raise InputError(f"{video.path.name} is a playlist, whose film is in other files")
             yield container
     except av.FFmpegError as error:
         raise InputError(f"no film that can be read ({error.strerror}): {video.path.name}") from error
-
-
-def decoded(container: Any, stream: Any) -> Iterator[Any]:
-    """The frames of a stream from where the container stands; broken packets are passed over, as players do."""
-    import av
-
-    for packet in container.demux(stream):
-        try:
-            yield from packet.decode()
-        except av.InvalidDataError:
-            continue

@@ -1,13 +1,16 @@
 """Pictures out of a film, evenly spaced, by PyAV (FFmpeg)."""
 
-from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from studio import Field, Image, InputError, Node, Video
 
-from ._container import decoded, opened
+from ._container import opened
+from ._pictures import Pictures
 
-NEAR = 5.0  # seconds that are sooner decoded through than jumped over
+UNSAID, BT709 = 2, 1  # colour spaces, by FFmpeg's numbers
+MOST_WIDE = 10.0  # pixels wider than that many of their heights are a mistake
 
 
 class Frames(Node):
@@ -17,8 +20,7 @@ class Frames(Node):
     each so many seconds from the start. A film shorter than asked gives fewer, and always one.
     """
 
-    version = "1"
-    extra = "video"
+    version = "2"
 
     class Config(Node.Config):
         """Which pictures, and how large."""
@@ -33,16 +35,17 @@ class Frames(Node):
 
     def run(self, video: Video) -> list[Image]:
         """Take them."""
+        name = video.path.name
         with opened(video) as container:
-            if not container.streams.video:
-                raise InputError(f"there are no pictures in {video.path.name}")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            seconds = _seconds(container, stream)
-            found = list(_at(container, stream, self._times(seconds)))
+            times = self._times(Pictures(container, name).length())
+        with opened(video) as container:
+            pictures = Pictures(container, name)
+            found = [Image(_picture(frame, pictures.stream, self.config.side)) for frame in pictures.at(times)]
         if not found:
-            raise InputError(f"not one picture of {video.path.name} can be decoded")
-        return [Image(_picture(frame, self.config.side)) for frame in found]
+            raise InputError(f"not one picture of {name} can be decoded")
+        if pictures.broken:
+            print(f"{pictures.broken} pictures of {name} are broken and passed over")
+        return found
 
     def _times(self, seconds: float) -> list[float]:
         if every := self.config.every:
@@ -51,44 +54,35 @@ class Frames(Node):
         return [(number + 0.5) * seconds / count for number in range(count)]
 
 
-def _at(container: Any, stream: Any, times: list[float]) -> Iterator[Any]:
-    """The frame shown at each time; none is given twice."""
-    start = float((stream.start_time or 0) * stream.time_base)
-    shown, upcoming, given = None, None, None
-    frames = decoded(container, stream)
-    for time in times:
-        if time - (float(shown.time) - start if shown else 0.0) > NEAR:
-            container.seek(int((start + time) / stream.time_base), stream=stream)
-            frames, shown, upcoming = decoded(container, stream), None, None
-        while upcoming is None or float(upcoming.time) - start <= time:
-            following = next(frames, None)
-            shown = upcoming or shown or following
-            upcoming = following
-            if following is None:
-                break
-        if shown is not None and shown is not given:
-            given = shown
-            yield shown
+def _picture(frame: Any, stream: Any, side: int | None) -> Any:
+    """A frame as players show it: its pixels square, upright, and no larger than asked."""
+    import PIL.Image
 
-
-def _seconds(container: Any, stream: Any) -> float:
-    """How long the film is; where its file does not say, it is read through."""
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    if container.duration:
-        return float(container.duration) / 1_000_000
-    start, last = float((stream.start_time or 0) * stream.time_base), 0.0
-    for frame in decoded(container, stream):
-        last = float(frame.time) - start
-    container.seek(0)
-    return last
-
-
-def _picture(frame: Any, side: int | None) -> Any:
-    """A frame as a picture, upright and no larger than asked."""
-    picture = frame.to_image()
-    if turn := getattr(frame, "rotation", 0):
-        picture = picture.rotate(turn, expand=True)
+    if frame.colorspace == UNSAID and (frame.width >= 1280 or frame.height > 576):
+        frame.colorspace = BT709  # what players take a large film for that does not say it
+    see_through = any(component.is_alpha for component in frame.format.components)
+    picture = PIL.Image.fromarray(frame.to_ndarray(format="rgba" if see_through else "rgb24"))
+    if see_through and picture.getextrema()[3] == (255, 255):
+        picture = picture.convert("RGB")
+    wide = float(stream.sample_aspect_ratio or 1)
+    if wide != 1 and 1 / MOST_WIDE <= wide <= MOST_WIDE:
+        picture = picture.resize((max(1, round(picture.width * wide)), picture.height))
+    picture = _upright(picture, frame)
     if side and max(picture.size) > side:
         picture.thumbnail((side, side))
     return picture
+
+
+def _upright(picture: Any, frame: Any) -> Any:
+    """Turned and mirrored as the film asks. Its matrix takes (x, y) to (ax + cy, bx + dy)."""
+    from PIL.Image import Transpose
+
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return picture
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        picture, a, d = picture.transpose(Transpose.TRANSPOSE), c, b
+    if a < 0:
+        picture = picture.transpose(Transpose.FLIP_LEFT_RIGHT)
+    return picture.transpose(Transpose.FLIP_TOP_BOTTOM) if d < 0 else picture

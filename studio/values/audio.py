@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from studio.values.base import TEMPORARY, Media, MediaKind, frozen
 from studio.values.files import tracks
@@ -32,11 +34,27 @@ class Audio(Media):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From the bytes of a WAV, FLAC, OGG or MP3 file (with PyAV, of any container); they are kept as they are."""
+        """From the bytes of a file with sound, WAV, FLAC, OGG, MP3 or any other; they are kept as they are."""
         samples, rate = _decode(data)
         sound = cls(samples, rate)
         sound._source = data
         return sound
+
+    @classmethod
+    def of_film(cls, path: str | Path, track: int | None = None) -> Self | None:
+        """The sound of a film in one channel, from the film's first moment; None if it has none.
+
+        The film is not read into memory. track: counted from 1; None for the one that the film marks as its default.
+        """
+        from studio.values.mixdown import Mixdown
+        from studio.values.sound_track import SoundTrack
+
+        mixdown = Mixdown()
+        with SoundTrack.opened(str(path), track) as sound:
+            for block in sound.blocks() if sound else ():
+                mixdown.add(block)
+        mixed = mixdown.mono()
+        return cls(mixed, sound.rate) if sound and len(mixed) else None
 
     @cached_property
     def samples(self) -> NDArray[np.float32]:
@@ -58,10 +76,13 @@ class Audio(Media):
         return int(self.samples.nbytes)
 
     def mono(self, rate: int | None = None) -> NDArray[np.float32]:
-        """The samples mixed down to one channel and resampled to `rate`: float32 of shape (n,)."""
+        """The samples mixed down to one channel and resampled to `rate`: float32 of shape (n,).
+
+        The mix is as loud as the loudest channel, and channels that would cancel each other out do not (`Mixdown`).
+        """
         import numpy as np
 
-        mixed = self.samples if self.samples.ndim == 1 else self.samples.mean(axis=1)
+        mixed = self.samples if self.samples.ndim == 1 else _mixed(self.samples, self.rate)
         if rate and rate != self.rate:
             import soxr
 
@@ -128,6 +149,15 @@ class AudioKind(MediaKind[Audio]):
         return super().convert(raw)
 
 
+def _mixed(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+    from studio.values.mixdown import Mixdown
+
+    mixdown, step = Mixdown(), rate // 2 + 1
+    for start in range(0, len(samples), step):
+        mixdown.add(samples[start : start + step])
+    return mixdown.mono()
+
+
 def _restored(source: bytes | None, samples: Any, rate: int) -> Audio:
     sound = Audio.__new__(Audio)
     sound.rate, sound._source = rate, source
@@ -178,38 +208,100 @@ def _all_finite(array: NDArray[np.float32]) -> bool:
 def _decode(data: bytes) -> tuple[NDArray[np.float32], int]:
     if ours := _of_float_wav(data):
         return ours
-    import soundfile
-
-    try:
-        samples, rate = soundfile.read(io.BytesIO(data), dtype="float32")
-    except (soundfile.SoundFileError, RuntimeError, TypeError):
-        samples, rate = _decode_container(data)
+    samples, rate = _decode_plain(data) or _decode_track(data)
     if not len(samples):
         raise ValueError("sound of no length")
-    return samples, int(rate)
+    return samples, rate
 
 
-def _decode_container(data: bytes) -> tuple[NDArray[np.float32], int]:
-    """M4A, WebM, MP4 …, where PyAV is installed."""
+def _decode_plain(data: bytes) -> tuple[NDArray[np.float32], int] | None:
+    """The samples and rate of a file that holds them as they are (WAV, AIFF, AU, CAF …); None of any other.
+
+    What is compressed is FFmpeg's: libsndfile trusts the length that such a file promises, and stops at what is broken.
+    """
+    import soundfile
+
+    if data.startswith((b"fLaC", b"OggS", b"ID3")):  # FFmpeg's
+        return None
     try:
-        import av
-    except ImportError:
-        raise ValueError("no sound this machine can read (WAV, FLAC, OGG, MP3; others need: pip install av)") from None
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            if file.format in ("MP3", "OGG", "FLAC"):
+                return None
+            samples = file.read(dtype="float32")
+            _tell_cut(data)
+            return (samples, int(file.samplerate)) if len(samples) else None
+    except (soundfile.SoundFileError, RuntimeError, TypeError):
+        return None
+
+
+def _tell_cut(data: bytes) -> None:
+    """Logs that a WAV or AIFF file ends before it should. Who streams one writes a length that none can have."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"RIFF") else "big"
+    promised = int.from_bytes(data[4:8], order) + 8
+    if data.startswith((b"RIFF", b"FORM")) and len(data) < promised < _STREAMED:
+        logging.getLogger("studio").warning(
+            "sound: the file is cut off, %s of %s bytes are there", f"{len(data):,}", f"{promised:,}"
+        )
+
+
+def _decode_track(data: bytes) -> tuple[NDArray[np.float32], int]:
+    """The sound track of whatever FFmpeg reads. Where channels come and go, there are as many as there ever were."""
     import numpy as np
 
-    try:
-        with av.open(io.BytesIO(data), mode="r") as container:
-            stream = container.streams.audio[0]
-            planar = av.AudioResampler(format="fltp")
-            frames = [out for frame in container.decode(stream) for out in planar.resample(frame)]
-            samples = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
-            return samples.T.squeeze(), int(stream.rate)
-    except (av.FFmpegError, IndexError, ValueError):
-        raise ValueError(
-            "no sound that can be read: neither WAV, FLAC, OGG, MP3 nor a container with a sound track"
-        ) from None
+    rate = 0
+    blocks: list[NDArray[np.float32]] = []
+    for link in _links(data):
+        try:
+            rate = _decode_link(link, rate, blocks)
+        except ValueError as error:
+            if not blocks:
+                raise
+            logging.getLogger("studio").warning("sound: a part that is chained to it is %s", error)
+    if not blocks:
+        return np.zeros(0, np.float32), 1
+    channels = max(block.shape[1] for block in blocks)
+    samples = np.concatenate([_widened(block, channels) for block in blocks])
+    return samples.squeeze(1) if channels == 1 else samples, rate
 
 
+def _decode_link(data: bytes, rate: int, blocks: list[NDArray[np.float32]]) -> int:
+    """Adds the blocks of a file's sound track, at a rate, if one is given; the rate that they have."""
+    from studio.values.sound_track import SoundTrack
+
+    with SoundTrack.opened(io.BytesIO(data), rate=rate) as track:
+        if track is None:
+            raise ValueError("no sound that can be read: there is no sound track in it")
+        blocks += track.blocks()
+        return track.rate
+
+
+def _links(data: bytes) -> list[bytes]:
+    """The files that a chained Ogg file is made of, as radio stations write them: FFmpeg wants all to have one rate.
+
+    A page is a head of 27 bytes, the lengths of its segments, and these. Bit 2 of its flags says that a stream begins.
+    """
+    starts, place, begins = [0], 0, True
+    while data.startswith(b"OggS", place) and len(data) > place + 27:
+        if data[place + 5] & 2 and not begins:
+            starts.append(place)
+        begins = bool(data[place + 5] & 2)
+        count = data[place + 26]
+        place += 27 + count + sum(data[place + 27 : place + 27 + count])
+    return [data[start:end] for start, end in pairwise([*starts, len(data)])]
+
+
+def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """A block in so many channels: mono on the first two, as it is played; else the others stay silent."""
+    import numpy as np
+
+    if block.shape[1] == channels:
+        return block
+    if block.shape[1] == 1:
+        block = np.repeat(block, 2, axis=1)
+    return np.pad(block, ((0, 0), (0, channels - block.shape[1])))
+
+
+_STREAMED = 0x7F000000  # bytes: a longer file was written without knowing how long it would be
 _HEADER = struct.Struct("<4sI8sIHHIIHHH4sII4sI")  # RIFF, fmt, fact, data
 
 
