@@ -20,7 +20,7 @@ def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
     how = KINDS[kind]
     value = how.coerce(raw)
     if not how.plain:
-        return Artifact(kind, size=value.nbytes), value
+        return Artifact(kind, size=value.nbytes, name=value.name), value
     encoded = how.encode(value)
     assert isinstance(encoded, bytes)
     return Artifact.of_plain(kind, encoded), None
@@ -39,4 +39,4 @@ def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
         return fetch(artifact.handle)
     if store is None:
         raise Damaged(f"a {artifact.kind} is neither in memory nor in a store")
-    return kind.decode(store.read(artifact))
+    return kind.decode(store.read(artifact)) if not kind.by_path else kind.python.lent(*store.lend(artifact))  # type: ignore[attr-defined]

@@ -18,8 +18,9 @@ from studio.errors import StudioError
 from studio.executors.out_of_memory import give_back, is_shortage
 from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
 from studio.node.node import MEASURED, Port, Ports, ports_of
-from studio.values import KINDS, PortType
+from studio.values import KINDS, File, PortType
 from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged
+from studio.values.files import Changed
 from studio.values.measures import Measures, added
 
 __all__ = ["Worker"]
@@ -40,6 +41,7 @@ class Worker:
         self.recipe = recipe
         self._ports = ports or ports_of(recipe.node)
         self._names = list(self._ports.outputs)
+        self._reads_files = any(KINDS[port.type.kind].by_path for port in self._ports.inputs.values())
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._node.setup()
@@ -77,7 +79,7 @@ class Worker:
 
     def _in_turn(self, work: ChunkWork, fetch: Fetch, rows_done: _ChunkResult) -> None:
         """Runs each row for itself; a data set has so many that little may be done for one."""
-        clock, run, store = time.perf_counter, self._node.run, work.store
+        clock, run, store = time.perf_counter, self._ran if self._reads_files else self._node.run, work.store
         columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
         packing, counts = _Packing(store if work.keep else None, rows_done.handle), vars(self._node)
         ended = clock()
@@ -132,13 +134,21 @@ class Worker:
         began, started = time.time(), time.perf_counter()
         arguments = {name: unpack(artifact, fetch, work.store) for name, artifact in work.inputs.items()}
         read = time.perf_counter()
-        results = self._named(self._node.run(**arguments))
+        results = self._named((self._ran if self._reads_files else self._node.run)(**arguments))
         computed = time.perf_counter()
         packing = _Packing(work.store if work.keep else None)
         outputs = self._packed(results, packing)
         spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
         measures = Measures(computed - read, spans, began, numbers=self._counted())
         return Done(outputs, measures, unkept=packing.unkept), packing.handle
+
+    def _ran(self, **arguments: object) -> object:
+        """What the node returned, to whom files are given: they were the same all the time."""
+        _unchanged(arguments)
+        try:
+            return self._node.run(**arguments)
+        finally:  # whatever else went wrong, a file that changed explains it
+            _unchanged(arguments)
 
     def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
         """The outcome of each: so many together where the node knows how, else one after the other."""
@@ -176,7 +186,7 @@ class Worker:
         began, started = time.time(), time.perf_counter()
         arguments = [{name: unpack(a, fetch, work.store) for name, a in work.inputs.items()} for work in works]
         read = time.perf_counter()
-        results = self._node.run_batch(arguments)
+        results = (self._ran_batch if self._reads_files else self._node.run_batch)(arguments)
         computed = time.perf_counter()
         if len(results) != len(works):
             raise BadOutput(f"run_batch returned {len(results)} results for {len(works)} tasks")
@@ -184,6 +194,16 @@ class Worker:
         spans = {"read": (read - started) / size, "compute": (computed - read) / size}
         shares = [Measures(spans["compute"], spans, began, batch=size, numbers=own) for own in self._counted_each(size)]
         return [self._ended(*each) for each in zip(results, works, shares, strict=True)]
+
+    def _ran_batch(self, arguments: Sequence[Mapping[str, object]]) -> Sequence[object]:
+        """The same of a batch. If a file changed, each of its tasks tells for itself."""
+        assert self._node.run_batch is not None
+        for each in arguments:
+            _unchanged(each)
+        results = self._node.run_batch(arguments)
+        for each in arguments:
+            _unchanged(each)
+        return results
 
     def _ended(self, result: object, work: Work, share: Measures) -> Ended:
         """What became of one task of several."""
@@ -288,6 +308,10 @@ class _Packing:
             artifact = self._kept(artifact, handle)
         if handle is None:
             return artifact
+        if isinstance(handle, File):
+            if artifact.stored:
+                return artifact  # whoever reads it reads what the store has, whatever becomes of the node's own file
+            handle = _snapshot(handle)
         self.handle.append(handle)
         return replace(artifact, handle=len(self.handle) - 1)
 
@@ -297,11 +321,40 @@ class _Packing:
             return artifact
         encoded = artifact.inline or KINDS[artifact.kind].encode(handle)
         try:
-            stored = self._store.put(artifact.kind, encoded, artifact.digest)
+            stored = self._store.put(artifact.kind, encoded, artifact.digest, artifact.name)
         except OSError as error:
+            if isinstance(handle, File):
+                handle.check()
             self.unkept = str(error)
             return artifact
+        if isinstance(handle, File):
+            handle.check()  # that nobody wrote to it since the node returned it, nor while it was copied
         return replace(stored, inline=artifact.inline)
+
+
+def _snapshot(file: File) -> File:
+    """A copy of a node's file, which stays as it is, whatever becomes of that one."""
+    try:
+        return file.snapshot()
+    except OSError as error:
+        raise ValueError(f"no copy of its file could be kept: {error}") from None
+
+
+def _unchanged(arguments: Mapping[str, object]) -> None:
+    """Changed, if a file that a node was given is not what it was; the text names the input."""
+    for name, value in arguments.items():
+        try:
+            _check(value)
+        except Changed as error:
+            raise Changed(f"its input '{name}': {error}; nothing may write to it while a step reads it") from None
+
+
+def _check(value: object) -> None:
+    if isinstance(value, File):
+        value.check()
+    elif isinstance(value, list):
+        for item in value:
+            _check(item)
 
 
 def _shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
@@ -318,7 +371,7 @@ def failure(error: Exception) -> Failed:
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, StudioError):
         return Failed(str(error), trace, error.exit_code if error.exit_code == 5 else 1, retryable=False)
-    if isinstance(error, BadOutput):
+    if isinstance(error, BadOutput | Changed):
         return Failed(str(error), trace, retryable=False)
     if isinstance(error, Damaged):
         return Failed(f"{error}; run again and it will be made anew", trace)

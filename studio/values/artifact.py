@@ -23,7 +23,8 @@ class Artifact:
     """A value at rest: what edges, keys, records and events carry.
 
     Small plain values are held `inline`, encoded. Others lie in a store under their `digest`, or
-    are still `live` in some process, or both. A list is its `items`.
+    are still `live` in some process, or both. A list is its `items`. Of kinds that are held by path,
+    the `name` of the file is a part of the value.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Artifact:
     items: tuple[Artifact, ...] | None = None
     stored: bool = False
     handle: object = field(default=None, compare=False, repr=False)
+    name: str = ""
 
     @classmethod
     def of_plain(cls, kind: str, encoded: bytes) -> Artifact:
@@ -42,9 +44,14 @@ class Artifact:
     @classmethod
     def of_items(cls, kind: str, items: tuple[Artifact, ...]) -> Artifact:
         """A list of artifacts of one kind."""
-        digests = [item.digest for item in items]
+        digests = [item.identity for item in items]
         digest = None if None in digests else of_data(digests)
         return cls(kind, digest, sum(item.size for item in items), items=items)
+
+    @property
+    def identity(self) -> str | None:
+        """What keys know it by: all of it that a node can see; None if its content is not known."""
+        return of_data([self.digest, self.name]) if self.name and self.digest else self.digest
 
     @property
     def absent(self) -> bool:

@@ -80,8 +80,8 @@ class Kind(ABC, Generic[T]):
         """The bytes at rest, or the file that already holds them."""
 
     @abstractmethod
-    def decode(self, source: bytes | Path) -> T:
-        """The value back from its bytes; for a `by_path` kind, from its file."""
+    def decode(self, source: bytes | Path, name: str = "") -> T:
+        """The value back from its bytes; for a `by_path` kind, from its file, or from bytes and the file's name."""
 
     def parse(self, word: str) -> T:
         """A value from a word on the command line."""
@@ -113,7 +113,7 @@ class JsonKind(Kind[T]):
     def encode(self, value: T) -> bytes:
         return to_json(self.dump(value))
 
-    def decode(self, source: bytes | Path) -> T:
+    def decode(self, source: bytes | Path, name: str = "") -> T:
         assert isinstance(source, bytes)
         return self.restore(_decode(source.decode()))
 
@@ -130,6 +130,11 @@ class Media:
     """An immutable value that is heavy: it lives in memory or in a file, and can be saved."""
 
     kind: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """The name of its file, where that is a part of the value; else empty."""
+        return ""
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -183,7 +188,7 @@ class MediaKind(Kind[M]):
     def encode(self, value: M) -> bytes | Path:
         return value.to_bytes()
 
-    def decode(self, source: bytes | Path) -> M:
+    def decode(self, source: bytes | Path, name: str = "") -> M:
         return self.python.open(source) if isinstance(source, Path) else self.python.from_bytes(source)
 
 

@@ -186,8 +186,7 @@ class WarmExecutor(Executor):
         if isinstance(handle, InService):
             return MadeValue(handle.token.number, handle.place)
         assert isinstance(handle, InProcess)
-        encoded = KINDS[kind].encode(handle.value)
-        return HeldValue(kind, encoded.read_bytes() if isinstance(encoded, Path) else encoded)
+        return HeldValue(kind, *_encoded(kind, handle.value))
 
     def _send(self, *messages: Message) -> None:
         forgotten = []
@@ -235,7 +234,7 @@ class WarmExecutor(Executor):
         request = self._requests.get(ended.number)
         if request is None or ended.outcome is None:
             return
-        outcome = outcome_from(ended.outcome, lambda place: InService(self, request.token, place, ""), ended.worker)
+        outcome = outcome_from(ended.outcome, lambda place: InService(self, request.token, place), ended.worker)
         if isinstance(outcome, Done):
             self._pace[request.recipe.key] = outcome.measures.seconds
         self._end(ended.number, outcome)
@@ -268,10 +267,11 @@ class InService:
     executor: WarmExecutor
     token: _Token
     place: int
-    kind: str
+    kind: str = ""
+    name: str = ""
 
     def get(self) -> object:
-        return KINDS[self.kind].decode(self.executor.fetch(self.token.number, self.place))
+        return KINDS[self.kind].decode(self.executor.fetch(self.token.number, self.place), self.name)
 
 
 def _machine_of(channel: Channel) -> Machine:
@@ -300,7 +300,17 @@ def _told_kind(artifact: Artifact) -> Artifact:
         return replace(artifact, items=tuple(map(_told_kind, artifact.items)))
     if not isinstance(artifact.handle, InService):
         return artifact
-    return replace(artifact, handle=replace(artifact.handle, kind=artifact.kind))
+    return replace(artifact, handle=replace(artifact.handle, kind=artifact.kind, name=artifact.name))
+
+
+def _encoded(kind: str, value: Any) -> tuple[bytes, str]:
+    """A value as it travels, and the name of its file, if that is a part of it."""
+    encoded = KINDS[kind].encode(value)
+    if not isinstance(encoded, Path):
+        return encoded, ""
+    data = encoded.read_bytes()
+    value.check()
+    return data, value.name
 
 
 def _as_it_is(handle: Any) -> Any:
