@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -60,8 +59,10 @@ class File(Media):
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str | None = None) -> Self:
-        """From bytes, which are written to a temporary file that goes with the value; it is called `file` or `video`,
-        unless a name is given."""
+        """From bytes, which are written to a temporary file that goes with the value.
+
+        Without a name it is called `file`, or `video`.
+        """
         kept = PrivateFile(_checked_name(name or cls.kind))
         with kept.path.open("xb") as file:
             file.write(data)
@@ -135,14 +136,15 @@ class File(Media):
     def __hash__(self) -> int:
         return hash((type(self), self.nbytes))
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        """A file that goes with the value travels as its content (which Ray carries beside all else), others by path."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its path; but a file that goes with the value goes as an array: Ray carries those beside all else."""
         if self._kept is None:
             return (_by_path, (type(self), self.path, self._stamp))
+        import numpy as np
+
         with self.path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            content = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
         self.check()
-        content = pickle.PickleBuffer(mapped) if protocol >= 5 else mapped[:]
         return (type(self).from_bytes, (content, self.name))
 
     def __repr__(self) -> str:

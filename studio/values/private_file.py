@@ -34,18 +34,18 @@ def is_file_name(name: object) -> bool:
 class PrivateFile:
     """A place for a file; whatever lies in its folder goes when nobody holds this any more."""
 
-    __slots__ = ("__weakref__", "path")
+    __slots__ = ("__weakref__", "_home", "path")
 
     def __init__(self, name: str, within: Path | None = None) -> None:
         """`within` is a folder on the file system of the file; without, it is that of temporary files."""
         place = str(within.absolute()) if within else tempfile.gettempdir()
-        folder = f"{_own_folder(place, os.getpid()).path}/{next(serial)}"
+        self._home = _own_folder(place, os.getpid())
         try:
-            os.mkdir(folder, 0o700)  # noqa: PTH102  half the time of a Path
+            folder = self._home.new_folder()
         except FileNotFoundError:  # somebody has tidied up
             _own_folder.cache_clear()
-            folder = f"{_own_folder(place, os.getpid()).path}/{next(serial)}"
-            os.mkdir(folder, 0o700)  # noqa: PTH102
+            self._home = _own_folder(place, os.getpid())
+            folder = self._home.new_folder()
         self.path = Path(folder, name)
         weakref.finalize(self, _removed, folder, os.getpid())
 
@@ -57,13 +57,18 @@ class _OwnFolder:
         Path(within).mkdir(parents=True, exist_ok=True)
         _sweep(within)
         self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=within)
-        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        _locked(self._lock)
-        weakref.finalize(self, _closed, self.path, self._lock, os.getpid())
+        lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _locked(lock)
+        weakref.finalize(self, _closed, self.path, lock, os.getpid())
+
+    def new_folder(self) -> str:
+        folder = f"{self.path}/{next(serial)}"
+        os.mkdir(folder, 0o700)  # noqa: PTH102  half the time of a Path
+        return folder
 
 
-@functools.cache
-def _own_folder(within: str, process: int) -> _OwnFolder:
+@functools.lru_cache(maxsize=8)
+def _own_folder(within: str, _process: int) -> _OwnFolder:
     """That of a process: a fork has its own."""
     return _OwnFolder(within)
 
