@@ -55,7 +55,17 @@ def frozen(array: A, source: object, *, given: bool) -> A:
         owner: Any = source if array.base is source else array
         alone = type(source) is type(array) and owner.base is None and (given or owner is not source)
         array = array if alone else array.copy()
-        array.flags.writeable = False
+        (owner if alone else array).flags.writeable = False
+    elif _memory_of(array).flags.writeable:  # it may not be written to, but what it is a view of
+        array = array.copy()
+    array.flags.writeable = False
+    return array.view()  # which nobody can make writeable again
+
+
+def _memory_of(array: Any) -> Any:
+    """The array that holds what this one is a view of."""
+    while type(array.base) is type(array):
+        array = array.base
     return array
 
 
