@@ -1,6 +1,7 @@
 """A file is its content and its name: what a key says of one is what every node sees, whoever writes to it meanwhile."""
 
 import os
+import resource
 
 import numpy as np
 import pytest
@@ -277,3 +278,16 @@ def test_what_is_read_is_not_pruned(tmp_path, cache_folder):
     assert not [blob for blob in (cache_folder / "blobs").rglob("*") if blob.is_file()]
     assert film.path.read_text() == "one"
     assert film.name == "a"
+
+
+def test_a_disk_that_takes_no_copy(tmp_path):
+    """Without a store, what follows would read a place that anybody may write to."""
+    place = tmp_path / "a.txt"
+    place.write_text("x" * 1000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        told = run_log(READ, options={"cache": False}, f=place).result.failures["t"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told.startswith("its output 'file': no copy of its file could be kept: [Errno 27]")
