@@ -36,7 +36,10 @@ def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
         return [unpack(item, fetch, store) for item in artifact.items]
     kind = KINDS[artifact.kind]
     if artifact.handle is not None:
-        return fetch(artifact.handle)
+        value: Any = fetch(artifact.handle)
+        return value.linked() if kind.by_path else value
     if store is None:
         raise Damaged(f"a {artifact.kind} is neither in memory nor in a store")
-    return kind.decode(store.read(artifact)) if not kind.by_path else kind.python.lent(*store.lend(artifact))  # type: ignore[attr-defined]
+    if kind.by_path:
+        return kind.python.lent(*store.lend(artifact))  # type: ignore[attr-defined]
+    return kind.decode(store.read(artifact))

@@ -323,8 +323,8 @@ class _Packing:
         try:
             stored = self._store.put(artifact.kind, encoded, artifact.digest, artifact.name)
         except OSError as error:
-            if isinstance(handle, File):
-                handle.check()
+            if isinstance(handle, File) and not handle.path.exists():
+                raise ValueError(f"its file '{handle.path}' is gone") from None
             self.unkept = str(error)
             return artifact
         if isinstance(handle, File):

@@ -157,9 +157,17 @@ class GivenValue:
         if self._is_path(raw) and not KINDS[self._kind].plain and self._files is not None:
             path = self._path(raw)
             if path.is_file():
-                name = path.name if KINDS[self._kind].by_path else ""
-                return Artifact(self._kind, self._files(path), path.stat().st_size, name=name)
+                return self._hashed(raw, path, self._files)
         return self._opened(raw, None)
+
+    def _hashed(self, raw: object, path: Path, files: FileDigests) -> Artifact:
+        """What is known of a file that is not read yet. One that is only passed on is from now on to stay as it is."""
+        if not KINDS[self._kind].by_path:
+            return Artifact(self._kind, files(path), path.stat().st_size)
+        known, value = pack(self._kind, self._now(raw))
+        known.digest = files(path)
+        value.check()
+        return known if self._cache is not None else replace(known, handle=InProcess(value))
 
     def _opened(self, raw: object, known: Artifact | None) -> Artifact:
         """The value read and checked; with a cache its digest, without one itself."""
@@ -168,6 +176,8 @@ class GivenValue:
         artifact, handle = pack(self._kind, self._now(raw))
         if handle is None:
             return artifact
+        if self._cache is None and known is not None and self._files is not None:
+            _as_known(self._files(self._path(raw)), known.digest)
         if self._cache is not None:
             artifact = self._kept(self._cache.store, artifact, handle, known)
         if artifact.stored and isinstance(handle, File):

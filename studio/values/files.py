@@ -90,19 +90,31 @@ class File(Media):
         """Changed, if the file is not what it was when this value was made."""
         try:
             now = _Stamp.of(self.path)
-            if now == self._stamp:
+            if now == self._stamp or (self._kept and now[:3] == self._stamp[:3]):  # others may have links to it
                 return
-            # Others have links to what a store has lent, so of that the content tells.
-            if self._digest and (now[:3] == self._stamp[:3] or of_file(self.path) == self._digest):
+            if self._digest and of_file(self.path) == self._digest:
                 return
         except OSError:
-            if self._digest:
-                return  # the user's own link was moved or removed: the content is still with the store
+            if self._kept and not os.path.lexists(self.path):
+                return  # it was moved or removed by whom it was lent, and to nobody else
         raise Changed(f"the file '{self.path}' has changed since its value was made")
 
     def current(self) -> Self:
         """The same file, as it is now."""
         return self if self._digest else self._at(self.path, self._kept)
+
+    def linked(self) -> Self:
+        """The same for one more user: a file that goes with the value has a link for each, to do with as they like."""
+        if self._kept is None:
+            return self
+        try:
+            kept = PrivateFile(self.name)
+            os.link(self.path, kept.path)
+        except OSError:
+            return self
+        twin = object.__new__(type(self))
+        twin.__dict__ = {**self.__dict__, "path": kept.path, "_kept": kept}
+        return twin
 
     def snapshot(self) -> Self:
         """A copy that nobody else writes to, and that goes when the value goes; Changed, or OSError."""

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import studio
+from studio.cache.file_digests import FileDigests
 from studio.cache.upkeep import prune
+from studio.run.given import GivenValue
+from studio.values import PortType
 from tests.support.dataset import ends, write
 from tests.support.door import outputs, run_log
 
@@ -232,18 +235,53 @@ def test_a_node_that_writes_to_its_input(tmp_path, options):
         assert outputs(READ, f=place)["x"] == "a.txt: before"
 
 
-def test_a_node_that_moves_its_input_away(tmp_path):
+def test_a_node_that_moves_its_input_away(tmp_path, options):
+    graph = f"""
+inputs: {{t: text}}
+nodes:
+  a: {{use: "{NODES}:OnePlace", in: {{text: t}}, with: {{place: "{tmp_path}/a.txt"}}}}
+  s: {{use: "{NODES}:Moves", in: {{file: a}}, with: {{place: "{tmp_path}/b.txt"}}}}
+  r: {{use: "{NODES}:Read", in: {{file: a}}, when: s}}
+outputs: {{x: s, y: r, a: a}}
+"""
+    for _ in range(2):
+        result = run_log(graph, options=options, t="text").result
+        assert (result["x"], result["y"], result["a"].path.read_text()) == ("text", "a.txt: text", "text")
+
+
+def test_a_given_file_that_is_moved_away_stays_where_it_was(tmp_path):
     place = tmp_path / "a.txt"
     place.write_text("text")
-    graph = f"""
-inputs: {{f: file}}
-nodes:
-  s: {{use: "{NODES}:Moves", in: {{file: f}}, with: {{place: "{tmp_path}/b.txt"}}}}
-  t: {{use: "{NODES}:Read", in: {{file: f}}}}
-outputs: {{x: s, y: t}}
-"""
-    assert outputs(graph, f=place) == {"x": "text", "y": "a.txt: text"}
-    assert place.exists()
+    graph = f'inputs: {{f: file}}\nnodes: {{s: {{use: "{NODES}:Moves", in: {{file: f}}, with: {{place: "{tmp_path}/b.txt"}}}}}}\noutputs: {{x: s}}'
+    assert outputs(graph, f=place) == {"x": "text"}
+    assert place.read_text() == "text"
+
+
+def test_a_file_that_is_gone_by_then(options):
+    log = run_log(f'nodes: {{s: {{use: "{NODES}:Gone", with: {{text: x}}}}}}\noutputs: {{x: s}}', options=options)
+    assert log == [("failed", "s")]
+    assert log.result.failures["s"].startswith("its output 'file': ")
+
+
+def test_an_item_that_changes_after_its_digest_was_told(tmp_path):
+    """Without a cache too: the line of an item in a data set says by that digest what was computed."""
+    place, files = tmp_path / "a.wav", FileDigests()
+    for number, kind in enumerate(("audio", "file")):
+        studio.Audio(np.zeros(80 + number, np.float32), 8000).save(place)
+        given = GivenValue("input 'a'", PortType(kind), place, None, files)
+        told = given.artifact.digest
+        given.admit()
+        assert given.artifact.handle
+        again = GivenValue("input 'a'", PortType(kind), place, None, files)
+        studio.Audio(np.ones(80 + number, np.float32), 8000).save(place)
+        assert files(place) != told
+        if kind == "audio":
+            with pytest.raises(studio.InputError, match="input 'a': the file changed while it was read"):
+                again.admit()
+        else:
+            again.admit()
+            with pytest.raises(ValueError, match="has changed since"):  # as the worker will find
+                again.artifact.handle.get().check()
 
 
 def test_a_file_beside_the_given_one(tmp_path, options):

@@ -1,6 +1,7 @@
 """Nodes that deal in files, where a worker in another process finds them."""
 
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -128,6 +129,16 @@ class Moves(Node):
     def run(self, file: File) -> str:
         shutil.move(file.path, self.config.place)
         return Path(self.config.place).read_text()
+
+
+class Gone(Node):
+    """Gives a file that is gone by then."""
+
+    def run(self, text: str) -> File:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "a.txt"
+            place.write_text(text)
+            return File(place)
 
 
 class Loud(Node):

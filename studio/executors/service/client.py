@@ -48,6 +48,7 @@ from studio.executors.service.protocol import (
 )
 from studio.executors.shipping import ship
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
+from studio.executors.worker import failure
 from studio.node.resources import Machine
 from studio.values import KINDS
 from studio.values.artifact import Artifact, Damaged
@@ -126,8 +127,8 @@ class WarmExecutor(Executor):
             self._tokens[request.future] = request.token
             self._requests[request.token.number] = request
         try:
-            pairs = zip(tasks, requests, strict=True)
-            self._send(*[self._as_message(task, request.token.number) for task, request in pairs])
+            asked = [self._asked(*pair) for pair in zip(tasks, requests, strict=True)]
+            self._send(*[message for message in asked if message is not None])
         except ChannelClosed:
             for request in requests:
                 self._end(request.token.number, Failed(_GONE, exit_code=5, retryable=False))
@@ -136,6 +137,14 @@ class WarmExecutor(Executor):
                 self._requests.pop(request.token.number, None)
             raise
         return [request.future for request in requests]
+
+    def _asked(self, task: Task, request: _Request) -> Message | None:
+        """What the service is asked; None where the task has failed: a file that was to come along cannot be read."""
+        try:
+            return self._as_message(task, request.token.number)
+        except (OSError, ValueError) as error:
+            self._end(request.token.number, failure(error))
+            return None
 
     def _as_message(self, task: Task, number: int) -> Message:
         key = self._key(task.recipe)
