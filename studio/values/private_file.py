@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 import weakref
+from collections import deque
 from pathlib import Path
 
 from studio.files import serial
@@ -47,13 +48,14 @@ class PrivateFile:
             self._home = _own_folder(place, os.getpid())
             folder = self._home.new_folder()
         self.path = Path(folder, name)
-        weakref.finalize(self, _removed, folder, os.getpid())
+        weakref.finalize(self, _emptied, folder, self._home.free, os.getpid())
 
 
 class _OwnFolder:
     """The folder of this process. It is locked as long as the process lives, so others know whether it is left over."""
 
     def __init__(self, within: str) -> None:
+        self.free = deque[str]()  # folders that are used again: to make and remove one takes ten times as long
         Path(within).mkdir(parents=True, exist_ok=True)
         _sweep(within)
         self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=within)
@@ -62,6 +64,11 @@ class _OwnFolder:
         weakref.finalize(self, _closed, self.path, lock, os.getpid())
 
     def new_folder(self) -> str:
+        """An empty folder."""
+        with contextlib.suppress(IndexError):
+            while True:
+                if os.path.isdir(folder := self.free.pop()):  # noqa: PTH112
+                    return folder
         folder = f"{self.path}/{next(serial)}"
         os.mkdir(folder, 0o700)  # noqa: PTH102  half the time of a Path
         return folder
@@ -101,8 +108,21 @@ def _locked(folder: int) -> bool:
     return True
 
 
+def _emptied(folder: str, free: deque[str], owner: int) -> None:
+    """Removes what is in a folder that nobody uses any more, and has it used again."""
+    if os.getpid() != owner:  # what a fork forgets, its parent may still use
+        return
+    try:
+        for name in os.listdir(folder):  # noqa: PTH208
+            os.unlink(f"{folder}/{name}")  # noqa: PTH108
+    except OSError:  # a folder is in it, or it is gone
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        free.append(folder)
+
+
 def _removed(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # what a fork forgets, its parent may still use
+    if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -82,7 +82,7 @@ def test_what_is_lent_has_its_name(store, lent):
         file.check()
     places = [file.path for file in files]
     del file, files
-    assert not any(os.path.lexists(place.parent) for place in places)
+    assert not any(os.path.lexists(place) for place in places)
 
 
 def test_what_is_not_there_is_not_lent(store, lent):
