@@ -244,7 +244,8 @@ class Worker:
             try:
                 outputs[name] = packing.of(self._ports.outputs[name].type, value)
             except ValueError as error:
-                raise BadOutput(f"its output '{name}': {error}") from error
+                hint = "; write it first, to a place of its own, then make the value" if type(error) is Changed else ""
+                raise BadOutput(f"its output '{name}': {error}{hint}") from error
         return outputs
 
 

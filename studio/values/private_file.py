@@ -15,7 +15,7 @@ from pathlib import Path
 
 from studio.files import serial
 
-__all__ = ["PrivateFile", "is_file_name"]
+__all__ = ["PrivateFile", "is_file_name", "remove_left_over"]
 
 _PREFIX = "studio-files-"
 _LONGEST = 255  # bytes in a name
@@ -57,7 +57,7 @@ class _OwnFolder:
     def __init__(self, within: str) -> None:
         self.free = deque[str]()  # folders that are used again: to make and remove one takes ten times as long
         Path(within).mkdir(parents=True, exist_ok=True)
-        _sweep(within)
+        remove_left_over(within)
         self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=within)
         lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _locked(lock)
@@ -80,8 +80,8 @@ def _own_folder(within: str, _process: int) -> _OwnFolder:
     return _OwnFolder(within)
 
 
-def _sweep(within: str) -> None:
-    """Removes what processes left behind that were killed."""
+def remove_left_over(within: str | Path) -> None:
+    """Removes what processes left in a folder that were killed."""
     with os.scandir(within) as entries:
         folders = [entry.path for entry in entries if entry.name.startswith(_PREFIX)]
     for folder in folders:

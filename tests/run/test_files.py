@@ -11,7 +11,7 @@ from studio.cache.file_digests import FileDigests
 from studio.cache.upkeep import prune
 from studio.run.given import GivenValue
 from studio.values import PortType
-from tests.support.dataset import ends, write
+from tests.support.dataset import ends, lines, mapped, write
 from tests.support.door import outputs, run_log
 
 NODES = "tests.support.file_nodes"
@@ -67,6 +67,7 @@ outputs: {{read: read}}
 def test_one_value_that_changes_is_refused(tmp_path, options):
     graph = f'inputs: {{t: "list[text]"}}\nnodes: {{s: {{use: "{NODES}:OneValue", each: text, in: {{text: t}}, with: {{place: "{tmp_path}/a"}}}}}}\noutputs: {{x: s}}'
     (told,) = run_log(graph, options=options, t=["one", "two"]).result.failures.values()
+    assert told.endswith("write it first, to a place of its own, then make the value")
     assert told.startswith(
         f"1 of 2 elements failed; element 1: its output 'file': the file '{tmp_path}/a' has changed since"
     )
@@ -329,3 +330,15 @@ def test_a_disk_that_takes_no_copy(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert told.startswith("its output 'file': no copy of its file could be kept: [Errno 27]")
+
+
+def test_a_row_whose_file_has_another_name_now(tmp_path, options):
+    """The same content under another name is another item to a node that sees both: it is done again."""
+    graph = f'inputs: {{file: file}}\nnodes: {{s: {{use: "{NODES}:Read", in: {{file: file}}}}}}\noutputs: {{x: s}}'
+    for name in ("a.csv", "b.csv", "b.csv"):
+        (tmp_path / name).write_text("same")
+        rows = write(tmp_path / "rows.jsonl", [{"id": "1", "file": name}])
+        run = mapped(graph, rows, options, resume=tmp_path / "out")
+        for _ in run:
+            pass
+        assert [line["outputs"] for line in lines(tmp_path / "out")] == [{"x": f"{name}: same"}]

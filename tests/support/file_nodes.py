@@ -106,7 +106,7 @@ class Meddler(Node):
         place: str
 
     def run(self, file: File) -> str:
-        Path(self.config.place).write_text("later")
+        Path(self.config.place).write_text("later!")  # of the same size
         return file.path.read_text()
 
 
