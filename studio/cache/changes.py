@@ -28,9 +28,15 @@ def differences(old: Parts, new: Parts) -> list[str]:
     for name in sorted(old["inputs"].keys() | new["inputs"].keys()):
         before, after = old["inputs"].get(name), new["inputs"].get(name)
         if before != after:
-            what = "now wired" if before is None else "no longer wired" if after is None else "other content"
-            told.append(f"input '{name}': {what}")
+            told.append(f"input '{name}': {_input_difference(before, after)}")
     return told
+
+
+def _input_difference(before: list[str] | None, after: list[str] | None) -> str:
+    if before is None or after is None:
+        return "now wired" if before is None else "no longer wired"
+    renamed = len(before) == len(after) == 3 and before[:2] == after[:2]
+    return f"another name: {_short(before[2])} -> {_short(after[2])}" if renamed else "other content"
 
 
 def _field_differences(place: str, old: Parts, new: Parts) -> Iterator[str]:

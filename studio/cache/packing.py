@@ -20,7 +20,7 @@ def pack(kind: str, raw: object) -> tuple[Artifact, Any]:
     how = KINDS[kind]
     value = how.coerce(raw)
     if not how.plain:
-        return Artifact(kind, size=value.nbytes), value
+        return Artifact(kind, size=value.nbytes, name=value.name), value
     encoded = how.encode(value)
     assert isinstance(encoded, bytes)
     return Artifact.of_plain(kind, encoded), None
@@ -36,7 +36,10 @@ def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
         return [unpack(item, fetch, store) for item in artifact.items]
     kind = KINDS[artifact.kind]
     if artifact.handle is not None:
-        return fetch(artifact.handle)
+        value: Any = fetch(artifact.handle)
+        return value.linked() if kind.by_path else value
     if store is None:
         raise Damaged(f"a {artifact.kind} is neither in memory nor in a store")
+    if kind.by_path:
+        return kind.python.lent(*store.lend(artifact))  # type: ignore[attr-defined]
     return kind.decode(store.read(artifact))

@@ -15,6 +15,7 @@ from studio.values import KINDS
 from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact
 from studio.values.digest import Uncacheable, of_bytes
 from studio.values.measures import Measures
+from studio.values.private_file import is_file_name
 
 __all__ = [
     "SCHEME",
@@ -52,14 +53,14 @@ class Basis:
         lines = [self.digest]
         for name in sorted(inputs):
             artifact = inputs[name]
-            if artifact.digest is None:
+            if (identity := artifact.identity) is None:
                 raise Uncacheable(f"the content of its input '{name}' is not known")
-            lines += name, _kind(artifact), artifact.digest
+            lines += name, _kind(artifact), identity
         return of_bytes("\n".join(lines).encode())
 
     def with_inputs(self, inputs: Mapping[str, Artifact]) -> Parts:
         """All that a key is made of."""
-        return {**self.parts, "inputs": {name: [_kind(artifact), artifact.digest] for name, artifact in inputs.items()}}
+        return {**self.parts, "inputs": {name: _told(artifact) for name, artifact in inputs.items()}}
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ class Record:
 def record_name(key: str, node: str) -> str:
     """What a record is called on the tier."""
     return f"records/{slug(node)}/{key[:2]}/{key}.json"
+
+
+def _told(artifact: Artifact) -> list[str | None]:
+    told = [_kind(artifact), artifact.digest]
+    return [*told, artifact.name] if artifact.name else told
 
 
 def _kind(artifact: Artifact) -> str:
@@ -142,7 +148,7 @@ def whole_record(key: str, text: bytes) -> Record | None:
 def check_foreign(record: Record, key: str, node: str) -> None:
     """ValueError unless a record from the tier is the one that was asked for, and nothing in it is out of bounds.
 
-    Digests become paths and sizes become limits, so both are checked before anything is done with them.
+    Digests and names become paths and sizes become limits: all are checked before anything is done with them.
     """
     fits = (
         record.key == key
@@ -150,15 +156,22 @@ def check_foreign(record: Record, key: str, node: str) -> None:
         and all(type(n) in (int, float) for n in (record.seconds, record.made, *record.measures.numbers.values()))
     )
     leaves = [leaf for artifact in record.outputs.values() for leaf in artifact.leaves]
-    known = all(leaf.absent or leaf.kind in KINDS for leaf in leaves)
+    known = all(leaf.absent or (leaf.kind in KINDS and _may_be_called(leaf)) for leaf in leaves)
     if not fits or not known or not all(_DIGEST.fullmatch(str(leaf.digest)) and leaf.size >= 0 for leaf in leaves):
         raise ValueError("the record is not what was asked for")
+
+
+def _may_be_called(leaf: Artifact) -> bool:
+    """Whether the name of a value is one that its kind can have."""
+    return is_file_name(leaf.name) if KINDS[leaf.kind].by_path else not leaf.name
 
 
 def _dumped(artifact: Artifact) -> Any:
     if artifact.items is not None:
         return {"kind": artifact.kind, "items": [_dumped(item) for item in artifact.items]}
     shown: dict[str, Any] = {"kind": artifact.kind, "digest": artifact.digest, "size": artifact.size}
+    if artifact.name:
+        shown["name"] = artifact.name
     if artifact.inline is not None and artifact.size <= MOST_IN_RECORD:
         shown["inline"] = artifact.inline.decode()
     return shown
@@ -172,4 +185,4 @@ def _loaded(data: Any) -> Artifact:
         return Artifact.of_items(kind, tuple(_loaded(item) for item in data["items"]))
     if "inline" in data:
         return Artifact.of_plain(kind, data["inline"].encode())
-    return Artifact(kind, str(data["digest"]), int(data["size"]), stored=True)
+    return Artifact(kind, str(data["digest"]), int(data["size"]), stored=True, name=data.get("name", ""))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from studio.files import serial, temporary_beside, write_atomically
-from studio.values import KINDS
 from studio.values.artifact import Artifact, Damaged
 from studio.values.digest import of_bytes, of_file
+from studio.values.private_file import PrivateFile, is_file_name
 
 __all__ = ["Store"]
 
@@ -32,16 +33,21 @@ class Store:
         self.blobs = folder / "blobs"
         self.quarantine = folder / "quarantine"
         self.unfinished = f"{folder}/unfinished"  # files that are being written
+        self.lent = folder / "lent"  # blobs that are being read under their own names
         self._verified: dict[str, tuple[int, int]] = {}  # by digest: the mtime and size it was found sound with
 
     def __reduce__(self) -> tuple[object, ...]:
         return (Store, (self.folder,))
 
-    def put(self, kind: str, encoded: bytes | Path, digest: str | None = None) -> Artifact:
-        """Keeps some bytes, or a copy of a file; OSError where the disk does not take them."""
+    def put(self, kind: str, encoded: bytes | Path, digest: str | None = None, name: str = "") -> Artifact:
+        """Keeps some bytes, or a copy of a file, and names it by what was kept.
+
+        digest: what the content is known to be; Damaged where a file is found to be something else.
+        name: that of the file, where it is a part of the value. OSError where the disk does not take them.
+        """
         if isinstance(encoded, Path):
-            return self._put_file(kind, encoded, digest)
-        artifact = Artifact(kind, digest or of_bytes(encoded), len(encoded), stored=True)
+            return self._put_file(kind, encoded, digest, name)
+        artifact = Artifact(kind, digest or of_bytes(encoded), len(encoded), stored=True, name=name)
         if not self.holds(artifact):
             self._write(str(artifact.digest), encoded)
         return artifact
@@ -51,10 +57,12 @@ class Store:
 
     def holds(self, artifact: Artifact) -> bool:
         """Whether a sound blob is there already; one that is damaged is set aside."""
+        now = time.time_ns()
         try:
-            os.utime(self.verified(artifact))  # its record may come late: the sweep spares what was just touched
+            os.utime(self.verified(artifact), ns=(now, now))  # its record may come late: the sweep spares it
         except (Damaged, OSError):
             return False
+        self._remember(str(artifact.digest), (now, artifact.size))
         return True
 
     def receive(self, artifact: Artifact, chunks: Iterable[bytes]) -> None:
@@ -69,9 +77,7 @@ class Store:
             stat = temporary.stat()
             if stat.st_size != artifact.size or of_file(temporary) != artifact.digest:
                 raise Damaged(f"the blob {str(artifact.digest)[:12]} is not what came from elsewhere")
-            temporary.chmod(0o444)
-            temporary.replace(path)
-            self._remember(str(artifact.digest), (stat.st_mtime_ns, stat.st_size))
+            self._take_in(temporary, str(artifact.digest), stat)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -79,12 +85,28 @@ class Store:
         """Where the blob of a digest lies."""
         return self.blobs / digest[:2] / digest
 
-    def read(self, artifact: Artifact) -> bytes | Path:
-        """The verified bytes of an artifact, or for kinds held by path the verified file; else Damaged."""
-        if artifact.inline is not None:
-            return artifact.inline
-        path = self.verified(artifact)
-        return path if KINDS[artifact.kind].by_path else path.read_bytes()
+    def read(self, artifact: Artifact) -> bytes:
+        """The verified bytes of an artifact; else Damaged."""
+        return artifact.inline if artifact.inline is not None else self.verified(artifact).read_bytes()
+
+    def lend(self, artifact: Artifact) -> tuple[PrivateFile, str]:
+        """The verified blob as a file of its own name, and its digest; else Damaged.
+
+        It is a hard link, so that no pruning takes it while it is read; where there are none, a symbolic link.
+        """
+        digest, name = str(artifact.digest), artifact.name or str(artifact.digest)
+        if not is_file_name(name):
+            raise Damaged(f"the blob {digest[:12]} has a name that is none")
+        blob = self.verified(artifact).absolute()
+        try:
+            lent = PrivateFile(name, self.lent)
+            os.link(blob, lent.path)
+        except OSError:
+            lent = PrivateFile(name)
+            lent.path.symlink_to(blob)
+            if not blob.exists():
+                raise Damaged(f"the blob {digest[:12]} is missing") from None
+        return lent, digest
 
     def verified(self, artifact: Artifact) -> Path:
         """The file of an artifact, once its content is known to match; else it is set aside: Damaged."""
@@ -122,28 +144,48 @@ class Store:
         self.quarantine.mkdir(parents=True, exist_ok=True)
         return self.quarantine / f"{name}.{os.getpid()}.{next(serial)}"
 
-    def _put_file(self, kind: str, source: Path, digest: str | None) -> Artifact:
-        digest = digest or of_file(source)
-        artifact = Artifact(kind, digest, source.stat().st_size, stored=True)
-        if not self.holds(artifact):
-            (self._copy if artifact.size > _MOST_AT_ONCE else self._copy_at_once)(source, digest)
-        return artifact
+    def _put_file(self, kind: str, source: Path, digest: str | None, name: str) -> Artifact:
+        """What is hashed is the copy: whoever writes to the file meanwhile changes no value."""
+        size = source.stat().st_size
+        if digest is not None and self._size(digest) == size:
+            known = Artifact(kind, digest, size, stored=True, name=name)
+            if self.holds(known):
+                return known
+        if size <= _MOST_AT_ONCE:
+            data = source.read_bytes()
+            return self.put(kind, data, _as_expected(of_bytes(data), digest, source), name)
+        return self._put_copy(kind, source, digest, name)
 
-    def _copy_at_once(self, source: Path, digest: str) -> None:
-        data = source.read_bytes()
-        if of_bytes(data) != digest:
-            raise Damaged(f"'{source}' changed while it was read")
-        self._write(digest, data)
-
-    def _copy(self, source: Path, digest: str) -> None:
-        path = self.path(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(temporary_beside(str(path)))
+    def _put_copy(self, kind: str, source: Path, digest: str | None, name: str) -> Artifact:
+        temporary = Path(temporary_beside(str(self.path("copy")), self.unfinished))
+        temporary.parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(source, temporary)
-            if of_file(temporary) != digest:
-                raise Damaged(f"'{source}' changed while it was read")
-            temporary.chmod(0o444)
-            temporary.replace(path)
+            found, stat = _as_expected(of_file(temporary), digest, source), temporary.stat()
+            kept = Artifact(kind, found, stat.st_size, stored=True, name=name)
+            if not self.holds(kept):
+                self._take_in(temporary, found, stat)
+            return kept
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _take_in(self, temporary: Path, digest: str, stat: os.stat_result) -> None:
+        """Makes a file that was just found to have this digest a blob."""
+        path = self.path(digest)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.chmod(0o444)
+        temporary.replace(path)
+        self._remember(digest, (stat.st_mtime_ns, stat.st_size))
+
+    def _size(self, digest: str) -> int:
+        """Bytes of a blob; -1 if there is none."""
+        try:
+            return self.path(digest).stat().st_size
+        except OSError:
+            return -1
+
+
+def _as_expected(found: str, expected: str | None, source: Path) -> str:
+    if expected not in (None, found):
+        raise Damaged(f"'{source}' changed while it was read")
+    return found

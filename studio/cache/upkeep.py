@@ -14,6 +14,7 @@ from studio.cache.record import Record
 from studio.errors import StoreError
 from studio.units import show_bytes
 from studio.values.digest import of_file
+from studio.values.private_file import remove_left_over
 
 __all__ = [
     "BUDGET",
@@ -167,12 +168,14 @@ def _weight(cache: Cache) -> int:
 
 
 def _sweep(cache: Cache) -> None:
-    """Deletes blobs that no record names, and temporary files that nobody writes any more."""
+    """Deletes blobs that no record names, and temporary files that nobody writes, or reads, any more."""
     named = {blob.digest for entry in entries(cache) for blob in entry.record.blobs}
     for path in [*_files(cache.store.blobs), *_files(Path(cache.store.unfinished))]:
         stale = ".tmp" in path.name or (path.parent.parent == cache.store.blobs and path.name not in named)
         if stale and time.time() - path.stat().st_mtime > _GRACE:
             path.unlink(missing_ok=True)
+    if cache.store.lent.is_dir():
+        remove_left_over(cache.store.lent)
 
 
 def _blobs(cache: Cache) -> Iterator[Path]:

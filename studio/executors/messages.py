@@ -63,11 +63,11 @@ def artifact_from(message: Message, handle: Exchange) -> Artifact:
     """One artifact back."""
     if message[0] is None:
         return column_from(message, lambda item: artifact_from(item, handle))
-    kind, digest, size, inline, items, stored, told = message
+    kind, digest, size, inline, items, stored, told, name = message
     if items is None and told is None:
         return Artifact(*message)
     inner = None if items is None else tuple(artifact_from(item, handle) for item in items)
-    return Artifact(kind, digest, size, inline, inner, stored, None if told is None else handle(told))
+    return Artifact(kind, digest, size, inline, inner, stored, None if told is None else handle(told), name)
 
 
 def _rows_to(rows: RowOutcomes) -> Message:
@@ -105,4 +105,4 @@ def _artifact_to(artifact: Artifact, handle: Exchange) -> Message:
         return _column_to(artifact, handle)
     items = None if artifact.items is None else [_artifact_to(item, handle) for item in artifact.items]
     told = None if artifact.handle is None else handle(artifact.handle)
-    return [artifact.kind, artifact.digest, artifact.size, artifact.inline, items, artifact.stored, told]
+    return [artifact.kind, artifact.digest, artifact.size, artifact.inline, items, artifact.stored, told, artifact.name]

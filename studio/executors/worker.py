@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -21,8 +21,9 @@ from studio.executors.generators import Generators
 from studio.executors.out_of_memory import give_back, is_shortage
 from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
 from studio.node.node import MEASURED, Port, Ports, ports_of
-from studio.values import KINDS, PortType
+from studio.values import KINDS, File, PortType
 from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged
+from studio.values.files import Changed
 from studio.values.measures import Measures, added
 
 __all__ = ["Worker"]
@@ -43,6 +44,7 @@ class Worker:
         self.recipe = recipe
         self._ports = ports or ports_of(recipe.node)
         self._names = list(self._ports.outputs)
+        self._reads_files = any(KINDS[port.type.kind].by_path for port in self._ports.inputs.values())
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._generators = _generators_of(recipe)
@@ -66,13 +68,13 @@ class Worker:
         """Has the node load what it needs; one that draws is alone with the generators, and begins at its seed."""
         with self._turn:
             if self._generators is None:
-                self._run = self._node.run
                 self._node.setup()
-                return
-            self._run = self._drawn
-            self._generators.begin()
-            self._node.setup()
-            self._generators.of_setup(self._node)
+            else:
+                self._generators.begin()
+                self._node.setup()
+                self._generators.of_setup(self._node)
+        run = self._node.run if self._generators is None else self._drawn
+        self._run = _watched(run) if self._reads_files else run
 
     def _drawn(self, **arguments: Any) -> Any:
         """What the node gives, beginning at its seed."""
@@ -202,7 +204,7 @@ class Worker:
         began, started = time.time(), time.perf_counter()
         arguments = [{name: unpack(a, fetch, work.store) for name, a in work.inputs.items()} for work in works]
         read = time.perf_counter()
-        results = self._node.run_batch(arguments)
+        results = (self._ran_batch if self._reads_files else self._node.run_batch)(arguments)
         computed = time.perf_counter()
         if len(results) != len(works):
             raise BadOutput(f"run_batch returned {len(results)} results for {len(works)} tasks")
@@ -210,6 +212,16 @@ class Worker:
         spans = {"read": (read - started) / size, "compute": (computed - read) / size}
         shares = [Measures(spans["compute"], spans, began, batch=size, numbers=own) for own in self._counted_each(size)]
         return [self._ended(*each) for each in zip(results, works, shares, strict=True)]
+
+    def _ran_batch(self, arguments: Sequence[Mapping[str, object]]) -> Sequence[object]:
+        """The same of a batch. If a file changed, each of its tasks tells for itself."""
+        assert self._node.run_batch is not None
+        for each in arguments:
+            _unchanged(each)
+        results = self._node.run_batch(arguments)
+        for each in arguments:
+            _unchanged(each)
+        return results
 
     def _ended(self, result: object, work: Work, share: Measures) -> Ended:
         """What became of one task of several."""
@@ -250,13 +262,27 @@ class Worker:
             try:
                 outputs[name] = packing.of(self._ports.outputs[name].type, value)
             except ValueError as error:
-                raise BadOutput(f"its output '{name}': {error}") from error
+                hint = "; write it first, to a place of its own, then make the value" if type(error) is Changed else ""
+                raise BadOutput(f"its output '{name}': {error}{hint}") from error
         return outputs
 
 
 def _generators_of(recipe: Recipe) -> Generators | None:
     """Those of random numbers, for a node that draws."""
     return Generators(getattr(recipe.config, "seed", None)) if recipe.node.draws(recipe.config) else None
+
+
+def _watched(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, for who is given files: they were the same all the time."""
+
+    def watched(**arguments: object) -> Any:
+        _unchanged(arguments)
+        try:
+            return run(**arguments)
+        finally:  # whatever else went wrong, a file that changed explains it
+            _unchanged(arguments)
+
+    return watched
 
 
 def _shares(name: str, number: object, size: int) -> Sequence[object]:
@@ -319,6 +345,10 @@ class _Packing:
             artifact = self._kept(artifact, handle)
         if handle is None:
             return artifact
+        if isinstance(handle, File):
+            if artifact.stored:
+                return artifact  # whoever reads it reads what the store has, whatever becomes of the node's own file
+            handle = _snapshot(handle)
         self.handle.append(handle)
         return replace(artifact, handle=len(self.handle) - 1)
 
@@ -328,11 +358,40 @@ class _Packing:
             return artifact
         encoded = artifact.inline or KINDS[artifact.kind].encode(handle)
         try:
-            stored = self._store.put(artifact.kind, encoded, artifact.digest)
+            stored = self._store.put(artifact.kind, encoded, artifact.digest, artifact.name)
         except OSError as error:
+            if isinstance(handle, File) and not handle.path.exists():
+                raise ValueError(f"its file '{handle.path}' is gone") from None
             self.unkept = str(error)
             return artifact
+        if isinstance(handle, File):
+            handle.check()  # that nobody wrote to it since the node returned it, nor while it was copied
         return replace(stored, inline=artifact.inline)
+
+
+def _snapshot(file: File) -> File:
+    """A copy of a node's file, which stays as it is, whatever becomes of that one."""
+    try:
+        return file.snapshot()
+    except OSError as error:
+        raise ValueError(f"no copy of its file could be kept: {error}") from None
+
+
+def _unchanged(arguments: Mapping[str, object]) -> None:
+    """Changed, if a file that a node was given is not what it was; the text names the input."""
+    for name, value in arguments.items():
+        try:
+            _check(value)
+        except Changed as error:
+            raise Changed(f"its input '{name}': {error}; nothing may write to it while a step reads it") from None
+
+
+def _check(value: object) -> None:
+    if isinstance(value, File):
+        value.check()
+    elif isinstance(value, list):
+        for item in value:
+            _check(item)
 
 
 def _shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
@@ -349,7 +408,7 @@ def failure(error: Exception) -> Failed:
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, StudioError):
         return Failed(str(error), trace, error.exit_code if error.exit_code == 5 else 1, retryable=False)
-    if isinstance(error, BadOutput):
+    if isinstance(error, BadOutput | Changed):
         return Failed(str(error), trace, retryable=False)
     if isinstance(error, Damaged):
         return Failed(f"{error}; run again and it will be made anew", trace)

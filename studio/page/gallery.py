@@ -28,7 +28,7 @@ class Gallery:
 
     def show(self, artifact: Artifact, place: tuple[str, str], beside: Mapping[str, Artifact] | None = None) -> Markup:
         """A value at a place of the page (its anchor, and what it is called), with what its step was given."""
-        kind = f"{artifact.kind} {artifact.digest}"
+        kind = f"{artifact.kind} {artifact.identity}"
         if artifact.digest and kind in self._places:
             return Markup('<p class="note">The same as <a href="#{}">{}</a>.</p>').format(*self._places[kind])
         scene = Scene(self._shelf, lambda: list(self._pictures((beside or {}).values())))

@@ -11,9 +11,10 @@ from typing import Any
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.cache.packing import pack
+from studio.cache.store import Store
 from studio.errors import InputError
 from studio.executors.handles import InProcess
-from studio.values import KINDS, PortType
+from studio.values import KINDS, File, PortType
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.digest import of_bytes, of_file
 
@@ -116,7 +117,7 @@ class GivenValue:
         if self._cache is None or not self._is_path(raw) or known.inline is not None or known.handle is not None:
             return self._opened(raw, known)
         try:
-            return self._cache.store.put(self._kind, self._path(raw), known.digest)
+            return self._cache.store.put(self._kind, self._path(raw), known.digest, known.name)
         except OSError:  # the disk does not take it: it goes on from memory
             return self._opened(raw, known)
 
@@ -142,9 +143,11 @@ class GivenValue:
             raise InputError(f"{self._name}: {error}") from None
 
     def _is_path(self, raw: object) -> bool:
-        return KINDS[self._kind].from_path and isinstance(raw, str | Path)
+        return KINDS[self._kind].from_path and isinstance(raw, str | Path | File)
 
     def _path(self, raw: object) -> Path:
+        if isinstance(raw, File):
+            return raw.path
         path = Path(os.path.expanduser(str(raw)))  # noqa: PTH111 the home of nobody stays as it is written
         return path if self._folder is None else self._folder / path
 
@@ -152,28 +155,54 @@ class GivenValue:
         if self._is_path(raw) and not KINDS[self._kind].plain and self._files is not None:
             path = self._path(raw)
             if path.is_file():
-                return Artifact(self._kind, self._files(path), path.stat().st_size)
+                return self._hashed(raw, path, self._files)
         return self._opened(raw, None)
+
+    def _hashed(self, raw: object, path: Path, files: FileDigests) -> Artifact:
+        """What is known of a file that is not read yet. One that is only passed on is from now on to stay as it is."""
+        if not KINDS[self._kind].by_path:
+            return Artifact(self._kind, files(path), path.stat().st_size)
+        known, value = pack(self._kind, self._now(raw))
+        known.digest = files(path)
+        value.check()
+        return known if self._cache is not None else replace(known, handle=InProcess(value))
 
     def _opened(self, raw: object, known: Artifact | None) -> Artifact:
         """The value read and checked; with a cache its digest, without one itself."""
         if known is not None and (known.inline is not None or known.handle is not None or known.stored):
             return known
-        artifact, handle = pack(self._kind, self._path(raw) if self._is_path(raw) else raw)
+        artifact, handle = pack(self._kind, self._now(raw))
         if handle is None:
             return artifact
+        if self._cache is None and known is not None and self._files is not None:
+            _as_known(self._files(self._path(raw)), known.digest)
         if self._cache is not None:
-            artifact = self._kept(handle, known)
+            artifact = self._kept(self._cache.store, artifact, handle, known)
+        if artifact.stored and isinstance(handle, File):
+            return artifact  # workers read what the store has: that stays as it is
         return replace(artifact, handle=InProcess(handle))
 
-    def _kept(self, handle: object, known: Artifact | None) -> Artifact:
-        assert self._cache is not None
-        encoded = KINDS[self._kind].encode(handle)
-        digest = of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded)
-        if known is not None and digest != known.digest:
-            raise ValueError("the file changed while it was read")
+    def _now(self, raw: object) -> object:
+        """What is given, its file as it is now."""
+        if isinstance(raw, File):
+            return raw.current()
+        return self._path(raw) if self._is_path(raw) else raw
+
+    def _kept(self, store: Store, artifact: Artifact, handle: Any, known: Artifact | None) -> Artifact:
+        encoded, digest = KINDS[self._kind].encode(handle), known.digest if known else None
+        if not isinstance(encoded, Path):
+            digest = _as_known(of_bytes(encoded), digest)
         try:
-            return self._cache.store.put(self._kind, encoded, digest)
-        except OSError:  # the disk does not take it: the run goes on with what is in memory
-            size = encoded.stat().st_size if isinstance(encoded, Path) else len(encoded)
-            return Artifact(self._kind, digest, size)
+            return store.put(self._kind, encoded, digest, artifact.name)
+        except OSError:  # the disk does not take it: the run goes on with what is in memory, or with the file
+            if isinstance(encoded, Path):
+                digest = _as_known(of_file(encoded), digest)
+                handle.check()
+            size = artifact.size if isinstance(encoded, Path) else len(encoded)
+            return replace(artifact, digest=digest, size=size)
+
+
+def _as_known(found: str, known: str | None) -> str:
+    if known not in (None, found):
+        raise ValueError("the file changed while it was read")
+    return found

@@ -235,9 +235,9 @@ def _digest(given: Mapping[str, GivenValue | GivenPlain | GivenColumn], names: I
     lines = [head] if head else []
     for name in names:
         artifact = given[name].artifact
-        if artifact.digest is None:
+        if (identity := artifact.identity) is None:
             return ""
-        lines += name, artifact.kind, artifact.digest
+        lines += name, artifact.kind, identity
     return of_bytes("\n".join(lines).encode())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -211,7 +212,7 @@ def _write(stem: Path, value: Any, artifact: Artifact) -> Path:
         path = stem.with_name(f"{stem.name}.json")
         path.write_text("null\n")
         return path
-    path = stem.with_name(stem.name + _ending(kind.suffix, value, artifact))
+    path = stem.with_name(stem.name + (_ending(artifact.name) or kind.suffix))
     if hasattr(value, "save"):
         return Path(value.save(path))
     text = value if artifact.kind == "text" else kind.encode(value).decode()  # type: ignore[union-attr]
@@ -219,7 +220,7 @@ def _write(stem: Path, value: Any, artifact: Artifact) -> Path:
     return path
 
 
-def _ending(suffix: str, value: Any, artifact: Artifact) -> str:
-    if artifact.kind in ("file", "video"):
-        return value.path.suffix or suffix
-    return suffix
+def _ending(name: str) -> str:
+    """The suffix of a file's name, if it is one that tells what the file holds: `.csv`, `.tar.gz`."""
+    found = re.search(r"(?<=[^.])(\.tar)?\.\w{1,12}$", name)
+    return found[0] if found else ""

@@ -23,7 +23,8 @@ class Artifact:
     """A value at rest: what edges, keys, records and events carry.
 
     Small plain values are held `inline`, encoded. Others lie in a store under their `digest`, or
-    are still `live` in some process, or both. A list is its `items`.
+    are still `live` in some process, or both. A list is its `items`. Of kinds that are held by path,
+    the `name` of the file is a part of the value.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Artifact:
     items: tuple[Artifact, ...] | None = None
     stored: bool = False
     handle: object = field(default=None, compare=False, repr=False)
+    name: str = ""
 
     @classmethod
     def of_plain(cls, kind: str, encoded: bytes) -> Artifact:
@@ -42,14 +44,19 @@ class Artifact:
     @classmethod
     def of_items(cls, kind: str, items: tuple[Artifact, ...]) -> Artifact:
         """A list of artifacts of one kind, some of which may be absent."""
-        digests = [item.digest for item in items]
+        digests = [item.identity for item in items]
         if None in digests:
             digest = None
         elif ABSENT.digest in digests:  # a file may hold the bytes whose digest that is
-            digest = of_data([None if item.absent else item.digest for item in items])
+            digest = of_data([None if item.absent else item.identity for item in items])
         else:
             digest = of_data(digests)
         return cls(kind, digest, sum(item.size for item in items), items=items)
+
+    @property
+    def identity(self) -> str | None:
+        """What keys know it by: all of it that a node can see; None if its content is not known."""
+        return of_data([self.digest, self.name]) if self.name and self.digest else self.digest
 
     @property
     def absent(self) -> bool:

@@ -55,7 +55,17 @@ def frozen(array: A, source: object, *, given: bool) -> A:
         owner: Any = source if array.base is source else array
         alone = type(source) is type(array) and owner.base is None and (given or owner is not source)
         array = array if alone else array.copy()
-        array.flags.writeable = False
+        (owner if alone else array).flags.writeable = False
+    elif _memory_of(array).flags.writeable:  # it may not be written to, but what it is a view of
+        array = array.copy()
+    array.flags.writeable = False
+    return array.view()  # which nobody can make writeable again
+
+
+def _memory_of(array: Any) -> Any:
+    """The array that holds what this one is a view of."""
+    while type(array.base) is type(array):
+        array = array.base
     return array
 
 
@@ -80,8 +90,8 @@ class Kind(ABC, Generic[T]):
         """The bytes at rest, or the file that already holds them."""
 
     @abstractmethod
-    def decode(self, source: bytes | Path) -> T:
-        """The value back from its bytes; for a `by_path` kind, from its file."""
+    def decode(self, source: bytes | Path, name: str = "") -> T:
+        """The value back from its bytes; for a `by_path` kind, from its file, or from bytes and the file's name."""
 
     def holds(self, path: Path) -> bool:
         """Whether a file is one of this kind, as its first bytes tell, whatever it is called."""
@@ -117,7 +127,7 @@ class JsonKind(Kind[T]):
     def encode(self, value: T) -> bytes:
         return to_json(self.dump(value))
 
-    def decode(self, source: bytes | Path) -> T:
+    def decode(self, source: bytes | Path, name: str = "") -> T:
         assert isinstance(source, bytes)
         return self.restore(_decode(source.decode()))
 
@@ -134,6 +144,11 @@ class Media:
     """An immutable value that is heavy: it lives in memory or in a file, and can be saved."""
 
     kind: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """The name of its file, where that is a part of the value; else empty."""
+        return ""
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -187,7 +202,7 @@ class MediaKind(Kind[M]):
     def encode(self, value: M) -> bytes | Path:
         return value.to_bytes()
 
-    def decode(self, source: bytes | Path) -> M:
+    def decode(self, source: bytes | Path, name: str = "") -> M:
         return self.python.open(source) if isinstance(source, Path) else self.python.from_bytes(source)
 
 

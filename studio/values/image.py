@@ -41,20 +41,28 @@ class Image(Media):
         given = getrefcount(picture) <= TEMPORARY
         if not isinstance(picture, PIL.Image.Image):
             picture, given = _from_array(picture), True
-        self.__dict__["pil"] = _in_png_mode(picture, given=given)
+        self.__dict__["_picture"] = _in_png_mode(picture, given=given)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """From the bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF file, decoded to be sure; they are kept as they are."""
         image = cls.__new__(cls)
         image._source = data
-        image.pil  # noqa: B018
+        image._picture  # noqa: B018
         return image
 
     @cached_property
-    def pil(self) -> PIL.Image.Image:
-        """The picture as PIL holds it. Not to be changed in place: copy first."""
+    def _picture(self) -> PIL.Image.Image:
         return _in_png_mode(_decode(self._source or b""), given=True)
+
+    @property
+    def pil(self) -> PIL.Image.Image:
+        """The picture as PIL holds it. Who changes it in place changes a copy of their own, and never this value."""
+        import PIL.Image
+
+        shown = PIL.Image.Image()._new(self._picture.im)
+        shown.readonly = 1  # so PIL copies before it writes
+        return shown
 
     @property
     def array(self) -> NDArray[Any]:
@@ -68,7 +76,7 @@ class Image(Media):
     @property
     def size(self) -> tuple[int, int]:
         """Width and height, in pixels."""
-        return self.pil.size
+        return self._picture.size
 
     @property
     def nbytes(self) -> int:
@@ -169,7 +177,7 @@ def _of_pixels(mode: str, size: tuple[int, int], pixels: NDArray[Any]) -> Image:
 
     _keep_memory()
     image = Image.__new__(Image)
-    image.__dict__["pil"] = PIL.Image.frombytes(mode, size, pixels)
+    image.__dict__["_picture"] = PIL.Image.frombytes(mode, size, pixels)
     return image
 
 

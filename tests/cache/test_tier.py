@@ -272,6 +272,7 @@ CRAFTED = {
     "an escape": lambda data: outputs_of(data).update(digest="../../../../out"),
     "an absolute path": lambda data: outputs_of(data).update(digest="/etc/hostname"),
     "a negative size": lambda data: outputs_of(data).update(size=-1),
+    "a name for a sound": lambda data: outputs_of(data).update(name="a.wav"),
     "an unknown kind": lambda data: outputs_of(data).update(kind="spell"),
     "another key": lambda data: data.update(key="0" * 64),
     "another node": lambda data: data["parts"].update(node="Upper"),
@@ -300,6 +301,34 @@ def test_a_crafted_record_does_nothing(machine, folder, how, tmp_path):
     assert "tone" in log.steps("done")
     assert "a record that is no record" in "".join(warnings(log))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([*before, "b"])
+
+
+NAMED = """
+inputs: {text: text}
+nodes: {made: {use: "tests.support.file_nodes:Named", in: {text: text}, with: {called: a.csv}}, read: {use: "tests.support.file_nodes:Read", in: {file: made}}}
+outputs: {read: read}
+"""
+
+
+def test_the_name_of_a_file_is_shared(machine):
+    machine("a", graph=NAMED)
+    log = machine("b", graph=NAMED)
+    assert log.steps("cached") == ["made", "read"]
+    assert log.outputs == {"read": "a.csv: hello"}
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/hostname", "..", ".", "a/b", "a\0", "x" * 256, 7, None, ["a"], ""])
+def test_a_crafted_name_leads_nowhere(machine, folder, name):
+    machine("a", graph=NAMED)
+    (path,) = (path for path in files(folder, "records") if "Named" in str(path))
+    data = json.loads(path.read_bytes().splitlines()[0])
+    (output,) = data["outputs"].values()
+    output["name"] = name
+    text = json.dumps(data).encode()
+    rewrite(path, Signer(None).sign(text + b"\n" + of_bytes(text).encode()))
+    log = machine("b", graph=NAMED)
+    assert "made" in log.steps("done")
+    assert log.outputs == {"read": "a.csv: hello"}
 
 
 def test_a_record_that_is_far_too_long(machine, monkeypatch):

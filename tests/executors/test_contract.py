@@ -65,6 +65,58 @@ def test_the_same_results_everywhere(log, cached):
     assert len(again.steps("cached")) == (11 if cached else 0)
 
 
+FILES = """
+inputs: {{file: file, texts: "list[text]"}}
+nodes:
+  made: {{use: "{nodes}:OnePlace", each: text, in: {{text: texts}}, with: {{place: "{folder}/made.txt"}}}}
+  read: {{use: "{nodes}:Read", each: file, in: {{file: made}}}}
+  all: {{use: "{nodes}:ReadAll", in: {{files: made}}}}
+  given: {{use: "{nodes}:Read", in: {{file: file}}}}
+  same: {{use: "{nodes}:Same", in: {{file: file}}}}
+  again: {{use: "{nodes}:Read", in: {{file: same}}}}
+outputs: {{made: made, read: read, all: all, given: given, again: again, same: same}}
+"""
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_file_is_its_content_and_its_name_everywhere(log, tmp_path, cached):
+    graph = FILES.format(nodes="tests.support.file_nodes", folder=tmp_path)
+    options = {} if cached else {"cache": False}
+    (tmp_path / "a.csv").write_text("same")
+    seen = ["made.txt: one", "made.txt: two", "made.txt: one"]
+    for file, name in (
+        (tmp_path / "a.csv", "a.csv"),
+        (studio.File(tmp_path / "a.csv", name="b.csv"), "b.csv"),
+        (studio.File.from_bytes(b"same", name="c.csv"), "c.csv"),
+        (tmp_path / "a.csv", "a.csv"),
+    ):
+        result = log(graph, options, file=file, texts=["one", "two", "one"]).result.require()
+        (tmp_path / "made.txt").write_text("later")
+        assert result["read"] == seen
+        assert result["all"] == ", ".join(seen)
+        assert [result["given"], result["again"]] == [f"{name}: same"] * 2
+        assert [(file.name, file.path.read_text()) for file in result["made"]] == [
+            ("made.txt", text) for text in ("one", "two", "one")
+        ]
+        assert (result["same"].name, result["same"].path.read_text()) == (name, "same")
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_an_input_that_changes_while_it_is_read(executor, log, tmp_path, cached):
+    place = tmp_path / "a.txt"
+    place.write_text("before")
+    graph = f"""
+inputs: {{file: file}}
+nodes: {{s: {{use: "tests.support.file_nodes:Meddler", in: {{file: file}}, with: {{place: "{place}"}}}}}}
+outputs: {{x: s}}
+"""
+    found = log(graph, {} if cached else {"cache": False}, file=place)
+    if cached or executor.name == "warm":  # there is a copy: in the store, or what was sent to the service
+        assert found.outputs == {"x": "before"}
+    else:
+        assert found.result.failures["s"].startswith(f"its input 'file': the file '{place}' has changed since")
+
+
 def test_large_plain_values_travel(log):
     graph = "inputs: {text: text}\nnodes: {a: {use: Upper, in: {text: text}}, b: {use: Split, in: {text: a}}}\noutputs: {x: b.rest, n: b.length}"
     big = "ab" * (1 << 20)

@@ -207,13 +207,17 @@ def test_why_runs_nothing(tally):
     assert ran(tally) == 0
 
 
-def test_an_input_file_counts_by_its_content_alone(tmp_path):
+def test_an_input_file_counts_by_its_content_and_its_name(tmp_path):
     graph = "inputs: {f: file}\nnodes: {s: {use: Size, in: {file: f}}}\noutputs: {x: s}"
-    first, second = tmp_path / "a.bin", tmp_path / "b.bin"
+    (tmp_path / "other").mkdir()
+    first, second, third = tmp_path / "a.bin", tmp_path / "other/a.bin", tmp_path / "b.bin"
     first.write_bytes(b"123")
+    third.write_bytes(b"123")
     second.write_bytes(b"123")
     assert run_log(graph, f=first) == [("done", "s")]
     assert run_log(graph, f=second) == [("cached", "s")]
+    assert load(graph).why(f=third)[0].reasons == ('input \'file\': another name: "a.bin" -> "b.bin"',)
+    assert run_log(graph, f=third) == [("done", "s")]
     second.write_bytes(b"124")  # of the same size
     assert run_log(graph, f=second) == [("done", "s")]
 

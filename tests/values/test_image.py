@@ -55,7 +55,24 @@ def test_an_array_that_a_caller_holds_stays_the_callers(shape):
     image = Image(array)
     array[:] = 255
     assert not image.array.any()
-    assert not Image(PIL.Image.fromarray(np.zeros(shape, np.uint8))).pil.readonly  # it lies in no array's memory
+    array = np.zeros(shape, np.uint8)
+    image = Image(PIL.Image.fromarray(array))  # which lies in the array's memory
+    array[:] = 255
+    assert not image.array.any()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_who_draws_on_a_picture_draws_on_a_copy(mode):
+    image = Image(PIL.Image.new(mode, (8, 8)))
+    before, white = image.pil.tobytes(), "white" if mode != "I;16" else 60_000
+    picture = image.pil
+    PIL.ImageDraw.Draw(picture).line((0, 0, 8, 8), fill=white)
+    picture.paste(white, (0, 0, 2, 2))
+    assert picture.tobytes() != before
+    assert Image(picture).pil.tobytes() == picture.tobytes()  # which is a value of its own
+    assert image.pil.tobytes() == image.to_bytes()[-len(before) :] == before
+    picture.thumbnail((2, 2), PIL.Image.Resampling.NEAREST, reducing_gap=None)
+    assert image.size == (8, 8)
 
 
 @pytest.mark.skipif(not TEMPORARY, reason="this Python does not tell who holds an argument")

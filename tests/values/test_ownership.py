@@ -35,6 +35,27 @@ def test_what_a_caller_holds_stays_the_callers(number):
         assert not value.flags.writeable
 
 
+@pytest.mark.parametrize("way", [np.asarray, lambda array: array[:], lambda array: np.broadcast_to(array, array.shape)])
+def test_a_view_that_cannot_be_written_to_does_not_change_either(way):
+    for made in (lambda a: Audio(a, 8000).samples, lambda a: Vector(a).array):
+        array = np.zeros(8, np.float32)
+        view = way(array).view()
+        view.flags.writeable = False
+        value = made(view)
+        array[0] = 1
+        assert value[0] == 0
+
+
+def test_nobody_makes_a_value_writeable_again():
+    for array in (
+        Audio(np.zeros(8, np.float32), 8000).samples,
+        Audio(np.zeros(8, np.float32), 8000).mono(),
+        Vector([1.0]).array,
+    ):
+        with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
+            array.flags.writeable = True
+
+
 def test_direct_calls_too():
     array, held = np.zeros(8, np.float32), {"array": np.zeros(8, np.float32)}
     sound, vector = Audio(array, 8000), Vector(**held)

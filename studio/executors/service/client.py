@@ -48,6 +48,7 @@ from studio.executors.service.protocol import (
 )
 from studio.executors.shipping import ship
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
+from studio.executors.worker import failure
 from studio.node.resources import Machine
 from studio.values import KINDS
 from studio.values.artifact import Artifact, Damaged
@@ -126,8 +127,8 @@ class WarmExecutor(Executor):
             self._tokens[request.future] = request.token
             self._requests[request.token.number] = request
         try:
-            pairs = zip(tasks, requests, strict=True)
-            self._send(*[self._as_message(task, request.token.number) for task, request in pairs])
+            asked = [self._asked(*pair) for pair in zip(tasks, requests, strict=True)]
+            self._send(*[message for message in asked if message is not None])
         except ChannelClosed:
             for request in requests:
                 self._end(request.token.number, Failed(_GONE, exit_code=5, retryable=False))
@@ -136,6 +137,14 @@ class WarmExecutor(Executor):
                 self._requests.pop(request.token.number, None)
             raise
         return [request.future for request in requests]
+
+    def _asked(self, task: Task, request: _Request) -> Message | None:
+        """What the service is asked; None where the task has failed: a file that was to come along cannot be read."""
+        try:
+            return self._as_message(task, request.token.number)
+        except (OSError, ValueError) as error:
+            self._end(request.token.number, failure(error))
+            return None
 
     def _as_message(self, task: Task, number: int) -> Message:
         key = self._key(task.recipe)
@@ -186,8 +195,7 @@ class WarmExecutor(Executor):
         if isinstance(handle, InService):
             return MadeValue(handle.token.number, handle.place)
         assert isinstance(handle, InProcess)
-        encoded = KINDS[kind].encode(handle.value)
-        return HeldValue(kind, encoded.read_bytes() if isinstance(encoded, Path) else encoded)
+        return HeldValue(kind, *_encoded(kind, handle.value))
 
     def _send(self, *messages: Message) -> None:
         forgotten = []
@@ -235,7 +243,7 @@ class WarmExecutor(Executor):
         request = self._requests.get(ended.number)
         if request is None or ended.outcome is None:
             return
-        outcome = outcome_from(ended.outcome, lambda place: InService(self, request.token, place, ""), ended.worker)
+        outcome = outcome_from(ended.outcome, lambda place: InService(self, request.token, place), ended.worker)
         if isinstance(outcome, Done):
             self._pace[request.recipe.key] = outcome.measures.seconds
         self._end(ended.number, outcome)
@@ -268,10 +276,11 @@ class InService:
     executor: WarmExecutor
     token: _Token
     place: int
-    kind: str
+    kind: str = ""
+    name: str = ""
 
     def get(self) -> object:
-        return KINDS[self.kind].decode(self.executor.fetch(self.token.number, self.place))
+        return KINDS[self.kind].decode(self.executor.fetch(self.token.number, self.place), self.name)
 
 
 def _machine_of(channel: Channel) -> Machine:
@@ -300,7 +309,17 @@ def _told_kind(artifact: Artifact) -> Artifact:
         return replace(artifact, items=tuple(map(_told_kind, artifact.items)))
     if not isinstance(artifact.handle, InService):
         return artifact
-    return replace(artifact, handle=replace(artifact.handle, kind=artifact.kind))
+    return replace(artifact, handle=replace(artifact.handle, kind=artifact.kind, name=artifact.name))
+
+
+def _encoded(kind: str, value: Any) -> tuple[bytes, str]:
+    """A value as it travels, and the name of its file, if that is a part of it."""
+    encoded = KINDS[kind].encode(value)
+    if not isinstance(encoded, Path):
+        return encoded, ""
+    data = encoded.read_bytes()
+    value.check()
+    return data, value.name
 
 
 def _as_it_is(handle: Any) -> Any:

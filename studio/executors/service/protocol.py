@@ -190,10 +190,11 @@ Message = (
 
 @dataclass(frozen=True, slots=True)
 class HeldValue:
-    """The client had it: it comes along, encoded."""
+    """The client had it: it comes along, encoded, with the name of its file, if that is a part of it."""
 
     kind: str
     encoded: bytes
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

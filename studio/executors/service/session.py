@@ -182,8 +182,8 @@ class ClientSession:
     def _handle(self, told: Any) -> object:
         """What stands for a live value: one that came along, that a task made, or that it will make."""
         match place_from_plain(told):
-            case HeldValue(kind, encoded):
-                return InProcess(KINDS[kind].decode(encoded))
+            case HeldValue(kind, encoded, name):
+                return InProcess(KINDS[kind].decode(encoded, name))
             case DueValue(task, port):
                 return Promised(self._tasks[task], port)
             case MadeValue(task, place):
@@ -202,7 +202,8 @@ class ClientSession:
             try:
                 assert future is not None, "no such task"
                 kind, handle = _handles(future.result(0))[asked.place]
-                encoded = KINDS[kind].encode(fetched(handle))
+                value = fetched(handle)  # held, for its file may go with it
+                encoded = KINDS[kind].encode(value)
                 data = encoded.read_bytes() if isinstance(encoded, Path) else encoded
                 self._say(Value(asked.request, data, ""))
             except Exception as error:

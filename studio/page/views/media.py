@@ -95,8 +95,8 @@ class FileView(View):
         if not url and file.nbytes > _MOST_FILE:
             return facts(show_bytes(file.nbytes), "too large for this page")
         url = url or scene.shelf.place(file.path, "application/octet-stream", ".bin")
-        return Markup('<a class="button" href="{}" download="file.bin">Save the file</a>{}').format(
-            url, facts(show_bytes(file.nbytes))
+        return Markup('<a class="button" href="{}" download="{}">Save the file</a>{}').format(
+            url, file.name, facts(show_bytes(file.nbytes))
         )
 
     def brief(self, value: Any) -> str:
