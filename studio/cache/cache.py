@@ -110,8 +110,10 @@ class Cache:
         return record
 
     def touch(self, record: Record) -> None:
-        """Marks a record, which was looked up, as used just now."""
+        """Marks a record, which was looked up, and its blobs as used just now: pruning spares them for an hour."""
         self.records.touch([record.key])
+        for artifact in record.blobs:
+            self.store.touch(artifact)
 
     def save(self, record: Record, replace: bool = False) -> Record:
         """Keeps a record; if somebody was faster, theirs stays, and is returned.

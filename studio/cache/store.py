@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ __all__ = ["Store"]
 
 
 _MOST_AT_ONCE = 1 << 20  # bytes of a file that is read as a whole, to be copied
+_FRESH = 600  # seconds within which another use of a blob is not marked
 _MOST_VERIFIED = 50_000  # blobs that are remembered as sound, some 20 MB: a worker may live for weeks
 
 
@@ -52,10 +54,23 @@ class Store:
     def holds(self, artifact: Artifact) -> bool:
         """Whether a sound blob is there already; one that is damaged is set aside."""
         try:
-            os.utime(self.verified(artifact))  # its record may come late: the sweep spares what was just touched
+            self._mark(self.verified(artifact), artifact)  # its record may come late: the sweep spares what was used
         except (Damaged, OSError):
             return False
         return True
+
+    def touch(self, artifact: Artifact) -> None:
+        """Marks a blob that was found sound as used just now, for those who prune, in whatever process they are."""
+        stamp = self._verified.get(str(artifact.digest))
+        if stamp is None or time.time() - stamp[0] / 1e9 > _FRESH:
+            with contextlib.suppress(OSError):  # it went at this moment, or may only be read
+                self._mark(self.path(str(artifact.digest)), artifact)
+
+    def _mark(self, path: Path, artifact: Artifact) -> None:
+        now = time.time_ns()
+        os.utime(path, ns=(now, now))
+        if str(artifact.digest) in self._verified:
+            self._remember(str(artifact.digest), (path.stat().st_mtime_ns, artifact.size))
 
     def receive(self, artifact: Artifact, chunks: Iterable[bytes]) -> None:
         """Keeps a blob that comes from elsewhere, in parts; Damaged if it is not what its name says."""
