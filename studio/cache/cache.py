@@ -26,6 +26,7 @@ from studio.values.digest import Uncacheable
 __all__ = ["Cache", "default_folder"]
 
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
+_OURS = ("blobs", "quarantine", "unfinished", "unshared", "records.sqlite", "files.sqlite", "leases", "salt", "pruned")
 _PATIENCE = 5.0  # seconds that the end of a run waits for what is to be shared
 _MOST_COMPARED = 200  # records read to say why a key is new
 
@@ -235,7 +236,10 @@ def _check_layout(folder: Path) -> None:
 
 
 def _foreign(folder: Path) -> bool:
-    return not folder.is_dir() or any(not entry.name.startswith(".CACHEDIR.TAG") for entry in folder.iterdir())
+    """Whether something in it is not ours. Of a cache that was deleted while a run went on, a part comes back."""
+    if not folder.is_dir():
+        return True
+    return any(not entry.name.startswith((".CACHEDIR.TAG", *_OURS)) for entry in folder.iterdir())
 
 
 def _first_parent(folder: Path) -> Path:

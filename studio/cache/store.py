@@ -147,7 +147,7 @@ class Store:
     def _copy_at_once(self, source: Path, digest: str) -> None:
         data = source.read_bytes()
         if of_bytes(data) != digest:
-            raise Damaged(f"'{source}' changed while it was read")
+            raise ValueError(f"'{source}' changed while it was read")
         self._write(digest, data)
 
     def _copy(self, source: Path, digest: str) -> None:
@@ -157,7 +157,7 @@ class Store:
         try:
             shutil.copyfile(source, temporary)
             if of_file(temporary) != digest:
-                raise Damaged(f"'{source}' changed while it was read")
+                raise ValueError(f"'{source}' changed while it was read")
             temporary.chmod(0o444)
             temporary.replace(path)
         finally:

@@ -135,6 +135,9 @@ class Engine:
         """Is the result known, being computed, or to be computed?"""
         if not action.owner.goes_on(action):
             return
+        if action.state is ActionState.REMAKING:
+            self._leaving.append(action)
+            return
         if action.future is not None:  # it was sent ahead, and has its inputs now: what was heard meanwhile counts
             heard, action.early = action.early, ()
             for message in heard:
@@ -228,7 +231,11 @@ class Engine:
         elif future.cancelled():
             return
         elif action.state is ActionState.REMAKING:
-            going, broken = action.remade(outcome := future.result())
+            outcome = future.result()
+            if isinstance(outcome, Done):  # what is on record names what was lost
+                for each in action.computed(outcome, self._lookups):
+                    self._record(each, outcome, replace=True)
+            going, broken = action.remade(outcome)
             self._leaving.extend(going)
             for waiting in broken:
                 assert isinstance(outcome, Failed)
@@ -247,12 +254,8 @@ class Engine:
         computed = action.computed(done, self._lookups)
         joined: list[tuple[Computed, list[SingleAction]]] = []
         for each in computed:
-            key, refreshes = each.named.key, self._lookups.refreshes(action.step)
-            basis, leased = None if done.unkept else each.named.basis, self._lookups.holds(key)
-            self._unrecorded.append(
-                PendingRecord(key, basis, each.inputs, each.outputs, each.measures, refreshes, leased)
-            )
-            joined.append((each, self._lookups.hand_over(key)))
+            self._record(each, done, self._lookups.refreshes(action.step), self._lookups.holds(each.named.key))
+            joined.append((each, self._lookups.hand_over(each.named.key)))
         action.done(done)
         for each, others in joined:
             for other in others:  # they wanted the same, and have it
@@ -287,6 +290,13 @@ class Engine:
         self.due.extend(self._lookups.abandon(action))
 
     # Records -----------------------------------------------------------------
+
+    def _record(self, each: Computed, done: Done, replace: bool, leased: bool = False) -> None:
+        """Has a result put on record, soon."""
+        basis = None if done.unkept else each.named.basis
+        self._unrecorded.append(
+            PendingRecord(each.named.key, basis, each.inputs, each.outputs, each.measures, replace, leased)
+        )
 
     def _stop_keeping(self, why: str) -> None:
         if self._writer is not None:

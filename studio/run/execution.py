@@ -68,6 +68,7 @@ class Execution(StepOwner):
         self._admitted = False
         self._elements: dict[str, Elements] = {}
         self._recovery: Recovery | None = None  # once something was lost
+        self._decided_again: set[str] = set()  # steps of which what their conditions read was lost
         self._skip(self.scheduler.first_skipped)
 
     @property
@@ -137,7 +138,10 @@ class Execution(StepOwner):
         except InputError as error:
             self.refused(error)
             return False
-        except (ValueError, Damaged) as error:
+        except Damaged as error:
+            self._undecided(step, error)
+            return False
+        except ValueError as error:
             self._skip(self._on_error.failed(step, Failed(str(error), retryable=False)))
             return False
         if obstacle:
@@ -177,6 +181,8 @@ class Execution(StepOwner):
         whole = not action.losses and action.state is not ActionState.REMAKING
         if whole and all(artifact.movable for artifact in action.inputs.values()):
             return action.inputs
+        if not whole:
+            self.scheduler.inputs.renew()
         if action.element is None:
             return inputs(action.step, admit=True)
         elements = self._elements[action.step.id]
@@ -277,7 +283,17 @@ class Execution(StepOwner):
         return self._recover.lost_inputs(action)
 
     def remade(self, action: SingleAction, outcome: Outcome) -> tuple[list[Action], list[Action]]:
-        return self._recover.ended(action, outcome)
+        ended = self._recover.ended(action, outcome)
+        self.advance()
+        return ended
+
+    def _undecided(self, step: Step, error: Damaged) -> None:
+        """What a condition reads was lost: it is made again, once."""
+        if step.id in self._decided_again:
+            self._skip(self._on_error.failed(step, Failed(f"what its condition reads was lost: {error}")))
+        else:
+            self._decided_again.add(step.id)
+            self._due.extend(self._recover.lost_values(step))
 
     @property
     def _recover(self) -> Recovery:

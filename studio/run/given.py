@@ -38,6 +38,9 @@ class GivenPlain:
     def place(self) -> None:
         """It goes along."""
 
+    def renew(self) -> None:
+        """It cannot be lost."""
+
 
 class GivenColumn:
     """What several items give, placed."""
@@ -57,6 +60,9 @@ class GivenColumn:
 
     def place(self) -> None:
         """Each item has placed its own."""
+
+    def renew(self) -> None:
+        """Each item sees to its own."""
 
 
 class GivenValue:
@@ -109,6 +115,17 @@ class GivenValue:
             self._artifacts = [self._checked(self._stored, raw, artifact) for raw, artifact in pairs]
             self._placed = True
             self.artifact = self._whole()
+
+    def renew(self) -> None:
+        """Does so again, if it is gone from there."""
+        if self._placed and not self._handle and not all(map(self._is_there, self._artifacts)):
+            self._placed = False
+            self.place()
+
+    def _is_there(self, artifact: Artifact) -> bool:
+        if artifact.inline is not None or artifact.handle is not None or self._cache is None:
+            return True
+        return self._cache.store.holds(artifact)
 
     def _stored(self, raw: object, known: Artifact) -> Artifact:
         if self._cache is None or not self._is_path(raw) or known.inline is not None or known.handle is not None:

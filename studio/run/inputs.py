@@ -146,6 +146,11 @@ class Inputs:
         for name in self._given:
             self._given[name].place()
 
+    def renew(self) -> None:
+        """Puts what was given where workers find it once more, where it is gone from there; InputError if it changed."""
+        for given in self._given.values():
+            given.renew()
+
     def admit(self, edges: Iterable[Edge] | None = None) -> None:
         """Opens and checks what was given (all of it, or what these edges read); InputError says what is wrong."""
         for name in self._given if edges is None else set(_ends(self._plan, edges)):

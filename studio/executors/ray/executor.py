@@ -45,6 +45,7 @@ from studio.executors.worker import failure
 from studio.node.node import Ports, ports_of
 from studio.node.resources import Machine
 from studio.values import KINDS
+from studio.values.artifact import Damaged
 
 __all__ = ["RayExecutor"]
 
@@ -275,7 +276,10 @@ class InObjectStore:
     def get(self) -> object:
         import ray
 
-        return ray.get(self.ref)[self.index]
+        try:
+            return ray.get(self.ref)[self.index]
+        except Exception as error:  # its process died, or Ray has ended
+            raise Damaged(f"its value went with the process that held it ({type(error).__name__})") from None
 
 
 class _SideArguments:
