@@ -32,6 +32,7 @@ from studio.node.node import Node
 from studio.node.registry import Registry
 from studio.page import DatasetPage, Page
 from studio.paths import find_graph, graph_names
+from studio.run.again import Again
 from studio.run.events import Event
 from studio.run.inputs import Inputs
 from studio.run.reasons import Given
@@ -129,15 +130,18 @@ class Graph:
         self._must_have("output", chosen["outputs"], self.plan.outputs)
         cache = _cache(chosen["cache"])
         subplan = Subplan(self.plan, chosen["outputs"] or self.plan.outputs)
+        given = Inputs(self.plan, subplan.edges, inputs, cache)
+        again = Again(self.plan, None, cache, _executor(chosen["executor"]), lambda: shared("local"), {})
         run = Run(
             subplan,
-            Inputs(self.plan, subplan.edges, inputs, cache),
+            given,
             cache=cache,
-            executor=_executor(chosen["executor"]),
-            inline=lambda: shared("local"),
+            executor=again.executor,
+            inline=again.inline,
             refresh=frozenset(chosen["refresh"]),
+            configs=again.configs,
         )
-        return run, Result(cache.store if cache else None)
+        return run, Result(cache.store if cache else None, functools.partial(again, given.unopened()))
 
     def map(
         self,
@@ -318,7 +322,7 @@ class Mapped:
                 around.enter_context(self._graph.reported(self.run, self._results))
             for event in around.enter_context(contextlib.closing(self.run.events())):
                 if isinstance(event, ItemFinished):
-                    yield ItemResult(event, self.run.cache)
+                    yield ItemResult(event, self.run.cache, self.run.again)
         if self.run.cache is not None:
             self.run.cache.flush()
 

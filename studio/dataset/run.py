@@ -28,9 +28,11 @@ from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import Summary
+from studio.errors import StoreError
 from studio.executors.base import Executor
 from studio.files import write_atomically
 from studio.language.plan import Plan
+from studio.run.again import Again
 from studio.run.events import Event, Warned
 from studio.run.inputs import Inputs
 from studio.run.phases import phases_of
@@ -71,7 +73,8 @@ class DatasetRun:
         inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
         identity = identity_of(plan, subplan.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
-        self._executors = {"executor": executor, "inline": inline}
+        self._settings: dict[str, Any] = {"cache": cache, "executor": executor, "inline": inline, "configs": {}}
+        self.again = Again(plan, "item", **self._settings)
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
         self._new_items = partial(
             Items,
@@ -94,7 +97,7 @@ class DatasetRun:
         self._lines: list[ResultLine] = []
         self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
         self._outputs: dict[str, Any] = {}
-        self.result = Result(cache.store if cache else None)  # of what is made of all items
+        self.result = Result(None)  # of what is made of all items
         self._examples = Examples()
         self._began = self._written = self._noted = time.monotonic()
         self._ended: float | None = None
@@ -170,21 +173,51 @@ class DatasetRun:
 
     def _over_all_rows(self) -> Iterator[Event]:
         """Runs the steps that run once, over what all rows gave; those that failed are left out."""
+        yield from self._run_over_all()
+        if self.result.failures and self._lost():  # it went while they ran
+            yield from self._run_over_all()
+        self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
+        if self._results is not None:
+            whole = {"rows": len(self._gathered), "outputs": self._outputs, "failures": dict(self.result.failures)}
+            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
+            write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
+
+    def _run_over_all(self) -> Iterator[Event]:
+        yield from self._rows_made_again()
         there = [row for _, row in sorted(self._gathered, key=itemgetter(0))]
         rows = {
             source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
             for index, source in enumerate(self._over_all.rows)
         }
         inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
-        run = Run(self._over_all, inputs, cache=self.cache, refresh=self._options.refresh, **self._executors)
+        run = Run(self._over_all, inputs, refresh=self._options.refresh, **self._settings)
+        again = partial(replace(self.again, scope="dataset"), inputs.unopened())
+        self.result = Result(self.cache.store if self.cache else None, again)
         for event in run.events():
             self.result.hear(event)
             yield event
-        self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
-        if self._results is not None:
-            whole = {"rows": len(there), "outputs": self._outputs, "failures": dict(self.result.failures)}
-            text = json.dumps(whole, ensure_ascii=False, indent=1).encode()
-            write_atomically(self._results.folder / "dataset.json", text + b"\n", mode=0o644)
+
+    def _rows_made_again(self) -> Iterator[Event]:
+        """Has rows make again what of them is not in the cache any more, where the data can be read twice."""
+        lost = self._lost()
+        if not lost or self._count is None:
+            return
+        found = dict(self._gathered)
+        items = (replace(item, over=True) for item in self._new_items() if item.position in lost)
+        for event in self._events_of(self._subplan, items, RunStats(self._subplan.steps.values())):
+            if not isinstance(event, ItemFinished):
+                yield event
+            elif event.gathered:
+                found[event.item.position] = event.gathered
+        self._gathered = list(found.items())
+
+    def _lost(self) -> set[int]:
+        """The positions of the rows of which something is gone."""
+        return {position for position, row in self._gathered if not all(map(self._is_there, row))}
+
+    def _is_there(self, artifact: Artifact) -> bool:
+        at_rest = (leaf for leaf in artifact.leaves if leaf.stored and leaf.inline is None and leaf.handle is None)
+        return self.cache is None or all(map(self.cache.store.holds, at_rest))
 
     def _events_of(self, subplan: Subplan, items: Iterator[Item], stats: RunStats) -> Iterator[Event]:
         options = self._options
@@ -192,12 +225,11 @@ class DatasetRun:
             subplan,
             items,
             stats,
-            cache=self.cache,
             refresh=options.refresh,
             window=options.window - options.lines + 1,
             ordered=options.ordered,
             beat=self._write_in_time,
-            **self._executors,
+            **self._settings,
         )
         if self._cancelled:
             self._map.cancel()
@@ -224,7 +256,7 @@ class DatasetRun:
         """
         if self.cache is None or self._count is None or (self.total or 0) <= self._options.window:
             return [list(self._subplan.steps)]
-        return phases_of(self._subplan, self._executors["executor"], self._files)
+        return phases_of(self._subplan, self._settings["executor"], self._files)
 
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
@@ -257,13 +289,22 @@ class DatasetRun:
             self._gathered.append((item.position, finished.gathered))
         if item.over:
             return
-        self.done += not failed
-        self.failed += failed
         if self._results is not None:
-            self._lines.append(line_of(finished, self._results, self.cache))
-            self._examples.saw(self._lines[-1].status, item)
+            line = self._line(finished, self._results)
+            failed = line.status == "failed"
+            self._lines.append(line)
+            self._examples.saw(line.status, item)
             if len(self._lines) >= self._options.lines:
                 self._write()
+        self.done += not failed
+        self.failed += failed
+
+    def _line(self, finished: ItemFinished, results: ResultsFolder) -> ResultLine:
+        try:
+            return line_of(finished, results, self.cache, self.again)
+        except StoreError as error:  # a value that is gone for good fails its item, and no other
+            lost = replace(finished, outputs={}, failures={"": f"{finished.item.place}: {error}"})
+            return line_of(lost, results, self.cache, self.again)
 
     def _write_in_time(self) -> None:
         """What has ended is written soon, even if nothing else ends for long."""

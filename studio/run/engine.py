@@ -33,7 +33,7 @@ from studio.run.inbox import Cancel, DueAgain, Ended, Heard, Inbox, Message, Unk
 from studio.run.inputs import Inputs
 from studio.run.listener import Listener
 from studio.run.lookups import Lookups
-from studio.run.provisioning import Provisioning
+from studio.run.provisioning import Configs, Provisioning
 from studio.run.secrets import Secrets
 from studio.run.single_action import SingleAction
 from studio.run.subplan import Subplan
@@ -57,14 +57,19 @@ class Engine:
         refresh: frozenset[str],
         tell: Callable[[Event], None],
         many: bool = False,
+        configs: Configs | None = None,
+        waits: bool = True,
     ) -> None:
-        """Events that concern no single item go to `tell`. `many` items are better sent together than ahead."""
+        """Events that concern no single item go to `tell`. `many` items are better sent together than ahead.
+
+        configs: of steps, where they are known already. waits: for what another run computes.
+        """
         self.subplan, self.cache = subplan, cache
         self.clean = Secrets(subplan.plan).clean
         self.due: deque[Action] = deque()  # actions whose turn has come
         self._tell, self._many = tell, many
-        self._provisioning = Provisioning(subplan, cache, executor, inline)
-        self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell)
+        self._provisioning = Provisioning(subplan, cache, executor, inline, {} if configs is None else configs)
+        self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell, waits)
         self._inbox = Inbox()
         self._in_flight = InFlight(self._provisioning, cache, self._inbox, many)
         self._leaving: list[Action] = []  # to be given to an executor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -41,6 +42,10 @@ class GivenPlain:
     def renew(self) -> None:
         """It cannot be lost."""
 
+    def unopened(self) -> GivenPlain:
+        """Itself: it is what it is."""
+        return self
+
 
 class GivenColumn:
     """What several items give, placed."""
@@ -63,6 +68,10 @@ class GivenColumn:
 
     def renew(self) -> None:
         """Each item sees to its own."""
+
+    def unopened(self) -> GivenColumn:
+        """Itself: each item sees to its own."""
+        return self
 
 
 class GivenValue:
@@ -121,6 +130,13 @@ class GivenValue:
         if self._placed and not self._handle and not all(map(self._is_there, self._artifacts)):
             self._placed = False
             self.place()
+
+    def unopened(self) -> GivenValue:
+        """The same, as it was before it was opened."""
+        fresh = copy.copy(self)
+        fresh._artifacts, fresh._handle, fresh._placed = self._first, False, False
+        fresh.artifact = fresh._whole()
+        return fresh
 
     def _is_there(self, artifact: Artifact) -> bool:
         if artifact.inline is not None or artifact.handle is not None or self._cache is None:

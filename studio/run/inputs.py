@@ -78,6 +78,12 @@ class Inputs:
         inputs.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
         return inputs
 
+    def unopened(self) -> Inputs:
+        """The same for another run: what was given is known by its content, and opened and checked anew."""
+        inputs = self._with({name: given.unopened() for name, given in self._given.items()})
+        inputs._constants = {}
+        return inputs
+
     def _own(self, name: str, value: object) -> GivenValue | GivenPlain:
         type_ = self._plan.inputs[name].type
         if value is None or type_.many or not KINDS[type_.kind].plain or isinstance(value, Path):
@@ -147,7 +153,7 @@ class Inputs:
             self._given[name].place()
 
     def renew(self) -> None:
-        """Puts what was given where workers find it once more, where it is gone from there; InputError if it changed."""
+        """Puts what was given where workers find it, if it is gone from there; InputError if it changed."""
         for given in self._given.values():
             given.renew()
 

@@ -19,20 +19,32 @@ from studio.run.action import Owner
 from studio.run.recipes import recipe_of
 from studio.run.subplan import Subplan
 
-__all__ = ["Provisioning"]
+__all__ = ["Configs", "Provisioning"]
+
+Configs = dict[str, BaseModel]  # by step
 
 
 class Provisioning:
     """That of one run."""
 
     def __init__(
-        self, subplan: Subplan, cache: Cache | None, executor: Callable[[], Executor], inline: Callable[[], Executor]
+        self,
+        subplan: Subplan,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+        configs: Configs,
     ) -> None:
-        """`executor` and `inline` are called when they are first needed: a fully cached run needs neither."""
+        """`executor` and `inline` are called when they are first needed: a fully cached run needs neither.
+
+        configs: those that are known already; others are added.
+        """
         self._subplan, self._cache = subplan, cache
         self._executors = {False: executor, True: inline}
         # Read before anything runs: a variable of the environment that is missing is told at once.
-        self._configs = {id: subplan.steps[id].config() for id in subplan.steps if id in subplan.first}
+        self._configs = configs
+        for id in subplan.steps.keys() & subplan.first:
+            self.config(subplan.steps[id])
         self._recipes: dict[str, Recipe] = {}
         self._left = dict(subplan.steps)  # steps of which it is not known yet whether their workers fit
         self._prepared: set[str] = set()  # steps whose workers have been asked for
