@@ -26,7 +26,7 @@ from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event
 from studio.run.execution import Progress
-from studio.run.provisioning import Configs
+from studio.run.provisioning import Configs, Provisioning
 from studio.run.recipes import batch_of
 from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
@@ -81,12 +81,10 @@ class Map:
         self._engine = Engine(
             subplan,
             cache=cache,
-            executor=executor,
-            inline=inline,
+            provisioning=Provisioning(subplan, cache, executor, inline, {} if configs is None else configs),
             refresh=refresh,
             tell=self._news.append,
             many=True,
-            configs=configs,
         )
         self._stats = stats
         self._memory = MemoryInFlight()

@@ -12,13 +12,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.dataset.columns import check_id, check_over_all, feeds_of
 from studio.dataset.examples import Example, Examples
+from studio.dataset.gathered import Gathered
 from studio.dataset.item_line import line_of, output_data
 from studio.dataset.item_result import Status
 from studio.dataset.items import Item, Items
@@ -28,7 +28,6 @@ from studio.dataset.results import ResultLine, ResultsFolder
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import Summary
-from studio.errors import StoreError
 from studio.executors.base import Executor
 from studio.files import write_atomically
 from studio.language.plan import Plan
@@ -40,7 +39,6 @@ from studio.run.recipes import identity_of
 from studio.run.result import Result
 from studio.run.run import Run
 from studio.run.subplan import Subplan
-from studio.values.artifact import Artifact
 
 __all__ = ["DatasetRun"]
 
@@ -76,16 +74,8 @@ class DatasetRun:
         self._settings: dict[str, Any] = {"cache": cache, "executor": executor, "inline": inline, "configs": {}}
         self.again = Again(plan, "item", **self._settings)
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
-        self._new_items = partial(
-            Items,
-            rows,
-            subplan,
-            inputs,
-            feeds,
-            id_column=options.id,
-            identity=identity,
-            apart_from=results.folder if results else None,
-        )
+        told = {"id_column": options.id, "identity": identity, "apart_from": results.folder if results else None}
+        self._new_items = partial(Items, rows, subplan, inputs, feeds, **told)
         self._files = files
         self.stats = RunStats(subplan.steps.values())
         self.phase = ""  # which models it is at, where they are taken one after the other
@@ -95,7 +85,7 @@ class DatasetRun:
         self.done = self.failed = 0
         self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
         self._lines: list[ResultLine] = []
-        self._gathered: list[tuple[int, tuple[Artifact, ...]]] = []  # for what is made of all items, with positions
+        self._gathered = Gathered(cache)  # for what is made of all items
         self._outputs: dict[str, Any] = {}
         self.result = Result(None)  # of what is made of all items
         self._examples = Examples()
@@ -174,7 +164,7 @@ class DatasetRun:
     def _over_all_rows(self) -> Iterator[Event]:
         """Runs the steps that run once, over what all rows gave; those that failed are left out."""
         yield from self._run_over_all()
-        if self.result.failures and self._lost():  # it went while they ran
+        if self.result.failures and self._gathered.lost():  # it went while they ran
             yield from self._run_over_all()
         self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
@@ -184,11 +174,7 @@ class DatasetRun:
 
     def _run_over_all(self) -> Iterator[Event]:
         yield from self._rows_made_again()
-        there = [row for _, row in sorted(self._gathered, key=itemgetter(0))]
-        rows = {
-            source: Artifact.of_items(there[0][index].kind if there else "data", tuple(row[index] for row in there))
-            for index, source in enumerate(self._over_all.rows)
-        }
+        rows = self._gathered.lists(self._over_all.rows)
         inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=rows)
         run = Run(self._over_all, inputs, refresh=self._options.refresh, **self._settings)
         again = partial(replace(self.again, scope="dataset"), inputs.unopened())
@@ -199,25 +185,13 @@ class DatasetRun:
 
     def _rows_made_again(self) -> Iterator[Event]:
         """Has rows make again what of them is not in the cache any more, where the data can be read twice."""
-        lost = self._lost()
-        if not lost or self._count is None:
-            return
-        found = dict(self._gathered)
+        lost = set[int]() if self._count is None else self._gathered.lost()
         items = (replace(item, over=True) for item in self._new_items() if item.position in lost)
-        for event in self._events_of(self._subplan, items, RunStats(self._subplan.steps.values())):
-            if not isinstance(event, ItemFinished):
+        for event in self._events_of(self._subplan, items, RunStats(self._subplan.steps.values())) if lost else ():
+            if isinstance(event, ItemFinished):
+                self._gathered.add(event.item.position, event.gathered)
+            else:
                 yield event
-            elif event.gathered:
-                found[event.item.position] = event.gathered
-        self._gathered = list(found.items())
-
-    def _lost(self) -> set[int]:
-        """The positions of the rows of which something is gone."""
-        return {position for position, row in self._gathered if not all(map(self._is_there, row))}
-
-    def _is_there(self, artifact: Artifact) -> bool:
-        at_rest = (leaf for leaf in artifact.leaves if leaf.stored and leaf.inline is None and leaf.handle is None)
-        return self.cache is None or all(map(self.cache.store.holds, at_rest))
 
     def _events_of(self, subplan: Subplan, items: Iterator[Item], stats: RunStats) -> Iterator[Event]:
         options = self._options
@@ -285,12 +259,12 @@ class DatasetRun:
 
     def _end(self, finished: ItemFinished) -> None:
         item, failed = finished.item, bool(finished.failures)
-        if finished.gathered and not failed:
-            self._gathered.append((item.position, finished.gathered))
+        if not failed:
+            self._gathered.add(item.position, finished.gathered)
         if item.over:
             return
         if self._results is not None:
-            line = self._line(finished, self._results)
+            line = line_of(finished, self._results, self.cache, self.again)
             failed = line.status == "failed"
             self._lines.append(line)
             self._examples.saw(line.status, item)
@@ -298,13 +272,6 @@ class DatasetRun:
                 self._write()
         self.done += not failed
         self.failed += failed
-
-    def _line(self, finished: ItemFinished, results: ResultsFolder) -> ResultLine:
-        try:
-            return line_of(finished, results, self.cache, self.again)
-        except StoreError as error:  # a value that is gone for good fails its item, and no other
-            lost = replace(finished, outputs={}, failures={"": f"{finished.item.place}: {error}"})
-            return line_of(lost, results, self.cache, self.again)
 
     def _write_in_time(self) -> None:
         """What has ended is written soon, even if nothing else ends for long."""

@@ -16,14 +16,13 @@ cancelling is one more message. The way of an action through it:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 from studio.cache.cache import Cache
 from studio.cache.record_writer import PendingRecord, RecordWriter
 from studio.clock import Alarm, Clock
 from studio.errors import Cancelled
-from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome
 from studio.run.action import Action, ActionState, Computed, LookUp, Next
 from studio.run.events import Event, StepLoading, StepLogged, StepRestarted, StepWaiting, Warned
@@ -33,7 +32,7 @@ from studio.run.inbox import Cancel, DueAgain, Ended, Heard, Inbox, Message, Unk
 from studio.run.inputs import Inputs
 from studio.run.listener import Listener
 from studio.run.lookups import Lookups
-from studio.run.provisioning import Configs, Provisioning
+from studio.run.provisioning import Provisioning
 from studio.run.secrets import Secrets
 from studio.run.single_action import SingleAction
 from studio.run.subplan import Subplan
@@ -52,23 +51,17 @@ class Engine:
         subplan: Subplan,
         *,
         cache: Cache | None,
-        executor: Callable[[], Executor],
-        inline: Callable[[], Executor],
+        provisioning: Provisioning,
         refresh: frozenset[str],
         tell: Callable[[Event], None],
         many: bool = False,
-        configs: Configs | None = None,
         waits: bool = True,
     ) -> None:
-        """Events that concern no single item go to `tell`. `many` items are better sent together than ahead.
-
-        configs: of steps, where they are known already. waits: for what another run computes.
-        """
+        """Events that concern no single item go to `tell`. `many` items are better sent together than ahead."""
         self.subplan, self.cache = subplan, cache
         self.clean = Secrets(subplan.plan).clean
         self.due: deque[Action] = deque()  # actions whose turn has come
-        self._tell, self._many = tell, many
-        self._provisioning = Provisioning(subplan, cache, executor, inline, {} if configs is None else configs)
+        self._tell, self._many, self._provisioning = tell, many, provisioning
         self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell, waits)
         self._inbox = Inbox()
         self._in_flight = InFlight(self._provisioning, cache, self._inbox, many)
@@ -238,8 +231,7 @@ class Engine:
         elif action.state is ActionState.REMAKING:
             outcome = future.result()
             if isinstance(outcome, Done):  # what is on record names what was lost
-                for each in action.computed(outcome, self._lookups):
-                    self._record(each, outcome, replace=True)
+                self._unrecorded.extend(kept for _, kept in _pending(self._lookups, action, outcome))
             going, broken = action.remade(outcome)
             self._leaving.extend(going)
             for waiting in broken:
@@ -256,11 +248,10 @@ class Engine:
         """It was computed. What follows goes on its way before the result is put on record."""
         if done.unkept and self._in_flight.keeping:
             self._stop_keeping(done.unkept)
-        computed = action.computed(done, self._lookups)
         joined: list[tuple[Computed, list[SingleAction]]] = []
-        for each in computed:
-            self._record(each, done, self._lookups.refreshes(action.step), self._lookups.holds(each.named.key))
-            joined.append((each, self._lookups.hand_over(each.named.key)))
+        for each, kept in _pending(self._lookups, action, done):
+            self._unrecorded.append(kept)
+            joined.append((each, self._lookups.hand_over(kept.key)))
         action.done(done)
         for each, others in joined:
             for other in others:  # they wanted the same, and have it
@@ -296,16 +287,18 @@ class Engine:
 
     # Records -----------------------------------------------------------------
 
-    def _record(self, each: Computed, done: Done, replace: bool, leased: bool = False) -> None:
-        """Has a result put on record, soon."""
-        basis = None if done.unkept else each.named.basis
-        self._unrecorded.append(
-            PendingRecord(each.named.key, basis, each.inputs, each.outputs, each.measures, replace, leased)
-        )
-
     def _stop_keeping(self, why: str) -> None:
         if self._writer is not None:
             self._writer.stop()
         if self._in_flight.keeping:
             self._in_flight.keeping = False
             self._tell(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))
+
+
+def _pending(lookups: Lookups, action: Action, done: Done) -> Iterator[tuple[Computed, PendingRecord]]:
+    """What was computed, and how it is to be put on record."""
+    for each in action.computed(done, lookups):
+        key, basis = each.named.key, None if done.unkept else each.named.basis
+        replace = action.state is ActionState.REMAKING or lookups.refreshes(action.step)  # else the first stays
+        kept = PendingRecord(key, basis, each.inputs, each.outputs, each.measures, replace, lookups.holds(key))
+        yield each, kept

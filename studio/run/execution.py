@@ -68,7 +68,6 @@ class Execution(StepOwner):
         self._admitted = False
         self._elements: dict[str, Elements] = {}
         self._recovery: Recovery | None = None  # once something was lost
-        self._decided_again: set[str] = set()  # steps of which what their conditions read was lost
         self._skip(self.scheduler.first_skipped)
 
     @property
@@ -138,11 +137,11 @@ class Execution(StepOwner):
         except InputError as error:
             self.refused(error)
             return False
-        except Damaged as error:
-            self._undecided(step, error)
-            return False
-        except ValueError as error:
-            self._skip(self._on_error.failed(step, Failed(str(error), retryable=False)))
+        except (ValueError, Damaged) as error:
+            if isinstance(error, Damaged) and (makers := self._recover.lost_values(step)) is not None:
+                self._due.extend(makers)
+            else:
+                self._skip(self._on_error.failed(step, Failed(str(error), retryable=False)))
             return False
         if obstacle:
             self._tell(StepSkipped(step.id, f"its condition does not hold: {obstacle}"))
@@ -286,14 +285,6 @@ class Execution(StepOwner):
         ended = self._recover.ended(action, outcome)
         self.advance()
         return ended
-
-    def _undecided(self, step: Step, error: Damaged) -> None:
-        """What a condition reads was lost: it is made again, once."""
-        if step.id in self._decided_again:
-            self._skip(self._on_error.failed(step, Failed(f"what its condition reads was lost: {error}")))
-        else:
-            self._decided_again.add(step.id)
-            self._due.extend(self._recover.lost_values(step))
 
     @property
     def _recover(self) -> Recovery:

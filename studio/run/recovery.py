@@ -39,6 +39,7 @@ class Recovery:
         self._remade: dict[str, SingleAction] = {}  # what is being made again, by its id
         self._waiting: list[SingleAction] = []  # what waits for that, the last to have lost something at the end
         self._undecided: list[str] = []  # steps whose conditions wait for it
+        self._delayed: set[str] = set()  # those that have waited so
 
     def lost_inputs(self, action: SingleAction) -> list[Action]:
         """An action lost what it needs: the actions that make it again; itself, if none of it has to be made."""
@@ -47,8 +48,14 @@ class Recovery:
         self._waiting.append(action)
         return [*self._makers(action.step.edges.values()), *self._going()]
 
-    def lost_values(self, step: Step) -> list[SingleAction]:
-        """What the conditions of a step read was lost: the actions that make it again. Then the step is ready anew."""
+    def lost_values(self, step: Step) -> list[SingleAction] | None:
+        """What the conditions of a step read was lost: the actions that make it again; None at the second time.
+
+        Once they have ended, the step is ready anew.
+        """
+        if step.id in self._delayed:
+            return None
+        self._delayed.add(step.id)
         self._undecided.append(step.id)
         makers = list(self._makers(edge for guard in step.when for edge in guard.edges.values()))
         if not self._remade:

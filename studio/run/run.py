@@ -12,7 +12,7 @@ from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
 from studio.run.inputs import Inputs
 from studio.run.listener import Told
-from studio.run.provisioning import Configs
+from studio.run.provisioning import Configs, Provisioning
 from studio.run.result import Result
 from studio.run.subplan import Subplan
 
@@ -41,11 +41,9 @@ class Run:
         self._engine = Engine(
             subplan,
             cache=cache,
-            executor=executor,
-            inline=inline,
+            provisioning=Provisioning(subplan, cache, executor, inline, {} if configs is None else configs),
             refresh=refresh,
             tell=self._news.append,
-            configs=configs,
             waits=waits,
         )
         self._execution = self._engine.new_execution(inputs, Told(self._news.append, self._engine.clean))
