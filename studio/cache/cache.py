@@ -20,6 +20,7 @@ from studio.cache.store import Store
 from studio.cache.tier import Tier
 from studio.errors import StoreError
 from studio.files import write_atomically
+from studio.paths import absolute
 from studio.values.artifact import Artifact, Damaged
 from studio.values.digest import Uncacheable
 
@@ -38,15 +39,15 @@ class Cache:
     """
 
     def __init__(self, folder: str | Path | None = None, tier: str | None = None) -> None:
-        self.folder = Path(folder) if folder else default_folder()
+        self.folder = absolute(folder or default_folder())
         self.store = Store(self.folder)
         self.records = Records.of(self.folder / "records.sqlite", self.store)
-        self.files = FileDigests.of(self.folder.absolute() / "files.sqlite")
+        self.files = FileDigests.of(self.folder / "files.sqlite")
         self.leases = Leases.of(self.folder)
         self._told = 0  # of what was damaged, how much `warnings` has told
         self._damaged = -self.records.damaged  # `records` is shared: only what is found from now on is counted
         url = os.environ.get("STUDIO_TIER", "") if tier is None else tier
-        self._sharing = Sharing(self.store, self.records, url)
+        self._sharing = Sharing(self.store, self.records, url if "://" in url or not url else str(absolute(url)))
         _check_layout(self.folder)
         _ = self.tier  # if it cannot be used at all, that is an error before any run
 

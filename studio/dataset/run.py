@@ -33,6 +33,7 @@ from studio.files import write_atomically
 from studio.language.plan import Plan
 from studio.run.again import Again
 from studio.run.events import Event, Warned
+from studio.run.given import rooted
 from studio.run.inputs import Inputs
 from studio.run.phases import phases_of
 from studio.run.recipes import identity_of
@@ -62,7 +63,7 @@ class DatasetRun:
         inline: Callable[[], Executor],
     ) -> None:
         """The common inputs are the same for all items."""
-        wanted = options.outputs or plan.outputs
+        wanted, common = options.outputs or plan.outputs, rooted(plan.inputs, common)
         subplan, self._over_all = Subplan(plan, wanted, "item"), Subplan(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
         feeds = feeds_of(subplan, rows, common, options.columns)

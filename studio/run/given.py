@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,25 @@ from studio.cache.file_digests import FileDigests
 from studio.cache.packing import pack
 from studio.errors import InputError
 from studio.executors.handles import InProcess
+from studio.language.plan import GraphInput
+from studio.paths import absolute
 from studio.values import KINDS, PortType
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.digest import of_bytes, of_file
 
-__all__ = ["GivenColumn", "GivenPlain", "GivenValue"]
+__all__ = ["GivenColumn", "GivenPlain", "GivenValue", "rooted"]
+
+
+def rooted(inputs: Mapping[str, GraphInput], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, their paths from the working folder of this moment on."""
+    return {name: _rooted(inputs[name].type, value) if name in inputs else value for name, value in values.items()}
+
+
+def _rooted(type_: PortType, value: Any) -> Any:
+    if type_.many and isinstance(value, list | tuple):
+        return [_rooted(type_.item(), item) for item in value]
+    is_path = KINDS[type_.kind].from_path and isinstance(value, str | Path)
+    return absolute(os.path.expanduser(value)) if is_path else value  # noqa: PTH111
 
 
 class GivenPlain:
@@ -91,7 +105,7 @@ class GivenValue:
         self._cache, self._files = cache, files
         self._folder = folder  # that relative paths start from; None for the current one
         self._type = type_
-        self._raws = self._leaves(type_, raw)
+        self._raws = [self._path(item) if self._is_path(item) else item for item in self._leaves(type_, raw)]
         self._shape = raw
         self._first = [self._checked(self._known, item) for item in self._raws]  # as they are known unopened
         self._artifacts = self._first
@@ -181,7 +195,7 @@ class GivenValue:
 
     def _path(self, raw: object) -> Path:
         path = Path(os.path.expanduser(str(raw)))  # noqa: PTH111 the home of nobody stays as it is written
-        return path if self._folder is None else self._folder / path
+        return absolute(path) if self._folder is None else self._folder / path
 
     def _known(self, raw: object) -> Artifact:
         if self._is_path(raw) and not KINDS[self._kind].plain and self._files is not None:

@@ -46,7 +46,7 @@ class Inputs:
         edges = [edge for edge in edges if rows is None or edge.form != "rows"]
         self._plan, self._cache = plan, cache
         self._files = files or (cache.files if cache else None)
-        self._folder = Path(plan.file).parent  # that paths in the graph start from
+        self._folder = plan.folder  # that paths in the graph start from
         read = set(_ends(plan, edges))
         self._own_names = read & set(later)
         self._later = sorted(self._own_names)

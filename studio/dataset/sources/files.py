@@ -11,6 +11,7 @@ from pathlib import Path
 
 from studio.dataset.sources.base import Row, Rows, why
 from studio.errors import InputError
+from studio.paths import absolute
 
 __all__ = ["FileRows", "Media"]
 
@@ -32,22 +33,21 @@ class FileRows(Rows):
 
     def __init__(self, folder: Path, pattern: str = "**/*", media: Media | None = None) -> None:
         self.name = str(folder if pattern == "**/*" else folder / pattern)
-        self.folder = folder
+        self._told, self.folder = folder, absolute(folder)
         parts = [part for part in pattern.split("/") if part]
         self._parts = [*parts, "*"] if parts[-1] == "**" else parts
         self._kinds = {suffix.lower(): kind for kind, suffixes in (media or {}).items() for suffix in suffixes}
         self.kind, self._count = self._counted()
 
     def __iter__(self) -> Iterator[Row]:
-        above = self.folder.absolute()
         for name, error in self._found():
-            place = str(self.folder / name)
+            place = str(self._told / name)
             if error:
                 yield Row(_shown(place), error=error)
             elif not _is_text(name):
                 yield Row(_shown(place), error="its name is not text in UTF-8: rename it")
             elif self._kind(name):
-                yield Row(place, {"file": above / name, "id": name})
+                yield Row(place, {"file": self.folder / name, "id": name})
 
     def count(self) -> int:
         return self._count
@@ -69,7 +69,7 @@ class FileRows(Rows):
         if len(counts) > 1:
             (kind, _), *_ = found = counts.most_common()
             told = ", ".join(f"{count} of {kind}" for kind, count in found)
-            pattern = self.folder / "**" / f"*{suffixes[kind]}"
+            pattern = self._told / "**" / f"*{suffixes[kind]}"
             raise InputError(f"'{self.name}' holds files of several kinds: {told}. Choose by a pattern: '{pattern}'")
         return counts.popitem()
 
