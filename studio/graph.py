@@ -35,6 +35,7 @@ from studio.paths import absolute, find_graph, graph_names
 from studio.run.again import Again
 from studio.run.events import Event
 from studio.run.inputs import Inputs
+from studio.run.provisioning import Found
 from studio.run.reasons import Given
 from studio.run.result import Result
 from studio.run.run import Run
@@ -131,7 +132,7 @@ class Graph:
         cache = _cache(chosen["cache"])
         subplan = Subplan(self.plan, chosen["outputs"] or self.plan.outputs)
         given = Inputs(self.plan, subplan.edges, inputs, cache)
-        again = Again(self.plan, None, cache, _executor(chosen["executor"]), lambda: shared("local"), {})
+        again = Again(self.plan, None, cache, _executor(chosen["executor"]), lambda: shared("local"), Found())
         run = Run(
             subplan,
             given,
@@ -139,7 +140,7 @@ class Graph:
             executor=again.executor,
             inline=again.inline,
             refresh=frozenset(chosen["refresh"]),
-            configs=again.configs,
+            found=again.found,
         )
         return run, Result(cache.store if cache else None, functools.partial(again, given.unopened()))
 

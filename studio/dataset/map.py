@@ -26,7 +26,7 @@ from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event
 from studio.run.execution import Progress
-from studio.run.provisioning import Configs, Provisioning
+from studio.run.provisioning import Found, Provisioning
 from studio.run.recipes import batch_of
 from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
@@ -71,7 +71,7 @@ class Map:
         window: int = 1024,
         ordered: bool = True,
         beat: Callable[[], None] = lambda: None,
-        configs: Configs | None = None,
+        found: Found | None = None,
     ) -> None:
         """At most `window` items are on their way at a time, or held back because one before them is not over."""
         self._items, self._gathers = iter(items), subplan.rows
@@ -81,7 +81,7 @@ class Map:
         self._engine = Engine(
             subplan,
             cache=cache,
-            provisioning=Provisioning(subplan, cache, executor, inline, {} if configs is None else configs),
+            provisioning=Provisioning(subplan, cache, executor, inline, found or Found()),
             refresh=refresh,
             tell=self._news.append,
             many=True,

@@ -36,6 +36,7 @@ from studio.run.events import Event, Warned
 from studio.run.given import rooted
 from studio.run.inputs import Inputs
 from studio.run.phases import phases_of
+from studio.run.provisioning import Found
 from studio.run.recipes import identity_of
 from studio.run.result import Result
 from studio.run.run import Run
@@ -72,7 +73,7 @@ class DatasetRun:
         inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
         identity = identity_of(plan, subplan.steps.values(), files)
         self._plan, self._common, self._rows = plan, common, rows
-        self._settings: dict[str, Any] = {"cache": cache, "executor": executor, "inline": inline, "configs": {}}
+        self._settings: dict[str, Any] = {"cache": cache, "executor": executor, "inline": inline, "found": Found()}
         self.again = Again(plan, "item", **self._settings)
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
         told = {"id_column": options.id, "identity": identity, "apart_from": results.folder if results else None}

@@ -12,7 +12,7 @@ from studio.executors.base import Executor
 from studio.language.plan import Plan
 from studio.run.events import RunFinished, StepFailed
 from studio.run.inputs import Inputs
-from studio.run.provisioning import Configs
+from studio.run.provisioning import Found
 from studio.run.run import Run
 from studio.run.subplan import Subplan
 from studio.values.artifact import Artifact
@@ -29,7 +29,7 @@ class Again:
     cache: Cache | None
     executor: Callable[[], Executor]
     inline: Callable[[], Executor]
-    configs: Configs  # of the steps, as they were when the runs began
+    found: Found  # when the runs were asked for
 
     def __call__(self, inputs: Inputs, name: str) -> Artifact:
         """The output of that name on these inputs. What the cache still knows does not run; StoreError says why not."""
@@ -55,6 +55,6 @@ class Again:
             cache=self.cache,
             executor=self.executor,
             inline=self.inline,
-            configs=self.configs,
+            found=self.found,
             waits=False,  # another run of this very thread may be what it would wait for
         )

@@ -12,7 +12,7 @@ from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
 from studio.run.inputs import Inputs
 from studio.run.listener import Told
-from studio.run.provisioning import Configs, Provisioning
+from studio.run.provisioning import Found, Provisioning
 from studio.run.result import Result
 from studio.run.subplan import Subplan
 
@@ -31,17 +31,17 @@ class Run:
         executor: Callable[[], Executor],
         inline: Callable[[], Executor],
         refresh: frozenset[str] = frozenset(),
-        configs: Configs | None = None,
+        found: Found | None = None,
         waits: bool = True,
     ) -> None:
-        """configs: of steps, where they are known already. waits: for what another run computes."""
+        """found: when it was asked for, if not now. waits: for what another run computes."""
         self._name = subplan.plan.name
         self.cache = cache
         self._news: deque[Event] = deque()
         self._engine = Engine(
             subplan,
             cache=cache,
-            provisioning=Provisioning(subplan, cache, executor, inline, {} if configs is None else configs),
+            provisioning=Provisioning(subplan, cache, executor, inline, found or Found()),
             refresh=refresh,
             tell=self._news.append,
             waits=waits,

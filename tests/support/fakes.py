@@ -30,6 +30,13 @@ class Join(Node):
         return self.config.by.join(texts)
 
 
+class Surrounded(Node):
+    """The folder that it works in, and one word of its environment."""
+
+    def run(self, text: str) -> str:
+        return f"{text}|{os.getcwd()}|{os.environ.get('STUDIO_WORD')}"
+
+
 class Pair(Node):
     """Two texts as one."""
 
