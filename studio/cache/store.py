@@ -51,8 +51,16 @@ class Store:
     def _write(self, digest: str, data: bytes) -> None:
         write_atomically(self.path(digest), data, mode=0o444, by_way_of=self.unfinished)
 
+    def has(self, artifact: Artifact) -> bool:
+        """Whether a sound blob is there; one that is damaged is set aside."""
+        try:
+            self.verified(artifact)
+        except (Damaged, OSError):
+            return False
+        return True
+
     def holds(self, artifact: Artifact) -> bool:
-        """Whether a sound blob is there already; one that is damaged is set aside."""
+        """The same for one that is about to be named: then it counts as used just now."""
         try:
             self._mark(self.verified(artifact), artifact)  # its record may come late: the sweep spares what was used
         except (Damaged, OSError):
@@ -112,7 +120,8 @@ class Store:
         stamp = (stat.st_mtime_ns, stat.st_size)
         if self._verified.get(artifact.digest) != stamp:
             if stat.st_size != artifact.size or of_file(path) != artifact.digest:
-                self.set_aside(path)
+                with contextlib.suppress(OSError):  # what may only be read stays where it is
+                    self.set_aside(path)
                 raise Damaged(f"the blob {artifact.digest[:12]} is damaged; it was set aside")
             self._remember(artifact.digest, stamp)
         return path

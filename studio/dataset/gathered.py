@@ -40,4 +40,4 @@ class Gathered:
 
     def _is_there(self, artifact: Artifact) -> bool:
         at_rest = (leaf for leaf in artifact.leaves if leaf.stored and leaf.inline is None and leaf.handle is None)
-        return self._cache is None or all(map(self._cache.store.holds, at_rest))
+        return self._cache is None or all(map(self._cache.store.has, at_rest))

@@ -22,10 +22,11 @@ _OWN = (
     "ROCR_VISIBLE_DEVICES", "OMP_NUM_THREADS", "STUDIO_TIER_KEY",
 )  # fmt: skip
 # What describes a machine, or who is logged in there: on another machine it stays as it is there.
-_OF_A_MACHINE = (
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "HOSTNAME", "PWD", "OLDPWD", "TMP", "TEMP", "LD_", "XDG_", "PYTHON",
-    "VIRTUAL_ENV", "CONDA_", "SSH_", "DBUS_", "DISPLAY",
-)  # fmt: skip
+_OF_A_MACHINE = frozenset((
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "HOSTNAME", "PWD", "OLDPWD", "TMPDIR", "TMP", "TEMP", "DISPLAY",
+    "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV",
+))  # fmt: skip
+_OF_A_MACHINE_ALL = ("LD_", "XDG_", "CONDA_", "SSH_", "DBUS_")
 _OF_MODELS = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZERS_", "XDG_CACHE", "STUDIO_MODELS")
 
 
@@ -64,7 +65,7 @@ class Surroundings:
     def settle(self) -> None:
         """Makes them those of this process. What belongs to the process stays; so does a folder that is not here."""
         near = self.machine == socket.gethostname()
-        env = {name: value for name, value in self.env.items() if near or not name.startswith(_OF_A_MACHINE)}
+        env = {name: value for name, value in self.env.items() if near or not _of_a_machine(name)}
         if near and self.whole:
             for name in [name for name in os.environ if name not in env and not name.startswith(_OWN)]:
                 del os.environ[name]
@@ -75,11 +76,17 @@ class Surroundings:
                 os.chdir(self.folder)
 
     def as_plain(self) -> list[Any]:
-        """As plain lists."""
-        return [self.folder, dict(self.env), list(self.path), self.machine, self.whole]
+        """As plain lists, whose bytes are what the system says: that need not be Unicode."""
+        env = [[os.fsencode(name), os.fsencode(value)] for name, value in self.env.items()]
+        return [os.fsencode(self.folder), env, list(map(os.fsencode, self.path)), self.machine, self.whole]
 
     @staticmethod
     def from_plain(told: Sequence[Any]) -> Surroundings:
         """Back from plain lists."""
         folder, env, path, machine, whole = told
-        return Surroundings(folder, env, tuple(path), machine, whole)
+        variables = {os.fsdecode(name): os.fsdecode(value) for name, value in env}
+        return Surroundings(os.fsdecode(folder), variables, tuple(map(os.fsdecode, path)), machine, whole)
+
+
+def _of_a_machine(name: str) -> bool:
+    return name in _OF_A_MACHINE or name.startswith(_OF_A_MACHINE_ALL)

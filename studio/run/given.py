@@ -155,7 +155,7 @@ class GivenValue:
     def _is_there(self, artifact: Artifact) -> bool:
         if artifact.inline is not None or artifact.handle is not None or self._cache is None:
             return True
-        return self._cache.store.holds(artifact)
+        return self._cache.store.has(artifact)
 
     def _stored(self, raw: object, known: Artifact) -> Artifact:
         if self._cache is None or not self._is_path(raw) or known.inline is not None or known.handle is not None:

@@ -131,7 +131,7 @@ def _is_lost(outputs: Mapping[str, Artifact], store: Store | None) -> bool:
     """Whether some of it may be: what lay in the memory of a worker alone, and what is not in the store any more."""
     leaves = [leaf for artifact in outputs.values() for leaf in artifact.leaves]
     return any(
-        not (store is not None and store.holds(leaf)) if leaf.stored else leaf.handle is not None
+        not (store is not None and store.has(leaf)) if leaf.stored else leaf.handle is not None
         for leaf in leaves
         if leaf.inline is None
     )

@@ -112,17 +112,18 @@ class Result(Mapping[str, Any]):
 
     def _read(self, name: str, at_rest: bool = False) -> Any:
         """The value of an output; it is made again if it is gone."""
-        artifact = self.artifacts[name]
-        try:
-            return unpack(artifact.at_rest() if at_rest else artifact, fetched, self._store)
-        except Damaged as error:
+        artifact, why = self.artifacts[name], ""
+        for _ in range(2):
+            both = artifact, artifact.at_rest()  # in the memory of a process that may have ended, or in the store
+            for each in reversed(both) if at_rest else both:
+                try:
+                    return unpack(each, fetched, self._store)
+                except Damaged as error:
+                    why = str(error)
             if self._again is None:
-                raise StoreError(f"the value of the output '{name}' is gone ({error}): run again") from None
-        self.artifacts[name] = self._again(name)
-        try:
-            return unpack(self.artifacts[name], fetched, self._store)
-        except Damaged as error:
-            raise StoreError(f"the value of the output '{name}' is gone as soon as it is made ({error})") from None
+                break
+            self.artifacts[name] = artifact = self._again(name)
+        raise StoreError(f"the value of the output '{name}' is gone, run again: {why}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.artifacts)

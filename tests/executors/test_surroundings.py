@@ -25,6 +25,7 @@ def test_a_task_sees_the_folder_and_the_variables_of_who_asks(log, tmp_path, mon
         assert second == first.replace("x", first, 1)
         return first.split("|")[1:]
 
+    monkeypatch.setenv("ODD", os.fsdecode(b"no \xff Unicode"))
     for name, word in (("one", "a"), ("two", "b"), ("two", None), ("one", "c")):
         (tmp_path / name).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / name)

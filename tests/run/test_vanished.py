@@ -10,6 +10,7 @@ import pytest
 
 import studio
 from studio.cache import upkeep
+from tests.executors.test_contract import executor  # noqa: F401 a fixture
 from tests.support import fakes
 from tests.support.dataset import ends
 from tests.support.door import run_log
@@ -100,6 +101,16 @@ def test_what_was_a_hit_and_vanished_is_made_again(cache_folder, how):
     assert log.steps("restarted") == ["low"]
     again = run(GRAPH.replace("thief}", "text}"), cache_folder, text="b")
     assert again.steps("cached") == ["level", "low"]  # and is on record again, with what came of it
+
+
+def test_it_is_made_again_on_every_executor(executor, cache_folder):  # noqa: F811
+    graph = filled(GRAPH, cache_folder)
+    options = {"executor": executor}
+    run_log(graph, nodes=NODES, options=options, text="a").result.require()
+    log = run_log(graph, nodes=NODES, options=options, text="b")
+    assert not log.result.failures
+    assert log.outputs["level"].startswith("b ")
+    assert log.steps("restarted") == ["low"]
 
 
 def test_elements_and_lists_that_vanished_are_made_again(cache_folder):
