@@ -76,7 +76,8 @@ class DatasetRun:
         self._settings: dict[str, Any] = {"cache": cache, "executor": executor, "inline": inline, "found": Found()}
         self.again = Again(plan, "item", **self._settings)
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
-        told = {"id_column": options.id, "identity": identity, "apart_from": results.folder if results else None}
+        told: dict[str, Any] = {"id_column": options.id, "identity": identity}
+        told["apart_from"] = results.folder if results else None
         self._new_items = partial(Items, rows, subplan, inputs, feeds, **told)
         self._files = files
         self.stats = RunStats(subplan.steps.values())

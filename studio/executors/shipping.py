@@ -25,7 +25,7 @@ from studio.executors.task import Recipe
 from studio.node.node import Node, Ports, ports_of
 from studio.node.resources import Resources
 from studio.node.source import parsed
-from studio.paths import NODES
+from studio.paths import NODES, absolute
 from studio.values import KINDS
 from studio.values.digest import of_data
 
@@ -55,23 +55,29 @@ def ship(recipe: Recipe) -> Message:
     key = f"{recipe.key} {of_data(_code_of(recipe.node))[:12]}" if own else recipe.key
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
     told = _by_name(recipe) if recipe.portable else _by_value(replace(recipe, surroundings=None), ports)
-    contents = [recipe.surroundings.as_plain(), recipe.name, told]
+    contents = [_search_path(), recipe.name, told]
     resources = recipe.resources.model_dump()
     sizes = [recipe.replicas, recipe.least, recipe.batch]
-    return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
+    return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config), recipe.surroundings.as_plain()]
 
 
 def shipped_from(message: Message) -> ShippedRecipe:
     """The recipe, unopened."""
-    key, name, resources, (replicas, least, batch), contents, heavy, label = message
+    key, name, resources, (replicas, least, batch), contents, heavy, label, surroundings = message
     need = Resources.model_validate(resources)
-    sizes = {"replicas": replicas, "least": least, "batch": batch, "surroundings": Surroundings.from_plain(contents[0])}
+    sizes = {
+        "replicas": replicas,
+        "least": least,
+        "batch": batch,
+        "surroundings": Surroundings.from_plain(surroundings),
+    }
     return ShippedRecipe(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
 
 
 def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     """The recipe, in the process where it is to be followed, whose surroundings are those of the sender by then."""
-    _, name, told = shipped.contents
+    path, name, told = shipped.contents
+    _add(path)
     if told[0] == "value":
         import ray.cloudpickle
 
@@ -90,15 +96,16 @@ def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
 
     for node in nodes:
         send_by_value(node)
-    return [Surroundings.here().of_models.as_plain(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
+    return [Surroundings.here().of_models.as_plain(), _search_path(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
 
 
 def unsealed(message: Message) -> Any:
     """What was sealed, in the process where it is to be used: its surroundings become those of the sender."""
     import ray.cloudpickle
 
-    surroundings, content = message
+    surroundings, path, content = message
     Surroundings.from_plain(surroundings).settle()
+    _add(path)
     return ray.cloudpickle.loads(content)
 
 
@@ -125,6 +132,16 @@ def _by_value(recipe: Recipe, ports: Ports) -> Message:
 
     send_by_value(recipe.node)
     return ["value", ray.cloudpickle.dumps((recipe, ports))]  # type: ignore[no-untyped-call]
+
+
+def _search_path() -> list[str]:
+    """Where Python looks for modules here, apart from its own places."""
+    ours = (sys.prefix, sys.base_prefix)
+    return [str(absolute(place)) for place in sys.path if not place.startswith(ours)]  # '' is here
+
+
+def _add(path: Iterable[str]) -> None:
+    sys.path += [place for place in path if place not in sys.path]
 
 
 def _code_of(node: type[Node]) -> list[list[object]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any
+
+from studio.values.digest import of_bytes
 
 __all__ = ["Surroundings"]
 
@@ -36,7 +38,6 @@ class Surroundings:
 
     folder: str = ""  # empty where it was deleted
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    path: Sequence[str] = field(default=(), repr=False)  # where Python looks for modules, apart from its own places
     machine: str = ""
     whole: bool = True  # whether variables that are not there are to be gone
 
@@ -48,29 +49,30 @@ class Surroundings:
         except FileNotFoundError:
             folder = ""
         env = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
-        ours = (sys.prefix, sys.base_prefix)
-        path = [os.path.join(folder, place) for place in sys.path if not place.startswith(ours)]  # noqa: PTH118
-        return Surroundings(folder, env, tuple(path), socket.gethostname())
+        return Surroundings(folder, env, _machine())
 
     @property
     def of_models(self) -> Surroundings:
         """With no variables but those that model libraries go by, to be added to what is there."""
-        return replace(self, env=self.model_variables, whole=False)
+        found = {name: value for name, value in self.env.items() if name.startswith(_OF_MODELS)}
+        return replace(self, env=found, whole=False)
 
-    @property
-    def model_variables(self) -> dict[str, str]:
-        """The variables that model libraries go by."""
-        return {name: self.env[name] for name in sorted(self.env) if name.startswith(_OF_MODELS)}
+    @cached_property
+    def tells_apart(self) -> tuple[str, str]:
+        """What of them tells workers apart: of the shipped nodes, and of the caller's own."""
+        variables = [f"{name}={value}" for name, value in sorted(self.of_models.env.items())]
+        texts = ("\0".join(variables), "\0".join([self.folder, *variables]))
+        shipped, own = (of_bytes(os.fsencode(text))[:12] for text in texts)
+        return shipped, own
 
     def settle(self) -> None:
         """Makes them those of this process. What belongs to the process stays; so does a folder that is not here."""
-        near = self.machine == socket.gethostname()
+        near = self.machine == _machine()
         env = {name: value for name, value in self.env.items() if near or not _of_a_machine(name)}
         if near and self.whole:
             for name in [name for name in os.environ if name not in env and not name.startswith(_OWN)]:
                 del os.environ[name]
         os.environ.update(env)
-        sys.path += [place for place in self.path if place not in sys.path]
         if self.folder:
             with contextlib.suppress(OSError):
                 os.chdir(self.folder)
@@ -78,14 +80,19 @@ class Surroundings:
     def as_plain(self) -> list[Any]:
         """As plain lists, whose bytes are what the system says: that need not be Unicode."""
         env = [[os.fsencode(name), os.fsencode(value)] for name, value in self.env.items()]
-        return [os.fsencode(self.folder), env, list(map(os.fsencode, self.path)), self.machine, self.whole]
+        return [os.fsencode(self.folder), env, self.machine, self.whole]
 
     @staticmethod
     def from_plain(told: Sequence[Any]) -> Surroundings:
         """Back from plain lists."""
-        folder, env, path, machine, whole = told
+        folder, env, machine, whole = told
         variables = {os.fsdecode(name): os.fsdecode(value) for name, value in env}
-        return Surroundings(os.fsdecode(folder), variables, tuple(map(os.fsdecode, path)), machine, whole)
+        return Surroundings(os.fsdecode(folder), variables, machine, whole)
+
+
+@cache
+def _machine() -> str:
+    return socket.gethostname()
 
 
 def _of_a_machine(name: str) -> bool:

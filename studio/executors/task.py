@@ -14,7 +14,6 @@ from studio.node.node import Node
 from studio.node.resources import Resources
 from studio.paths import NODES
 from studio.values.artifact import Artifact
-from studio.values.digest import of_data
 from studio.values.measures import Measures
 
 __all__ = [
@@ -54,8 +53,7 @@ class Recipe:
         That is what model libraries go by, and for a node of the caller's own the working folder.
         """
         own = not self.portable or not self.node.__module__.startswith(f"{NODES}.")
-        decides = [surroundings.model_variables, surroundings.folder if own else ""]
-        return replace(self, key=f"{self.key} {of_data(decides)[:12]}", surroundings=surroundings)
+        return replace(self, key=f"{self.key} {surroundings.tells_apart[own]}", surroundings=surroundings)
 
 
 @dataclass(slots=True)  # see Artifact

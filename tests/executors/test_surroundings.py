@@ -62,7 +62,7 @@ def test_what_belongs_to_a_process_or_a_machine_stays(kept, tmp_path, monkeypatc
     assert Surroundings.from_plain(asked.as_plain()) == asked
     os.environ |= {"RAY_ADDRESS": "ours", "OMP_NUM_THREADS": "7", "LEFT": "over", "HOME": "/here"}
     os.chdir("/")
-    elsewhere = Surroundings("/no/such/folder", {"SECRET": "x", "HOME": "/there"}, (), "another machine")
+    elsewhere = Surroundings("/no/such/folder", {"SECRET": "x", "HOME": "/there"}, "another machine")
     elsewhere.settle()
     assert (os.environ["SECRET"], os.environ["HOME"], os.environ["LEFT"], os.getcwd()) == ("x", "/here", "over", "/")
     asked.settle()
