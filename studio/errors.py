@@ -5,7 +5,7 @@ StudioError                    1  anything below
 ├── GraphError                 3  the graph is wrong: all its problems at once, each with its place
 ├── InputError                 3  what was given to a run (or to a node) does not fit
 ├── StepError                  1  steps of a run failed (or the code of what made them fail)
-├── StoreError                 1  the cache folder cannot be used as asked
+├── StoreError                 1  the cache folder cannot be used as asked, or what it lost not be made again
 ├── Cancelled                130  the run was stopped by its caller
 └── EnvironmentMissing         5  this machine lacks something
     ├── ResourcesMissing          a step asks for more than the machine has
@@ -106,7 +106,7 @@ class StepError(StudioError):
 
 
 class StoreError(StudioError):
-    """The cache folder is missing, foreign or unusable for what was asked."""
+    """The cache folder is missing, foreign or unusable for what was asked, or a value of it is gone for good."""
 
 
 class Cancelled(StudioError):

@@ -31,9 +31,11 @@ from studio.language.spec import GraphSpec
 from studio.node.node import Node
 from studio.node.registry import Registry
 from studio.page import DatasetPage, Page
-from studio.paths import find_graph, graph_names
+from studio.paths import absolute, find_graph, graph_names
+from studio.run.again import Again
 from studio.run.events import Event
 from studio.run.inputs import Inputs
+from studio.run.provisioning import Found
 from studio.run.reasons import Given
 from studio.run.result import Result
 from studio.run.run import Run
@@ -60,11 +62,11 @@ def load(
         {"dubbed/hear.model": "small"}.
     GraphError tells, with their places, what keeps the text from being read; `check` tells the rest.
     """
-    document, folder = _document(source)
+    document = _document(source)
     chosen = dict(settings or {})
     own = {name: value for name, value in chosen.items() if "/" not in name}
     inner = {name: value for name, value in chosen.items() if "/" in name}
-    return Graph(GraphSpec.of(document, own), Registry(nodes, folder), inner)
+    return Graph(GraphSpec.of(document, own), Registry(nodes, document.folder), inner)
 
 
 class Graph:
@@ -129,15 +131,18 @@ class Graph:
         self._must_have("output", chosen["outputs"], self.plan.outputs)
         cache = _cache(chosen["cache"])
         subplan = Subplan(self.plan, chosen["outputs"] or self.plan.outputs)
+        given = Inputs(self.plan, subplan.edges, inputs, cache)
+        again = Again(self.plan, None, cache, _executor(chosen["executor"]), lambda: shared("local"), Found())
         run = Run(
             subplan,
-            Inputs(self.plan, subplan.edges, inputs, cache),
+            given,
             cache=cache,
-            executor=_executor(chosen["executor"]),
-            inline=lambda: shared("local"),
+            executor=again.executor,
+            inline=again.inline,
             refresh=frozenset(chosen["refresh"]),
+            found=again.found,
         )
-        return run, Result(cache.store if cache else None)
+        return run, Result(cache.store if cache else None, functools.partial(again, given.unopened()))
 
     def map(
         self,
@@ -158,7 +163,7 @@ class Graph:
         A row that fails is a result like others: its `status` is "failed", and its `error` says why.
         """
         chosen = dict(options or {}) | ({"columns": columns} if columns else {})
-        results = self.results(resume) if resume else None
+        results = self.results(absolute(resume)) if resume else None
         run = self.start_map(rows, inputs, chosen, results)
         return Mapped(self, run, results)
 
@@ -226,7 +231,7 @@ class Graph:
 
     def results(self, folder: str | Path) -> ResultsFolder:
         """The folder that the results of this graph over a data set go to."""
-        text = Path(self.plan.file).read_text() if Path(self.plan.file).is_file() else ""
+        text = self.plan.path.read_text() if self.plan.path.is_file() else ""
         return ResultsFolder.open(Path(folder), {"graph": self.name, "text": text})
 
     @contextlib.contextmanager
@@ -315,7 +320,7 @@ class Mapped:
                 around.enter_context(self._graph.reported(self.run, self._results))
             for event in around.enter_context(contextlib.closing(self.run.events())):
                 if isinstance(event, ItemFinished):
-                    yield ItemResult(event, self.run.cache)
+                    yield ItemResult(event, self.run.cache, self.run.again)
         if self.run.cache is not None:
             self.run.cache.flush()
 
@@ -341,15 +346,14 @@ def _cache(given: Any) -> Cache | None:
     return given if isinstance(given, Cache) else Cache(given)
 
 
-def _document(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path]:
-    """A source as a document, and the folder that its relative paths start from."""
+def _document(source: str | Path | Mapping[str, Any]) -> Document:
     if isinstance(source, Mapping):
-        return Document.of(dict(source)), Path()
+        return Document.of(dict(source))
     if isinstance(source, str) and "\n" in source:
-        return Document.read(source, "<text>"), Path()
+        return Document.read(source, "<text>")
     path = find_graph(str(source))
     if not path.is_file():
         shipped = graph_names()
         hint = did_you_mean(path.stem, shipped) or f"Shipped graphs: {', '.join(shipped)}."
         raise UsageError(f"there is no graph '{source}': neither a file nor a shipped one. {hint}")
-    return GraphSpec.document(path), path.parent
+    return GraphSpec.document(path)

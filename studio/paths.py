@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["CLI", "GRAPHS", "NODES", "find_graph", "graph_names", "state_folder"]
+__all__ = ["CLI", "GRAPHS", "NODES", "absolute", "find_graph", "graph_names", "state_folder"]
 
 _ENGINE = Path(__file__).parent
 _INSTALLED = (_ENGINE / "nodes").is_dir()
@@ -19,6 +19,17 @@ _INSTALLED = (_ENGINE / "nodes").is_dir()
 NODES = "studio.nodes" if _INSTALLED else "nodes"  # the package of the shipped nodes
 CLI = "studio.cli" if _INSTALLED else "cli"  # the module of the command
 GRAPHS = (_ENGINE if _INSTALLED else _ENGINE.parent) / "graphs"  # the folder of the shipped graphs
+
+
+def absolute(path: str | Path = "") -> Path:
+    """A path from the working folder of this moment on: it means the same once that is another.
+
+    As it is, if the working folder was deleted.
+    """
+    try:
+        return Path(path).absolute()
+    except FileNotFoundError:
+        return Path(path)
 
 
 def find_graph(name: str) -> Path:

@@ -19,12 +19,14 @@ from studio.cache.store import Store
 from studio.cache.tier import Tier
 from studio.errors import StoreError
 from studio.files import random_bytes_in, write_atomically
+from studio.paths import absolute
 from studio.values.artifact import Artifact, Damaged
 from studio.values.digest import Uncacheable
 
 __all__ = ["Cache", "default_folder"]
 
 _TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of the i-Code Studio. It may be deleted.\n"
+_OURS = ("blobs", "quarantine", "unfinished", "unshared", "records.sqlite", "files.sqlite", "leases", "salt", "pruned")
 _PATIENCE = 5.0  # seconds that the end of a run waits for what is to be shared
 _MOST_COMPARED = 200  # records read to say why a key is new
 
@@ -36,15 +38,15 @@ class Cache:
     """
 
     def __init__(self, folder: str | Path | None = None, tier: str | None = None) -> None:
-        self.folder = Path(folder) if folder else default_folder()
+        self.folder = absolute(folder or default_folder())
         self.store = Store(self.folder)
         self.records = Records.of(self.folder / "records.sqlite", self.store)
-        self.files = FileDigests.of(self.folder.absolute() / "files.sqlite")
+        self.files = FileDigests.of(self.folder / "files.sqlite")
         self.leases = Leases.of(self.folder)
         self._told = 0  # of what was damaged, how much `warnings` has told
         self._damaged = -self.records.damaged  # `records` is shared: only what is found from now on is counted
         url = os.environ.get("STUDIO_TIER", "") if tier is None else tier
-        self._sharing = Sharing(self.store, self.records, url)
+        self._sharing = Sharing(self.store, self.records, url if "://" in url or not url else str(absolute(url)))
         _check_layout(self.folder)
         _ = self.tier  # if it cannot be used at all, that is an error before any run
 
@@ -106,8 +108,10 @@ class Cache:
         return record
 
     def touch(self, record: Record) -> None:
-        """Marks a record, which was looked up, as used just now."""
+        """Marks a record, which was looked up, and its blobs as used just now: pruning spares them for an hour."""
         self.records.touch([record.key])
+        for artifact in record.blobs:
+            self.store.touch(artifact)
 
     def save(self, record: Record, replace: bool = False) -> Record:
         """Keeps a record; if somebody was faster, theirs stays, and is returned.
@@ -229,7 +233,10 @@ def _check_layout(folder: Path) -> None:
 
 
 def _foreign(folder: Path) -> bool:
-    return not folder.is_dir() or any(not entry.name.startswith(".CACHEDIR.TAG") for entry in folder.iterdir())
+    """Whether something in it is not ours. Of a cache that was deleted while a run went on, a part comes back."""
+    if not folder.is_dir():
+        return True
+    return any(not entry.name.startswith((".CACHEDIR.TAG", *_OURS)) for entry in folder.iterdir())
 
 
 def _first_parent(folder: Path) -> Path:

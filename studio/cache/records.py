@@ -43,7 +43,7 @@ _LIST = f"SELECT {_KEY}, node, {_USED} FROM records "  # noqa: S608 likewise
 _ALL = _LIST + "ORDER BY used DESC, item DESC LIMIT ?"
 _OF_NODE = _LIST + "WHERE node = ? ORDER BY used DESC, item DESC LIMIT ?"
 
-_FRESH = 3600  # seconds within which another use of a record is not written down
+_FRESH = 600  # seconds within which another use of a record is not written down
 _MOST_TOUCHED = 256  # uses that are not written down yet
 _MOST_STALE = 100_000  # records that were found, and whose use would be written down
 _AT_ONCE = 256  # records that are read together
@@ -149,7 +149,7 @@ class Records:
         return {row[0].hex() for row in given if row[0] not in new}
 
     def touch(self, keys: Iterable[str]) -> None:
-        """Marks what was found as used just now. A use is written at most once an hour, many together."""
+        """Marks what was found as used just now. A use is written at most every ten minutes, many together."""
         with self._file.mutex:
             stale = self._stale.intersection(keys)
             self._stale -= stale

@@ -22,6 +22,7 @@ __all__ = ["Store"]
 
 
 _MOST_AT_ONCE = 1 << 20  # bytes of a file that is read as a whole, to be copied
+_FRESH = 600  # seconds within which another use of a blob is not marked
 _MOST_VERIFIED = 50_000  # blobs that are remembered as sound, some 20 MB: a worker may live for weeks
 
 
@@ -55,15 +56,34 @@ class Store:
     def _write(self, digest: str, data: bytes) -> None:
         write_atomically(self.path(digest), data, mode=0o444, by_way_of=self.unfinished)
 
-    def holds(self, artifact: Artifact) -> bool:
-        """Whether a sound blob is there already; one that is damaged is set aside."""
-        now = time.time_ns()
+    def has(self, artifact: Artifact) -> bool:
+        """Whether a sound blob is there; one that is damaged is set aside."""
         try:
-            os.utime(self.verified(artifact), ns=(now, now))  # its record may come late: the sweep spares it
+            self.verified(artifact)
         except (Damaged, OSError):
             return False
-        self._remember(str(artifact.digest), (now, artifact.size))
         return True
+
+    def holds(self, artifact: Artifact) -> bool:
+        """The same for one that is about to be named: then it counts as used just now."""
+        try:
+            self._mark(self.verified(artifact), artifact)  # its record may come late: the sweep spares what was used
+        except (Damaged, OSError):
+            return False
+        return True
+
+    def touch(self, artifact: Artifact) -> None:
+        """Marks a blob that was found sound as used just now, for those who prune, in whatever process they are."""
+        stamp = self._verified.get(str(artifact.digest))
+        if stamp is None or time.time() - stamp[0] / 1e9 > _FRESH:
+            with contextlib.suppress(OSError):  # it went at this moment, or may only be read
+                self._mark(self.path(str(artifact.digest)), artifact)
+
+    def _mark(self, path: Path, artifact: Artifact) -> None:
+        now = time.time_ns()
+        os.utime(path, ns=(now, now))
+        if str(artifact.digest) in self._verified:
+            self._remember(str(artifact.digest), (path.stat().st_mtime_ns, artifact.size))
 
     def receive(self, artifact: Artifact, chunks: Iterable[bytes]) -> None:
         """Keeps a blob that comes from elsewhere, in parts; Damaged if it is not what its name says."""
@@ -119,7 +139,8 @@ class Store:
         stamp = (stat.st_mtime_ns, stat.st_size)
         if self._verified.get(artifact.digest) != stamp:
             if stat.st_size != artifact.size or of_file(path) != artifact.digest:
-                self.set_aside(path)
+                with contextlib.suppress(OSError):  # what may only be read stays where it is
+                    self.set_aside(path)
                 raise Damaged(f"the blob {artifact.digest[:12]} is damaged; it was set aside")
             self._remember(artifact.digest, stamp)
         return path

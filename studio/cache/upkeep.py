@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from studio.cache.cache import Cache
 from studio.cache.record import Record
@@ -19,6 +19,7 @@ from studio.values.private_file import remove_left_over
 __all__ = [
     "BUDGET",
     "CacheEntry",
+    "Pruned",
     "Stats",
     "Verification",
     "clear",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 BUDGET = 20 << 30  # bytes that a cache may fill before old entries go
-_GRACE = 3600.0  # seconds that a blob without a record is spared: blobs are written first, its record may come
+_GRACE = 3600.0  # seconds that what was used is spared: some run may go on with it, or be about to name it
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,14 @@ class Verification:
     damaged: int  # set aside
 
 
+class Pruned(NamedTuple):
+    """What pruning came to."""
+
+    records: int  # that went
+    freed: int  # bytes
+    spared: int  # records that would have gone, had they not been used within the last hour
+
+
 def entries(cache: Cache, node: str | None = None) -> Iterator[CacheEntry]:
     """Every sound record, the last used first."""
     for row in cache.records.latest(node):
@@ -83,7 +92,7 @@ def stats(cache: Cache) -> Stats:
         nodes[entry.record.node] = nodes.get(entry.record.node, 0) + 1
         seconds += entry.record.seconds
     blobs = list(_blobs(cache))
-    size = cache.records.size + sum(path.stat().st_size for path in blobs)
+    size = cache.records.size + sum(map(_size, blobs))
     quarantined = len(_files(cache.store.quarantine))
     return Stats(cache.folder, records, len(blobs), size, seconds, quarantined, nodes, _tier(cache))
 
@@ -106,25 +115,29 @@ def verify(cache: Cache) -> Verification:
     return Verification(cache.records.count(), len(list(_blobs(cache))), cache.damaged - before)
 
 
-def prune(cache: Cache, budget: int = BUDGET) -> tuple[int, int]:
+def prune(cache: Cache, budget: int = BUDGET) -> Pruned:
     """Deletes records, those of least worth first, until the rest fits the budget; then blobs that no record names.
 
-    Returns how many records and how many bytes were freed. Worth is what a record saves (its seconds) against
-    what it weighs and how long it lay unused.
+    Worth is what a record saves (its seconds) against what it weighs and how long it lay unused. What was used
+    within the last hour stays, whatever the budget: a run may have been given it, and not have read it yet.
     """
     before = _weight(cache)
     gone: list[str] = []
+    spared = 0
     kept = sorted(entries(cache), key=_worth)
     size = sum(entry.size for entry in kept)
     for entry in kept:
         if size <= budget:
             break
+        if _in_use(cache, entry):
+            spared += 1
+            continue
         size -= entry.size
         gone.append(entry.record.key)
     if gone:
         cache.records.delete(gone)
     _sweep(cache)
-    return len(gone), max(0, before - _weight(cache))
+    return Pruned(len(gone), max(0, before - _weight(cache)), spared)
 
 
 def prune_at_times(cache: Cache, budget: int = BUDGET) -> None:
@@ -163,8 +176,28 @@ def _worth(entry: CacheEntry) -> float:
     return max(entry.record.seconds, 0.001) / (max(entry.size, 1) * idle)
 
 
+def _in_use(cache: Cache, entry: CacheEntry) -> bool:
+    """Whether it was used within the last hour. Blobs tell that at once, records only after some minutes."""
+    blobs = (cache.store.path(str(blob.digest)) for blob in entry.record.blobs)
+    return time.time() - entry.used < _GRACE or any(map(_used_of_late, blobs))
+
+
+def _used_of_late(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < _GRACE
+    except OSError:  # it is gone
+        return False
+
+
 def _weight(cache: Cache) -> int:
-    return cache.records.size + sum(path.stat().st_size for path in _files(cache.store.blobs) if path.exists())
+    return cache.records.size + sum(map(_size, _files(cache.store.blobs)))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # it is gone
+        return 0
 
 
 def _sweep(cache: Cache) -> None:
@@ -172,7 +205,7 @@ def _sweep(cache: Cache) -> None:
     named = {blob.digest for entry in entries(cache) for blob in entry.record.blobs}
     for path in [*_files(cache.store.blobs), *_files(Path(cache.store.unfinished))]:
         stale = ".tmp" in path.name or (path.parent.parent == cache.store.blobs and path.name not in named)
-        if stale and time.time() - path.stat().st_mtime > _GRACE:
+        if stale and not _used_of_late(path):
             path.unlink(missing_ok=True)
     if cache.store.lent.is_dir():
         remove_left_over(cache.store.lent)

@@ -86,9 +86,13 @@ def cache_prune(budget: str, cache: Path | None, as_json: bool) -> None:
         size = parse_bytes(budget)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--budget") from None
-    gone, freed = prune(Cache(cache), size)
-    shown = {"records": gone, "bytes": freed}
-    click.echo(json.dumps(shown) if as_json else f"{gone} records went, {show_bytes(freed)} freed")
+    pruned = prune(Cache(cache), size)
+    if as_json:
+        click.echo(json.dumps({"records": pruned.records, "bytes": pruned.freed, "spared": pruned.spared}))
+        return
+    click.echo(f"{pruned.records} records went, {show_bytes(pruned.freed)} freed")
+    if pruned.spared:
+        click.echo(f"{pruned.spared} more were used within the last hour, and stay: the budget is not met yet")
 
 
 @cache.command("clear")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from studio.cache.cache import Cache
 from studio.dataset.item_result import failed_steps
 from studio.dataset.items import Item
 from studio.dataset.sources import LeftOut
@@ -38,7 +38,7 @@ class AllRows:
         """The sources are those that any of the steps reads of all rows."""
         self._sources = list(sources)
         self._upstream = [plan.closure(plan.makers([Edge((source,))])) for source in sources]
-        self._rows: list[_Row] = []
+        self._rows: dict[int, _Row] = {}  # by position
         self._given: dict[str, dict[str, Artifact]] = {}  # by step and port
         self._steps = [step for step in steps if _gathers(step)]
         self._failed_before: dict[frozenset[str], list[Item]] = {}  # by the steps that make what there is of them
@@ -48,7 +48,7 @@ class AllRows:
     @property
     def _failed(self) -> int:
         """How many of them failed."""
-        return sum(row.failed for row in self._rows)
+        return sum(row.failed for row in self._rows.values())
 
     def save(self, folder: Path, outputs: Mapping[str, Any], failures: Mapping[str, str], left_out: LeftOut) -> None:
         """Writes to `dataset.json` how many rows there are and how many each step counted, and what the steps gave."""
@@ -59,14 +59,17 @@ class AllRows:
         write_atomically(folder / "dataset.json", text.encode() + b"\n", mode=0o644)
 
     def add(self, position: int, values: Sequence[Artifact], failures: Collection[str]) -> None:
-        """A row is over: what it gave, by source, and which of its steps failed (none by name: what it was given)."""
+        """A row is over: what it gave, by source, and which of its steps failed (none by name: what it was given).
+
+        It takes the place of what the row gave before, if it did.
+        """
         failed = self._known_failures.get(position, set()).union(failures)
         if failed:
             values = [
                 ABSENT if upstream & failed or ("" in failed and (upstream or value.inline is None)) else value
                 for value, upstream in zip(values, self._upstream, strict=True)
             ]
-        self._rows.append(_Row(position, values, bool(failed)))
+        self._rows[position] = _Row(position, values, bool(failed))
 
     def stays_failed(self, item: Item, row: Mapping[str, object]) -> None:
         """An item failed in an earlier session, as its row of the results tells, and is not tried again."""
@@ -79,9 +82,13 @@ class AllRows:
         """Items that stay failed, and the steps that make what they gave all the same."""
         return self._failed_before.items()
 
+    def lost(self, cache: Cache | None) -> set[int]:
+        """The positions of the rows of which something is gone from the cache."""
+        return {row.position for row in self._rows.values() if not all(_is_there(cache, value) for value in row.values)}
+
     def settle(self) -> None:
         """All rows are there."""
-        self._rows.sort(key=attrgetter("position"))
+        self._rows = dict(sorted(self._rows.items()))
         for step in self._steps:
             self._given[step.id] = self._counted(step)
 
@@ -95,13 +102,18 @@ class AllRows:
         places = {name: self._sources.index(edge.sources[0]) for name, edge in edges.items()}
         needed = [places[name] for name, edge in edges.items() if not edge.holed]
         asks = any(edge.holed for edge in edges.values())
-        whole = [row for row in self._rows if not any(row.values[place].absent for place in needed)]
+        whole = [row for row in self._rows.values() if not any(row.values[place].absent for place in needed)]
         chosen = [row.values for row in whole if asks or not row.failed]
         lacked = sum(
-            not row.failed and any(row.values[place].absent for place in places.values()) for row in self._rows
+            not row.failed and any(row.values[place].absent for place in places.values()) for row in self._rows.values()
         )
         self.counts[step.id] = RowCounts(len(self._rows), len(chosen), self._failed, lacked)
         return {name: _listed([values[place] for values in chosen]) for name, place in places.items()}
+
+
+def _is_there(cache: Cache | None, artifact: Artifact) -> bool:
+    at_rest = (leaf for leaf in artifact.leaves if leaf.stored and leaf.inline is None and leaf.handle is None)
+    return cache is None or all(map(cache.store.has, at_rest))
 
 
 def _gathers(step: Step) -> dict[str, Edge]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Literal
 
 from studio.cache.cache import Cache
 from studio.dataset.map import ItemFinished
+from studio.run.again import Again
 from studio.run.result import Result
 
 __all__ = ["ItemResult", "Status", "failed_steps"]
@@ -26,8 +28,10 @@ def failed_steps(error: str) -> set[str]:
 class ItemResult(Result):
     """The outputs of one item by name, each loaded when it is looked at."""
 
-    def __init__(self, finished: ItemFinished, cache: Cache | None) -> None:
-        super().__init__(cache.store if cache else None)
+    def __init__(self, finished: ItemFinished, cache: Cache | None, again: Again) -> None:
+        """`again` makes an output again whose value is gone."""
+        inputs = finished.item.inputs
+        super().__init__(cache.store if cache else None, partial(again, inputs) if inputs else None)
         self.id = finished.item.id
         self.artifacts, self.seconds = dict(finished.outputs), finished.seconds
         self.failures = dict(finished.failures)

@@ -15,6 +15,7 @@ from typing import Any
 from studio.dataset.sources import Row, Rows
 from studio.errors import InputError, did_you_mean
 from studio.language.plan import GraphInput
+from studio.paths import absolute
 from studio.run.given import GivenPlain
 from studio.run.inputs import Inputs
 from studio.run.subplan import Subplan
@@ -64,6 +65,7 @@ class Items:
         self._feeds, self._id_column, self._identity = feeds, id_column, identity
         self._seen: dict[str, int] = {}  # ids, and how many items would be called so
         self._graph_inputs = subplan.plan.inputs
+        self._here = absolute()
 
     def __iter__(self) -> Iterator[Item]:
         for position, row in enumerate(self._rows):
@@ -120,7 +122,7 @@ class Items:
                 raw = value_from(raw, given.type)
             except ValueError as error:
                 raise InputError(f"column '{column}': {error}") from None
-        return _placed(raw, self._rows.folder) if KINDS[given.type.kind].from_path else raw
+        return _placed(raw, self._rows.folder, self._here) if KINDS[given.type.kind].from_path else raw
 
 
 def _missing(given: GraphInput, column: str, row: Row) -> str:
@@ -130,16 +132,15 @@ def _missing(given: GraphInput, column: str, row: Row) -> str:
     return f"the column '{column}' for the input '{given.name}' ({given.type}) is missing or empty; {known}"
 
 
-def _placed(raw: Any, folder: Path) -> Any:
-    """Paths in a data set start from its own folder, or else from the current one."""
+def _placed(raw: Any, folder: Path, here: Path) -> Any:
+    """Paths in a data set start from its own folder, or else from `here`."""
     if isinstance(raw, list | tuple):
-        return [_placed(each, folder) for each in raw]
+        return [_placed(each, folder, here) for each in raw]
     if not isinstance(raw, str | Path):
         return raw
     path = Path(os.path.expanduser(raw))  # noqa: PTH111 the home of nobody stays as it is written
-    beside = folder / path
-    is_here = not os.path.exists(beside) and os.path.exists(path)  # noqa: PTH110 no path is too odd to ask for
-    return path if path.is_absolute() or is_here else beside
+    beside, is_there = folder / path, os.path.exists
+    return here / path if not is_there(beside) and is_there(here / path) else beside
 
 
 def _short(id: str) -> str:

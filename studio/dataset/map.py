@@ -26,6 +26,7 @@ from studio.executors.base import Executor
 from studio.run.engine import Engine
 from studio.run.events import Event
 from studio.run.execution import Progress
+from studio.run.provisioning import Found, Provisioning
 from studio.run.recipes import batch_of
 from studio.run.subplan import Subplan
 from studio.values.artifact import ABSENT, Artifact
@@ -70,6 +71,7 @@ class Map:
         window: int = 1024,
         ordered: bool = True,
         beat: Callable[[], None] = lambda: None,
+        found: Found | None = None,
     ) -> None:
         """At most `window` items are on their way at a time, or held back because one before them is not over."""
         self._items, self._gathers = iter(items), subplan.rows
@@ -77,7 +79,12 @@ class Map:
         self._window, self._ordered, self._beat = window, ordered, beat
         self._news: deque[Event] = deque()
         self._engine = Engine(
-            subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append, many=True
+            subplan,
+            cache=cache,
+            provisioning=Provisioning(subplan, cache, executor, inline, found or Found()),
+            refresh=refresh,
+            tell=self._news.append,
+            many=True,
         )
         self._stats = stats
         self._memory = MemoryInFlight()

@@ -77,7 +77,7 @@ class Udf:
         run: DatasetRun = self._graph.start_map(rows, self._common, self._options)
         for event in run.events():
             if isinstance(event, ItemFinished):
-                yield ItemResult(event, run.cache)
+                yield ItemResult(event, run.cache, run.again)
 
     def _cell(self, result: ItemResult, name: str) -> Any:
         return None if result.failures else self._plain(result[name], self._types[name])

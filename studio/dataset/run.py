@@ -29,9 +29,12 @@ from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import RowCounts, Summary
 from studio.executors.base import Executor
 from studio.language.plan import Plan
+from studio.run.again import Again
 from studio.run.events import Event, Warned
+from studio.run.given import rooted
 from studio.run.inputs import Inputs
 from studio.run.phases import phases_of
+from studio.run.provisioning import Found
 from studio.run.recipes import identity_of
 from studio.run.result import Result
 from studio.run.run import Run
@@ -59,7 +62,7 @@ class DatasetRun:
         inline: Callable[[], Executor],
     ) -> None:
         """The common inputs are the same for all items."""
-        wanted = options.outputs or plan.outputs
+        wanted, common = options.outputs or plan.outputs, rooted(plan.inputs, common)
         subplan, self._over_all = Subplan(plan, wanted, "item"), Subplan(plan, wanted, "dataset")
         files = cache.files if cache else FileDigests.of_process()
         feeds = feeds_of(subplan, rows, common, options.columns)
@@ -68,17 +71,10 @@ class DatasetRun:
         inputs = Inputs(plan, subplan.edges, common, cache, feeds, files)
         identity = identity_of(plan, subplan.steps.values(), inputs, files)
         self._plan, self._common, self._rows, self._files = plan, common, rows, files
-        self._executors = {"executor": executor, "inline": inline}
+        self._settings: dict[str, Any] = {"cache": cache, "executor": executor, "inline": inline, "found": Found()}
+        self.again = Again(plan, "item", **self._settings)
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
-        self._new_items = partial(
-            Items,
-            rows,
-            subplan,
-            inputs,
-            feeds,
-            id_column=options.id,
-            identity=identity,
-        )
+        self._new_items = partial(Items, rows, subplan, inputs, feeds, id_column=options.id, identity=identity)
         self.stats = RunStats(subplan.steps.values())
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
@@ -90,7 +86,7 @@ class DatasetRun:
         self._all_rows = AllRows(plan, self._over_all.steps.values(), self._over_all.rows)
         self.counts: Mapping[str, RowCounts] = self._all_rows.counts  # by step that runs once over all rows
         self._outputs: dict[str, Any] = {}
-        self.result = Result(cache.store if cache else None)  # of what is made of all items
+        self.result = Result(None)  # of what is made of all items
         self._examples = Examples()
         self._began = self._written = self._noted = time.monotonic()
         self._ended: float | None = None
@@ -171,25 +167,44 @@ class DatasetRun:
 
     def _over_all_rows(self) -> Iterator[Event]:
         """Runs the steps that run once, over what all rows gave."""
-        self._all_rows.settle()
-        inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=self._all_rows.of)
-        run = Run(self._over_all, inputs, cache=self.cache, refresh=self._options.refresh, **self._executors)
-        for event in run.events():
-            self.result.hear(event)
-            yield event
+        yield from self._run_over_all()
+        if self.result.failures and self._all_rows.lost(self.cache):  # it went while they ran
+            yield from self._run_over_all()
         self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
             self._all_rows.save(self._results.folder, self._outputs, self.result.failures, self._rows.left_out)
+
+    def _run_over_all(self) -> Iterator[Event]:
+        yield from self._rows_made_again()
+        self._all_rows.settle()
+        inputs = Inputs(self._plan, self._over_all.edges, self._common, self.cache, rows=self._all_rows.of)
+        run = Run(self._over_all, inputs, refresh=self._options.refresh, **self._settings)
+        again = partial(replace(self.again, scope="dataset"), inputs.unopened())
+        self.result = Result(self.cache.store if self.cache else None, again)
+        for event in run.events():
+            self.result.hear(event)
+            yield event
 
     def _rows_failed_before(self) -> Iterator[Event]:
         """Takes what rows gave that failed in an earlier session: no step of theirs that failed runs again."""
         for steps, items in self._all_rows.failed_before():
             subplan = Subplan(self._plan, self._options.outputs or self._plan.outputs, "item", steps)
-            for event in self._events_of(subplan, iter(items), self.stats.of_these(())):
-                if isinstance(event, ItemFinished):
-                    self._all_rows.add(event.item.position, event.gathered, event.failures)
-                else:
-                    yield event
+            yield from self._added(self._events_of(subplan, iter(items), self.stats.of_these(())))
+
+    def _rows_made_again(self) -> Iterator[Event]:
+        """Has rows make again what of them is not in the cache any more, where the data can be read twice."""
+        lost = set[int]() if self._count is None else self._all_rows.lost(self.cache)
+        items = (replace(item, over=True) for item in self._new_items() if item.position in lost)
+        if lost:
+            yield from self._added(self._events_of(self._subplan, items, RunStats(self._subplan.steps.values())))
+
+    def _added(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Adds what rows gave to that of all rows; the other events."""
+        for event in events:
+            if isinstance(event, ItemFinished):
+                self._all_rows.add(event.item.position, event.gathered, event.failures)
+            else:
+                yield event
 
     def _events_of(self, subplan: Subplan, items: Iterator[Item], stats: RunStats) -> Iterator[Event]:
         options = self._options
@@ -197,12 +212,11 @@ class DatasetRun:
             subplan,
             items,
             stats,
-            cache=self.cache,
             refresh=options.refresh,
             window=options.window - options.lines + 1,
             ordered=options.ordered,
             beat=self._write_in_time,
-            **self._executors,
+            **self._settings,
         )
         if self._cancelled:
             self._map.cancel()
@@ -229,7 +243,7 @@ class DatasetRun:
         """
         if self.cache is None or self._count is None or (self.total or 0) <= self._options.window:
             return [list(self._subplan.steps)]
-        return phases_of(self._subplan, self._executors["executor"], self._files)
+        return phases_of(self._subplan, self._settings["executor"], self._files)
 
     def cancel(self) -> None:
         """Stops it, from any thread; its iterator raises Cancelled."""
@@ -264,13 +278,15 @@ class DatasetRun:
             self._all_rows.add(item.position, finished.gathered, finished.failures)
         if item.over:
             return
-        self.done += not failed
-        self.failed += failed
         if self._results is not None:
-            self._lines.append(line_of(finished, self._results, self.cache))
-            self._examples.saw(self._lines[-1].status, item)
+            line = line_of(finished, self._results, self.cache, self.again)
+            failed = line.status == "failed"
+            self._lines.append(line)
+            self._examples.saw(line.status, item)
             if len(self._lines) >= self._options.lines:
                 self._write()
+        self.done += not failed
+        self.failed += failed
 
     def _write_in_time(self) -> None:
         """What has ended is written soon, even if nothing else ends for long."""

@@ -1,8 +1,8 @@
 """ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the service.
 
-A class that every Python here can import goes by its name, with its config; any other goes
-with its code. Only the worker opens a recipe. What decides how the code behaves (its folder, what it
-imports, the environment of model libraries) is part of the key: edited code never meets an old worker.
+A class that every Python here can import goes by its name, with its config as JSON; any other goes
+with its code. Only the worker opens a recipe. What the code imports is part of the key: edited code never
+meets an old worker.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from studio.executors.surroundings import Surroundings
 from studio.executors.task import Recipe
 from studio.node.config import ConfigReader, digest_of
 from studio.node.node import Node, Ports, ports_of
 from studio.node.resources import Resources
 from studio.node.source import parsed
-from studio.paths import NODES
+from studio.paths import NODES, absolute
 from studio.values import KINDS
 from studio.values.digest import Uncacheable, of_data
 
@@ -34,7 +35,6 @@ __all__ = ["ShippedRecipe", "sealed", "send_by_value", "ship", "shipped_from", "
 Message = list[Any]
 
 _ENGINE = Path(__file__).parents[1]
-_ENVIRONMENT = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZERS_", "XDG_CACHE", "STUDIO_MODELS")
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,37 @@ class ShippedRecipe(Recipe):
 
 def ship(recipe: Recipe) -> Message:
     """The recipe as plain lists."""
+    if recipe.surroundings is None:
+        recipe = recipe.within(Surroundings.here())
+    assert recipe.surroundings is not None
     ports = ports_of(recipe.node)
-    surroundings = _surroundings()
     own = not recipe.portable or not recipe.node.__module__.startswith(f"{NODES}.")
-    decides = [surroundings["env"], *([surroundings["cwd"], _code_of(recipe.node)] if own else [])]
-    key = f"{recipe.key} {of_data(decides)[:12]}"
+    key = f"{recipe.key} {of_data(_code_of(recipe.node))[:12]}" if own else recipe.key
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
-    contents = [surroundings, recipe.name, _by_name(recipe) if recipe.portable else _by_value(recipe, ports)]
+    told = _by_name(recipe) if recipe.portable else _by_value(replace(recipe, surroundings=None), ports)
+    contents = [_search_path(), recipe.name, told]
     resources = recipe.resources.model_dump()
     sizes = [recipe.replicas, recipe.least, recipe.batch]
-    return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
+    return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config), recipe.surroundings.as_plain()]
 
 
 def shipped_from(message: Message) -> ShippedRecipe:
     """The recipe, unopened."""
-    key, name, resources, (replicas, least, batch), contents, heavy, label = message
+    key, name, resources, (replicas, least, batch), contents, heavy, label, surroundings = message
     need = Resources.model_validate(resources)
-    sizes = {"replicas": replicas, "least": least, "batch": batch}
+    sizes = {
+        "replicas": replicas,
+        "least": least,
+        "batch": batch,
+        "surroundings": Surroundings.from_plain(surroundings),
+    }
     return ShippedRecipe(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
 
 
 def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
-    """The recipe, in the process where it is to be followed: its surroundings become those of the sender."""
-    surroundings, name, told = shipped.contents
-    _settle(surroundings)
+    """The recipe, in the process where it is to be followed, whose surroundings are those of the sender by then."""
+    path, name, told = shipped.contents
+    _add(path)
     if told[0] == "value":
         import ray.cloudpickle
 
@@ -90,15 +97,16 @@ def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
 
     for node in nodes:
         send_by_value(node)
-    return [_surroundings(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
+    return [Surroundings.here().of_models.as_plain(), _search_path(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
 
 
 def unsealed(message: Message) -> Any:
     """What was sealed, in the process where it is to be used: its surroundings become those of the sender."""
     import ray.cloudpickle
 
-    surroundings, content = message
-    _settle(surroundings)
+    surroundings, path, content = message
+    Surroundings.from_plain(surroundings).settle()
+    _add(path)
     return ray.cloudpickle.loads(content)
 
 
@@ -148,20 +156,14 @@ def _by_value(recipe: Recipe, ports: Ports) -> Message:
     return ["value", ray.cloudpickle.dumps((recipe, ports))]  # type: ignore[no-untyped-call]
 
 
-def _surroundings() -> dict[str, Any]:
-    """What of this process decides how a node behaves elsewhere."""
+def _search_path() -> list[str]:
+    """Where Python looks for modules here, apart from its own places."""
     ours = (sys.prefix, sys.base_prefix)
-    path = [os.path.abspath(place) for place in sys.path if not place.startswith(ours)]  # noqa: PTH100  '' is here
-    env = {name: value for name, value in sorted(os.environ.items()) if name.startswith(_ENVIRONMENT)}
-    return {"cwd": str(Path.cwd()), "path": path, "env": env}
+    return [str(absolute(place)) for place in sys.path if not place.startswith(ours)]  # '' is here
 
 
-def _settle(surroundings: dict[str, Any]) -> None:
-    """Makes the surroundings of another process those of this one."""
-    os.environ.update(surroundings["env"])
-    sys.path += [place for place in surroundings["path"] if place not in sys.path]
-    if Path(surroundings["cwd"]).is_dir():
-        os.chdir(surroundings["cwd"])
+def _add(path: Iterable[str]) -> None:
+    sys.path += [place for place in path if place not in sys.path]
 
 
 def _code_of(node: type[Node]) -> list[list[object]]:

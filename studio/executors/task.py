@@ -9,8 +9,10 @@ from typing import ClassVar, Self
 from pydantic import BaseModel
 
 from studio.cache.store import Store
+from studio.executors.surroundings import Surroundings
 from studio.node.node import Node
 from studio.node.resources import Resources
+from studio.paths import NODES
 from studio.values.artifact import Artifact
 from studio.values.measures import Measures
 
@@ -44,6 +46,15 @@ class Recipe:
     least: int = 1  # workers that are set up as soon as one is needed
     batch: int = 1  # most tasks that a worker is given at once
     once: bool = False  # whether it is of one run alone: nobody can ask for the same again
+    surroundings: Surroundings | None = field(default=None, compare=False)  # of who asks; None for any
+
+    def within(self, surroundings: Surroundings) -> Recipe:
+        """The same, asked for from there. What a worker sees while it is set up tells it from others.
+
+        That is what model libraries go by, and for a node of the caller's own the working folder.
+        """
+        own = not self.portable or not self.node.__module__.startswith(f"{NODES}.")
+        return replace(self, key=f"{self.key} {surroundings.tells_apart[own]}", surroundings=surroundings)
 
 
 @dataclass(slots=True)  # see Artifact

@@ -411,7 +411,7 @@ def failure(error: Exception) -> Failed:
     if isinstance(error, BadOutput | Changed):
         return Failed(str(error), trace, retryable=False)
     if isinstance(error, Damaged):
-        return Failed(f"{error}; run again and it will be made anew", trace)
+        return Failed(f"what it needs was lost: {error}", trace, lost=True)
     message = str(error).strip() or "no message"
     frame = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
     where = f" ({frame.filename}:{frame.lineno})" if frame else ""

@@ -24,6 +24,7 @@ from studio.language.spec import GraphSpec, InputSpec
 from studio.language.step_entry import StepEntry
 from studio.node.node import ports_of
 from studio.node.registry import Definition, NoSuchNode, Registry
+from studio.paths import GRAPHS
 
 __all__ = ["bind"]
 
@@ -133,7 +134,7 @@ class _Binder:
 
     def _bound_inside(self, id: str, path: Path) -> BoundFile | None:
         """A graph inside the graph, bound; None (and told) if it cannot be read."""
-        trail = (*self._trail, Path(self._spec.file).resolve())
+        trail = (*self._trail, (self._spec.folder / Path(self._spec.file).name).resolve())
         if path.resolve() in trail:
             loop = " -> ".join([*(each.name for each in trail), path.name])
             self._names.tell(("nodes", id, "use"), f"step '{id}': a graph cannot be inside itself: {loop}")
@@ -142,7 +143,8 @@ class _Binder:
         own = {name: value for name, value in inside.items() if "/" not in name}
         deeper = {name: value for name, value in inside.items() if "/" in name}
         try:
-            spec = GraphSpec.of(GraphSpec.document(path), own)
+            told = path if path.parent == GRAPHS else Path(self._spec.file).parent / self._spec.nodes[id].use
+            spec = GraphSpec.of(GraphSpec.document(path, str(told)), own)
         except GraphError as error:
             self._names.problems += error.problems
             return None
@@ -197,12 +199,10 @@ class _Binder:
         for name, given in inner.inputs.items():
             each = name in spec.each
             type_ = given.type.listed() if each else given.type
-            default, file = (
-                (constants[name], self._spec.file) if name in constants else (given.default, inner.spec.file)
+            default, folder = (
+                (constants[name], self._spec.folder) if name in constants else (given.default, inner.spec.folder)
             )
-            self._names.relays[inner.prefix + name] = Relay(
-                type_, found.inputs.get(name), default, Path(file).parent, each
-            )
+            self._names.relays[inner.prefix + name] = Relay(type_, found.inputs.get(name), default, folder, each)
         self._names.relays |= inner.relays
         return [replace(step, when=(*found.when, *step.when)) for step in self._inner[id].steps.values()]
 
@@ -255,6 +255,7 @@ def _plan(bound: BoundFile) -> Plan:
     types = {name: type_ for name, edge in bound.outputs.items() if (type_ := names.type(edge))}
     name = spec.graph or Path(spec.file).stem
     plan = Plan(name, spec.file, spec.description, names.inputs, bound.steps, bound.outputs, types, names.relays)
+    plan = replace(plan, folder=spec.folder)
     needs = {id: sorted((plan.needs[id] | plan.spares[id]) & plan.steps.keys()) for id in plan.steps}
     ordered = order(needs)
     if ordered is None:

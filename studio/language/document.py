@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
@@ -23,6 +24,7 @@ from yaml.events import (
 )
 
 from studio.errors import GraphError, Problem
+from studio.paths import absolute
 
 __all__ = ["Document", "Path", "Place"]
 
@@ -48,16 +50,17 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\
 class Document:
     """Plain data, and where in the file each part of it stands."""
 
-    file: str
+    file: str  # as it is told
     data: Any = None
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)  # what is wrong, but could be read past
+    folder: FilePath = field(default_factory=absolute)  # that paths in it start from
 
     @classmethod
-    def read(cls, text: str | bytes, file: str) -> Document:
-        """Parses YAML; GraphError says where it stops being YAML."""
-        return _Reader(cls(file), _decoded(text, file)).document()
+    def read(cls, text: str | bytes, file: str, folder: FilePath | None = None) -> Document:
+        """Parses YAML; GraphError says where it stops being YAML. Without a folder, its paths start from here."""
+        return _Reader(cls(file, folder=folder or absolute()), _decoded(text, file)).document()
 
     @classmethod
     def of(cls, data: Any, file: str = "<graph>") -> Document:

@@ -219,6 +219,12 @@ class Plan:
     output_types: Mapping[str, PortType]
     relays: Mapping[str, Relay] = field(default_factory=dict)  # by the name that sources have
     warnings: tuple[Problem, ...] = field(default=())
+    folder: Path = Path()  # that paths in it start from
+
+    @property
+    def path(self) -> Path:
+        """Where the file is that it was read from, if there is one."""
+        return self.folder / Path(self.file).name
 
     @cached_property
     def needs(self) -> dict[str, set[str]]:

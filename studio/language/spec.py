@@ -23,6 +23,7 @@ from studio.language.malformed import malformed, shown
 from studio.language.step_spec import Replicas, Retries, StepSpec, Strict
 from studio.language.wire import WireField
 from studio.node.resources import Resources
+from studio.paths import absolute
 from studio.values import KINDS, PortType
 
 __all__ = ["GraphSpec", "InputSpec"]
@@ -83,13 +84,14 @@ class GraphSpec(Strict):
         return {key: value for key, value in bare.items() if value is not None}
 
     @staticmethod
-    def document(path: str | FilePath) -> Document:
-        """The document in a file; GraphError if it cannot be read, or is no YAML."""
+    def document(path: str | FilePath, told: str = "") -> Document:
+        """The document in a file, `told` by this name; GraphError if it cannot be read, or is no YAML."""
+        told = told or str(path)
         try:
-            return Document.read(FilePath(path).read_bytes(), str(path))
+            return Document.read(FilePath(path).read_bytes(), told, absolute(path).parent)
         except OSError as error:
             why = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or "unreadable").lower()
-            raise GraphError([Problem(str(path), 0, 0, why)]) from None
+            raise GraphError([Problem(told, 0, 0, why)]) from None
 
     @classmethod
     def of(cls, document: Document, settings: Mapping[str, Any] | None = None) -> GraphSpec:
@@ -137,8 +139,13 @@ class GraphSpec(Strict):
 
     @property
     def file(self) -> str:
-        """The file that the graph was read from, or what stands for it."""
+        """The file that the graph was read from, as it is told, or what stands for it."""
         return self._document.file
+
+    @property
+    def folder(self) -> FilePath:
+        """The folder that paths in it start from, wherever this process works by then."""
+        return self._document.folder
 
     def problem(self, path: Path, message: str, hint: str = "", key: bool = False) -> Problem:
         """A problem at a path of the document: ('nodes', 'hear', 'use')."""

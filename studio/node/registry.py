@@ -21,7 +21,7 @@ from typing import Any
 
 from studio.errors import did_you_mean
 from studio.node.node import Node, NodeDefinitionError, ports_of
-from studio.paths import NODES, find_graph, graph_names
+from studio.paths import GRAPHS, NODES, absolute, graph_names
 from studio.values.digest import of_bytes
 
 __all__ = ["Definition", "NoSuchNode", "Registry"]
@@ -49,7 +49,7 @@ class Registry:
 
     def __init__(self, own: Iterable[type[Node]] = (), folder: Path | None = None, package: str = NODES) -> None:
         self._own = {node.__name__: node for node in own}
-        self._folder = folder or Path()
+        self._folder = absolute(folder or Path())
         self._package = package
 
     def find(self, use: str) -> Definition:
@@ -65,7 +65,7 @@ class Registry:
         """The file of the graph that is meant, if one is; NoSuchNode if it is not there."""
         if use in self._own:
             return None
-        path = find_graph(use) if use in graph_names() else self._folder / use
+        path = GRAPHS / f"{use}.yaml" if use in graph_names() else self._folder / use
         if use.endswith((".yaml", ".yml")) and not path.is_file():
             raise NoSuchNode(f"there is no file '{use}'", f"Looked for {path.absolute()}.")
         return path if path.suffix in (".yaml", ".yml") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from studio.run.events import Event
 from studio.run.reasons import Given, Reasons
 from studio.run.timeline import StepHistory, Timeline
 from studio.units import show_bytes
-from studio.values.artifact import ABSENT, Artifact
+from studio.values.artifact import ABSENT, Artifact, Damaged
 
 __all__ = ["Page"]
 
@@ -256,11 +257,12 @@ def _plain_values(step: Step, given: Mapping[str, Artifact], gallery: Gallery) -
     """The plain inputs of a step; where it runs once per element, those of the first."""
     firsts = {port: (given[port].items or (None,))[0] for port in step.each if port in given}
     chosen = {port: firsts.get(port, artifact) for port, artifact in given.items()}
-    return {
-        port: gallery.load(artifact)
-        for port, artifact in chosen.items()
-        if artifact is not None and artifact.kind in ("text", "number", "bool", "data", ABSENT.kind)
-    }
+    values = dict[str, Any]()
+    for port, artifact in chosen.items():
+        if artifact is not None and artifact.kind in ("text", "number", "bool", "data", ABSENT.kind):
+            with contextlib.suppress(Damaged):  # it is gone since
+                values[port] = gallery.load(artifact)
+    return values
 
 
 def _prompts(step: Step, values: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:

@@ -16,14 +16,13 @@ cancelling is one more message. The way of an action through it:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 from studio.cache.cache import Cache
 from studio.cache.record_writer import PendingRecord, RecordWriter
 from studio.clock import Alarm, Clock
 from studio.errors import Cancelled
-from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome
 from studio.run.action import Action, ActionState, Computed, LookUp, Next
 from studio.run.events import Event, StepLoading, StepLogged, StepRestarted, StepWaiting, Warned
@@ -52,19 +51,18 @@ class Engine:
         subplan: Subplan,
         *,
         cache: Cache | None,
-        executor: Callable[[], Executor],
-        inline: Callable[[], Executor],
+        provisioning: Provisioning,
         refresh: frozenset[str],
         tell: Callable[[Event], None],
         many: bool = False,
+        waits: bool = True,
     ) -> None:
         """Events that concern no single item go to `tell`. `many` items are better sent together than ahead."""
         self.subplan, self.cache = subplan, cache
         self.clean = Secrets(subplan.plan).clean
         self.due: deque[Action] = deque()  # actions whose turn has come
-        self._tell, self._many = tell, many
-        self._provisioning = Provisioning(subplan, cache, executor, inline)
-        self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell)
+        self._tell, self._many, self._provisioning = tell, many, provisioning
+        self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell, waits)
         self._inbox = Inbox()
         self._in_flight = InFlight(self._provisioning, cache, self._inbox, many)
         self._leaving: list[Action] = []  # to be given to an executor
@@ -135,6 +133,9 @@ class Engine:
     def _consider(self, action: Action) -> None:
         """Is the result known, being computed, or to be computed?"""
         if not action.owner.goes_on(action):
+            return
+        if action.state is ActionState.REMAKING:
+            self._leaving.append(action)
             return
         if action.future is not None:  # it was sent ahead, and has its inputs now: what was heard meanwhile counts
             heard, action.early = action.early, ()
@@ -229,7 +230,10 @@ class Engine:
         elif future.cancelled():
             return
         elif action.state is ActionState.REMAKING:
-            going, broken = action.remade(outcome := future.result())
+            outcome = future.result()
+            if isinstance(outcome, Done):  # what is on record names what was lost
+                self._unrecorded.extend(kept for _, kept in _pending(self._lookups, action, outcome))
+            going, broken = action.remade(outcome)
             self._leaving.extend(going)
             for waiting in broken:
                 assert isinstance(outcome, Failed)
@@ -245,15 +249,10 @@ class Engine:
         """It was computed. What follows goes on its way before the result is put on record."""
         if done.unkept and self._in_flight.keeping:
             self._stop_keeping(done.unkept)
-        computed = action.computed(done, self._lookups)
         joined: list[tuple[Computed, list[SingleAction]]] = []
-        for each in computed:
-            key, refreshes = each.named.key, self._lookups.refreshes(action.step)
-            basis, leased = None if done.unkept else each.named.basis, self._lookups.holds(key)
-            self._unrecorded.append(
-                PendingRecord(key, basis, each.inputs, each.outputs, each.measures, refreshes, leased)
-            )
-            joined.append((each, self._lookups.hand_over(key)))
+        for each, kept in _pending(self._lookups, action, done):
+            self._unrecorded.append(kept)
+            joined.append((each, self._lookups.hand_over(kept.key)))
         action.done(done)
         for each, others in joined:
             for other in others:  # they wanted the same, and have it
@@ -295,3 +294,12 @@ class Engine:
         if self._in_flight.keeping:
             self._in_flight.keeping = False
             self._tell(Warned(f"the cache cannot be written ({why}): the run goes on without keeping results"))
+
+
+def _pending(lookups: Lookups, action: Action, done: Done) -> Iterator[tuple[Computed, PendingRecord]]:
+    """What was computed, and how it is to be put on record."""
+    for each in action.computed(done, lookups):
+        key, basis = each.named.key, None if done.unkept else each.named.basis
+        replace = action.state is ActionState.REMAKING or lookups.refreshes(action.step)  # else the first stays
+        kept = PendingRecord(key, basis, each.inputs, each.outputs, each.measures, replace, lookups.holds(key))
+        yield each, kept

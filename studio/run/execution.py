@@ -138,7 +138,10 @@ class Execution(StepOwner):
             self.refused(error)
             return False
         except (ValueError, Damaged) as error:
-            self._skip(self._on_error.failed(step, Failed(str(error), retryable=False)))
+            if isinstance(error, Damaged) and (makers := self._recover.lost_values(step)) is not None:
+                self._due.extend(makers)
+            else:
+                self._skip(self._on_error.failed(step, Failed(str(error), retryable=False)))
             return False
         if obstacle:
             self._tell(StepSkipped(step.id, f"its condition does not hold: {obstacle}"))
@@ -177,6 +180,8 @@ class Execution(StepOwner):
         whole = not action.losses and action.state is not ActionState.REMAKING
         if whole and all(artifact.movable for artifact in action.inputs.values()):
             return action.inputs
+        if not whole:
+            self.scheduler.inputs.renew()
         if action.element is None:
             return inputs(action.step, admit=True)
         elements = self._elements[action.step.id]
@@ -277,7 +282,9 @@ class Execution(StepOwner):
         return self._recover.lost_inputs(action)
 
     def remade(self, action: SingleAction, outcome: Outcome) -> tuple[list[Action], list[Action]]:
-        return self._recover.ended(action, outcome)
+        ended = self._recover.ended(action, outcome)
+        self.advance()
+        return ended
 
     @property
     def _recover(self) -> Recovery:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,25 @@ from studio.cache.packing import pack
 from studio.cache.store import Store
 from studio.errors import InputError
 from studio.executors.handles import InProcess
+from studio.language.plan import GraphInput
+from studio.paths import absolute
 from studio.values import KINDS, File, PortType
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.digest import of_bytes, of_file
 
-__all__ = ["GivenColumn", "GivenPlain", "GivenValue"]
+__all__ = ["GivenColumn", "GivenPlain", "GivenValue", "rooted"]
+
+
+def rooted(inputs: Mapping[str, GraphInput], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values, their paths from the working folder of this moment on."""
+    return {name: _rooted(inputs[name].type, value) if name in inputs else value for name, value in values.items()}
+
+
+def _rooted(type_: PortType, value: Any) -> Any:
+    if type_.many and isinstance(value, list | tuple):
+        return [_rooted(type_.item(), item) for item in value]
+    is_path = KINDS[type_.kind].from_path and isinstance(value, str | Path)
+    return absolute(os.path.expanduser(value)) if is_path else value  # noqa: PTH111
 
 
 class GivenPlain:
@@ -38,6 +53,13 @@ class GivenPlain:
 
     def place(self) -> None:
         """It goes along."""
+
+    def renew(self) -> None:
+        """It cannot be lost."""
+
+    def unopened(self) -> GivenPlain:
+        """Itself: it is what it is."""
+        return self
 
 
 class GivenColumn:
@@ -59,6 +81,13 @@ class GivenColumn:
     def place(self) -> None:
         """Each item has placed its own."""
 
+    def renew(self) -> None:
+        """Each item sees to its own."""
+
+    def unopened(self) -> GivenColumn:
+        """Itself: each item sees to its own."""
+        return self
+
 
 class GivenValue:
     """One value handed to a graph or to a port."""
@@ -77,7 +106,7 @@ class GivenValue:
         self._cache, self._files = cache, files
         self._folder = folder  # that relative paths start from; None for the current one
         self._type = type_
-        self._raws = self._leaves(type_, raw)
+        self._raws = [self._path(item) if self._is_path(item) else item for item in self._leaves(type_, raw)]
         self._shape = raw
         self._first = [self._checked(self._known, item) for item in self._raws]  # as they are known unopened
         self._artifacts = self._first
@@ -112,6 +141,24 @@ class GivenValue:
             self._artifacts = [self._checked(self._stored, raw, artifact) for raw, artifact in pairs]
             self._placed = True
             self.artifact = self._whole()
+
+    def renew(self) -> None:
+        """Does so again, if it is gone from there."""
+        if self._placed and not self._handle and not all(map(self._is_there, self._artifacts)):
+            self._placed = False
+            self.place()
+
+    def unopened(self) -> GivenValue:
+        """The same, as it was before it was opened."""
+        fresh = copy.copy(self)
+        fresh._artifacts, fresh._handle, fresh._placed = self._first, False, False
+        fresh.artifact = fresh._whole()
+        return fresh
+
+    def _is_there(self, artifact: Artifact) -> bool:
+        if artifact.inline is not None or artifact.handle is not None or self._cache is None:
+            return True
+        return self._cache.store.has(artifact)
 
     def _stored(self, raw: object, known: Artifact) -> Artifact:
         if self._cache is None or not self._is_path(raw) or known.inline is not None or known.handle is not None:
@@ -149,7 +196,7 @@ class GivenValue:
         if isinstance(raw, File):
             return raw.path
         path = Path(os.path.expanduser(str(raw)))  # noqa: PTH111 the home of nobody stays as it is written
-        return path if self._folder is None else self._folder / path
+        return absolute(path) if self._folder is None else self._folder / path
 
     def _known(self, raw: object) -> Artifact:
         if self._is_path(raw) and not KINDS[self._kind].plain and self._files is not None:

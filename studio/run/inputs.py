@@ -46,7 +46,7 @@ class Inputs:
         edges = [edge for edge in edges if rows is None or edge.form != "rows"]
         self._plan, self._cache = plan, cache
         self._files = files or (cache.files if cache else None)
-        self._folder = Path(plan.file).parent  # that paths in the graph start from
+        self._folder = plan.folder  # that paths in the graph start from
         read = set(_ends(plan, edges))
         self._own_names = read & set(later)
         self._later = sorted(self._own_names)
@@ -77,6 +77,12 @@ class Inputs:
         """The same inputs, where items have these of their own."""
         inputs = object.__new__(Inputs)
         inputs.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
+        return inputs
+
+    def unopened(self) -> Inputs:
+        """The same for another run: what was given is known by its content, and opened and checked anew."""
+        inputs = self._with({name: given.unopened() for name, given in self._given.items()})
+        inputs._constants = {}
         return inputs
 
     def _own(self, name: str, value: object) -> GivenValue | GivenPlain:
@@ -172,6 +178,11 @@ class Inputs:
         """Puts what was given where workers find it, unopened: they will see what it is. InputError if that fails."""
         for name in self._given:
             self._given[name].place()
+
+    def renew(self) -> None:
+        """Puts what was given where workers find it, if it is gone from there; InputError if it changed."""
+        for given in self._given.values():
+            given.renew()
 
     def admit(self, edges: Iterable[Edge] | None = None) -> None:
         """Opens and checks what was given (all of it, or what these edges read); InputError says what is wrong."""

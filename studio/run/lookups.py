@@ -34,9 +34,11 @@ class Lookups:
         config: Callable[[Step], BaseModel],
         refresh: frozenset[str],
         tell: Callable[[Event], None],
+        waits: bool = True,
     ) -> None:
-        """`tell` hears what is wrong with the cache."""
+        """`tell` hears what is wrong with the cache. Who never `waits` for others has no leases."""
         self._cache = cache
+        self._leases = cache.leases if cache and waits else None
         self._keys = Keys(cache, graph, config) if cache else None
         self._refresh, self._tell = refresh, tell
         self._joined: dict[str, list[SingleAction]] = {}  # by the key of what is on its way: those that want the same
@@ -165,7 +167,7 @@ class Lookups:
 
     def holds(self, key: str) -> bool:
         """Whether the lease of a key is ours."""
-        return key in self._held
+        return self._leases is not None and key in self._held
 
     def hand_over(self, key: str) -> list[SingleAction]:
         """A result is on its way to be put on record: who does that gives the lease back. Those that want the same."""
@@ -187,16 +189,15 @@ class Lookups:
             self._gives(key)
 
     def _takes(self, key: str) -> bool:
-        assert self._cache is not None
-        taken = self._cache.leases.take(key)
+        taken = self._leases is None or self._leases.take(key)
         if taken:
             self._held.add(key)
         return taken
 
     def _gives(self, key: str) -> None:
-        assert self._cache is not None
         self._held.discard(key)
-        self._cache.leases.give(key)
+        if self._leases is not None:
+            self._leases.give(key)
 
     def _tell_warnings(self, cache: Cache) -> None:
         for message in cache.warnings():

@@ -7,32 +7,52 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
 from studio.cache.cache import Cache
 from studio.cache.file_digests import FileDigests
 from studio.executors.base import Executor
+from studio.executors.surroundings import Surroundings
 from studio.executors.task import Recipe
 from studio.language.plan import Step
 from studio.run.action import Owner
 from studio.run.recipes import recipe_of
 from studio.run.subplan import Subplan
 
-__all__ = ["Provisioning"]
+__all__ = ["Found", "Provisioning"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found when a run was asked for, and holds for all of it: where, and the configs of steps."""
+
+    surroundings: Surroundings = field(default_factory=Surroundings.here)
+    configs: dict[str, BaseModel] = field(default_factory=dict)  # by step; their variables are read once
 
 
 class Provisioning:
     """That of one run."""
 
     def __init__(
-        self, subplan: Subplan, cache: Cache | None, executor: Callable[[], Executor], inline: Callable[[], Executor]
+        self,
+        subplan: Subplan,
+        cache: Cache | None,
+        executor: Callable[[], Executor],
+        inline: Callable[[], Executor],
+        found: Found,
     ) -> None:
-        """`executor` and `inline` are called when they are first needed: a fully cached run needs neither."""
+        """`executor` and `inline` are called when they are first needed: a fully cached run needs neither.
+
+        The configs found may be some only; others are added.
+        """
         self._subplan, self._cache = subplan, cache
         self._executors = {False: executor, True: inline}
         # Read before anything runs: a variable of the environment that is missing is told at once.
-        self._configs = {id: subplan.steps[id].config() for id in subplan.steps if id in subplan.first}
+        self._configs, self._surroundings = found.configs, found.surroundings
+        for id in subplan.steps.keys() & subplan.first:
+            self.config(subplan.steps[id])
         self._recipes: dict[str, Recipe] = {}
         self._left = dict(subplan.steps)  # steps of which it is not known yet whether their workers fit
         self._prepared: set[str] = set()  # steps whose workers have been asked for
@@ -51,7 +71,8 @@ class Provisioning:
         """What kind of worker a step needs."""
         if step.id not in self._recipes:
             files = self._cache.files if self._cache else FileDigests.of_process()
-            self._recipes[step.id] = recipe_of(step, self.config(step), self.executor(step).machine, files)
+            made = recipe_of(step, self.config(step), self.executor(step).machine, files)
+            self._recipes[step.id] = made.within(self._surroundings)
         return self._recipes[step.id]
 
     def close(self) -> None:

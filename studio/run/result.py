@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from studio.cache.packing import unpack
 from studio.cache.store import Store
-from studio.errors import StepError
+from studio.errors import StepError, StoreError
 from studio.executors.handles import fetched
 from studio.run.events import (
     Event,
@@ -26,7 +26,7 @@ from studio.run.events import (
     StepSkipped,
 )
 from studio.values import KINDS, JsonKind
-from studio.values.artifact import Artifact
+from studio.values.artifact import Artifact, Damaged
 from studio.values.digest import of_bytes, of_file
 
 __all__ = ["Result", "StepResult"]
@@ -58,8 +58,9 @@ class StepResult:
 class Result(Mapping[str, Any]):
     """The outputs of a run by name, each loaded when it is looked at; `steps` says how each step ended."""
 
-    def __init__(self, store: Store | None) -> None:
-        self._store = store
+    def __init__(self, store: Store | None, again: Callable[[str], Artifact] | None = None) -> None:
+        """`again` makes an output again whose value is gone; StoreError if it cannot."""
+        self._store, self._again = store, again
         self.graph = ""
         self.seconds = 0.0
         self.artifacts: dict[str, Artifact] = {}
@@ -107,8 +108,23 @@ class Result(Mapping[str, Any]):
         if name not in self.artifacts:
             raise KeyError(f"there is no output '{name}'; there are: {', '.join(self.artifacts) or 'none'}")
         if name not in self._loaded:
-            self._loaded[name] = unpack(self.artifacts[name], fetched, self._store)
+            self._loaded[name] = self._read(name)
         return self._loaded[name]
+
+    def _read(self, name: str, at_rest: bool = False) -> Any:
+        """The value of an output; it is made again if it is gone."""
+        artifact, why = self.artifacts[name], ""
+        for _ in range(2):
+            both = artifact, artifact.at_rest()  # in the memory of a process that may have ended, or in the store
+            for each in reversed(both) if at_rest else both:
+                try:
+                    return unpack(each, fetched, self._store)
+                except Damaged as error:
+                    why = str(error)
+            if self._again is None:
+                break
+            self.artifacts[name] = artifact = self._again(name)
+        raise StoreError(f"the value of the output '{name}' is gone, run again: {why}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.artifacts)
@@ -128,7 +144,8 @@ class Result(Mapping[str, Any]):
         """Writes one output as a file of this name, to which the suffix is added; of a list of media, several."""
         artifact = self.artifacts[name]
         at_rest = all(leaf.stored for leaf in artifact.leaves)  # encoded already
-        value = unpack(artifact.at_rest(), fetched, self._store) if at_rest else self[name]
+        value = self._read(name, at_rest=True) if at_rest else self[name]
+        artifact = self.artifacts[name]  # made again, it may be another
         if artifact.items is not None and _is_plain(artifact):
             path = stem.with_name(f"{stem.name}.json")
             path.write_text(json.dumps(self.data(name), ensure_ascii=False) + "\n", encoding="utf-8")
@@ -174,13 +191,13 @@ class Result(Mapping[str, Any]):
 
     def data(self, name: str, saved: Any = None) -> Any:
         """One output as plain data; of media, what it is and where it was saved."""
-        artifact = self.artifacts[name]
-        if artifact.inline:
-            return json.loads(artifact.inline)
+        if encoded := self.artifacts[name].inline:
+            return json.loads(encoded)
+        value, artifact = self[name], self.artifacts[name]  # in this order: made again, it may be another
         if artifact.items is None:
-            return _data(artifact, self[name], saved)
+            return _data(artifact, value, saved)
         places = saved if isinstance(saved, list) else [None] * len(artifact.items)
-        return [_data(*each) for each in zip(artifact.items, self[name], places, strict=True)]
+        return [_data(*each) for each in zip(artifact.items, value, places, strict=True)]
 
     def __repr__(self) -> str:
         return f"Result({', '.join(f'{name}: {artifact.kind}' for name, artifact in self.artifacts.items())})"

@@ -12,6 +12,7 @@ from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted
 from studio.run.inputs import Inputs
 from studio.run.listener import Told
+from studio.run.provisioning import Found, Provisioning
 from studio.run.result import Result
 from studio.run.subplan import Subplan
 
@@ -30,12 +31,20 @@ class Run:
         executor: Callable[[], Executor],
         inline: Callable[[], Executor],
         refresh: frozenset[str] = frozenset(),
+        found: Found | None = None,
+        waits: bool = True,
     ) -> None:
+        """found: when it was asked for, if not now. waits: for what another run computes."""
         self._name = subplan.plan.name
         self.cache = cache
         self._news: deque[Event] = deque()
         self._engine = Engine(
-            subplan, cache=cache, executor=executor, inline=inline, refresh=refresh, tell=self._news.append
+            subplan,
+            cache=cache,
+            provisioning=Provisioning(subplan, cache, executor, inline, found or Found()),
+            refresh=refresh,
+            tell=self._news.append,
+            waits=waits,
         )
         self._execution = self._engine.new_execution(inputs, Told(self._news.append, self._engine.clean))
 

@@ -124,9 +124,10 @@ class SingleAction(Action):
         self.owner.hear(event(self.step.id, *details, element=self.element))
 
     def computed(self, done: Done, finder: Finder) -> list[Computed]:
-        if self.task_key is not None and self.task_key.missing:
-            self.name(finder)  # the weights may have come meanwhile
-        return [Computed(self.task_key, self.inputs, done.outputs, done.measures)] if self.task_key and self.key else []
+        named = self.task_key
+        if named is None or named.missing or self.losses:  # weights may have come, and what was lost be made otherwise
+            named = finder.named(self)
+        return [Computed(named, self.inputs, done.outputs, done.measures)] if named.key else []
 
     def done(self, done: Done) -> None:
         self.owner.done(self, done)

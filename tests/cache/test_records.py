@@ -21,7 +21,7 @@ from studio.cache.database import database
 from studio.cache.packing import pack
 from studio.cache.record import Record
 from studio.values.artifact import Artifact
-from tests.support.at_rest import key_of, opened, records_at_rest
+from tests.support.at_rest import key_of, opened, records_at_rest, unused_since_yesterday
 from tests.support.processes import begin, python
 
 
@@ -204,7 +204,8 @@ def test_room_is_given_back(tmp_path):
     full = cache.records.size
     assert full > 6_000_000
     cache.lookup(key_of(1), "N")
-    gone, freed = upkeep.prune(cache, 1_000_000)
+    unused_since_yesterday(cache)
+    gone, freed, _ = upkeep.prune(cache, 1_000_000)
     assert gone > 1000
     assert freed > full / 2
     assert cache.records.size < full / 3

@@ -17,7 +17,7 @@ from studio.cache import upkeep
 from studio.cache.tier import Tier, storage
 from studio.cache.tier import tier as tiers
 from studio.cache.tier.signing import Signer
-from studio.executors.shipping import _surroundings
+from studio.executors.surroundings import Surroundings
 from studio.values.digest import of_bytes
 from tests.cache.test_cache import DAMAGE, Planted, rewrite
 from tests.support.at_rest import records_at_rest
@@ -394,7 +394,7 @@ def test_the_key_is_nowhere(machine, folder, tmp_path, monkeypatch):
         repr(log.events),
         repr(vars(log.cache)),
         repr(log.cache.tier),
-        repr(_surroundings()),
+        repr(Surroundings.here().as_plain()),
         repr(upkeep.stats(log.cache)),
     ]
     assert SECRET.encode() not in at_rest

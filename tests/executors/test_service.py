@@ -12,6 +12,7 @@ import time
 import warnings
 from pathlib import Path
 
+import msgpack
 import psutil
 import pytest
 
@@ -220,7 +221,7 @@ def test_every_shipped_node_goes_by_name(name):
         pytest.skip("its config has no defaults")
     message = ship(recipe)
     assert message[4][2][0] == "name"
-    found, _ = unpacked(shipped_from(json.loads(json.dumps(message))))
+    found, _ = unpacked(shipped_from(msgpack.unpackb(msgpack.packb(message))))
     assert found.node is definition.node
     assert found.config == recipe.config
 

@@ -1,8 +1,11 @@
 """What lies on a disk, without a run: records of the cache, and lines of results."""
 
+import os
 import sqlite3
+import time
 from pathlib import Path
 
+from studio.cache.cache import Cache
 from studio.cache.record import record_name
 from studio.cache.records import Records
 from studio.cache.store import Store
@@ -45,6 +48,15 @@ def records_at_rest(folder: Path) -> list[AtRest]:
     """The records in a cache folder, in the order of their names."""
     found = _sql(folder, "SELECT key, node FROM records") if (folder / "records.sqlite").is_file() else []
     return sorted((AtRest(folder, key.hex(), node) for key, node in found), key=lambda record: record.name)
+
+
+def unused_since_yesterday(cache: Cache) -> None:
+    """Has all that lies in a cache be as if nobody had used it for a day."""
+    cache.records.flush()
+    then = int(time.time()) - 86_400
+    _sql(cache.folder, "UPDATE records SET used = ?", then)
+    for path in cache.store.blobs.rglob("*"):
+        os.utime(path, (then, then))
 
 
 def _sql(folder: Path, statement: str, *given: object) -> list[tuple]:

@@ -39,6 +39,13 @@ class JoinHoled(Node):
         return "+".join("-" if text is None else text for text in texts)
 
 
+class Surrounded(Node):
+    """The folder that it works in, and one word of its environment."""
+
+    def run(self, text: str) -> str:
+        return f"{text}|{os.getcwd()}|{os.environ.get('STUDIO_WORD')}"
+
+
 class Pair(Node):
     """Two texts as one."""
 

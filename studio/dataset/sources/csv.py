@@ -14,6 +14,7 @@ from pathlib import Path
 
 from studio.dataset.sources.base import Row, Rows, check_columns, newlines, opened, why
 from studio.errors import InputError
+from studio.paths import absolute
 
 __all__ = ["CsvRows"]
 
@@ -28,8 +29,8 @@ class CsvRows(Rows):
     """The rows of a file, whose values are words. An empty field is a value that is not given."""
 
     def __init__(self, path: Path) -> None:
-        self.name, self.folder = str(path), path.parent
-        self._path = path
+        self.name, self._path = str(path), absolute(path)
+        self.folder = self._path.parent
         self._delimiter, self.columns = _header(path)
 
     def __iter__(self) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from studio.dataset.sources.base import LeftOut, Row, Rows, why
 from studio.errors import InputError
+from studio.paths import absolute
 from studio.values import KINDS
 
 __all__ = ["FileRows", "Media", "kind_held"]
@@ -44,7 +45,7 @@ class FileRows(Rows):
         self, folder: Path, pattern: str = "**/*", media: Media | None = None, apart: Path | None = None
     ) -> None:
         self.name = str(folder if pattern == "**/*" else folder / pattern)
-        self.folder = folder
+        self._told, self.folder = folder, absolute(folder)
         parts = [part for part in pattern.split("/") if part]
         self._parts = [*parts, "*"] if parts[-1] == "**" else parts
         self._kinds = {suffix.lower(): kind for kind, suffixes in (media or {}).items() for suffix in suffixes}
@@ -55,15 +56,14 @@ class FileRows(Rows):
         self.kind, self._count = self._counted()
 
     def __iter__(self) -> Iterator[Row]:
-        above = self.folder.absolute()
         for name, error in self._found():
-            place = str(self.folder / name)
+            place = str(self._told / name)
             if error:
                 yield Row(_shown(place), error=error)
             elif not _is_text(name):
                 yield Row(_shown(place), error="its name is not text in UTF-8: rename it")
             elif self._kind(name):
-                yield Row(place, {"file": above / name, "id": name})
+                yield Row(place, {"file": self.folder / name, "id": name})
 
     def count(self) -> int:
         return self._count
@@ -86,7 +86,7 @@ class FileRows(Rows):
         if len(counts) > 1:
             (kind, _), *_ = found = counts.most_common()
             told = ", ".join(f"{count} of {kind}" for kind, count in found)
-            pattern = self.folder / "**" / f"*{suffixes[kind]}"
+            pattern = self._told / "**" / f"*{suffixes[kind]}"
             raise InputError(f"'{self.name}' holds files of several kinds: {told}. Choose by a pattern: '{pattern}'")
         return counts.popitem()
 

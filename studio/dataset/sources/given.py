@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from pathlib import Path
 
 from studio.dataset.sources.base import Row, Rows
 from studio.errors import InputError
+from studio.paths import absolute
 
 __all__ = ["GivenRows"]
 
@@ -15,7 +15,7 @@ class GivenRows(Rows):
     """The rows of an iterable; of an iterator, which can be gone through once."""
 
     def __init__(self, given: Iterable[object]) -> None:
-        self.name, self.folder = "rows", Path()
+        self.name, self.folder = "rows", absolute()
         self._given = given
         self._used = False
 

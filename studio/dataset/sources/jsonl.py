@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from studio.dataset.sources.base import Row, Rows, newlines, opened, why
 from studio.errors import InputError
+from studio.paths import absolute
 
 __all__ = ["JsonlRows", "JsonlStream"]
 
@@ -23,8 +24,8 @@ class JsonlRows(Rows):
     """The rows of a file, which may be compressed."""
 
     def __init__(self, path: Path) -> None:
-        self.name, self.folder = str(path), path.parent
-        self._path = path
+        self.name, self._path = str(path), absolute(path)
+        self.folder = self._path.parent
         self._packed = path.suffix.lower() == ".gz"
 
     def __iter__(self) -> Iterator[Row]:
@@ -39,7 +40,7 @@ class JsonlStream(Rows):
     """The rows of a stream, which can be gone through once."""
 
     def __init__(self, stream: BinaryIO, name: str = "stdin") -> None:
-        self.name, self.folder = name, Path()
+        self.name, self.folder = name, absolute()
         self._stream: BinaryIO | None = stream
 
     def __iter__(self) -> Iterator[Row]:

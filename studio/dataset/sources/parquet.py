@@ -10,6 +10,7 @@ from typing import Any
 
 from studio.dataset.sources.base import Row, Rows, check_columns, why
 from studio.errors import InputError, MissingExtra
+from studio.paths import absolute
 
 __all__ = ["ParquetRows"]
 
@@ -24,8 +25,8 @@ class ParquetRows(Rows):
     """The rows of a file. Its values are plain data: times become text, decimals numbers."""
 
     def __init__(self, path: Path) -> None:
-        self.name, self.folder = str(path), path.parent
-        self._path = path
+        self.name, self._path = str(path), absolute(path)
+        self.folder = self._path.parent
         with self._opened() as file:
             self.columns = tuple(file.schema_arrow.names)
             self._count = int(file.metadata.num_rows)

@@ -7,6 +7,7 @@ import ctypes
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from studio.executors.messages import Message, artifact_from, column_from, outco
 from studio.executors.pool.executor import Started
 from studio.executors.ray.printed import Printed, printed_to
 from studio.executors.shipping import ShippedRecipe, unpacked
+from studio.executors.surroundings import Surroundings
 from studio.executors.task import Ended, Failed, Outcome, Recipe
 from studio.executors.worker import Worker, failure
 from studio.node.node import Ports
 from studio.values.artifact import Artifact
 
-__all__ = ["Host", "as_it_is"]
+__all__ = ["Around", "Host", "as_it_is"]
+
+Around = Sequence[tuple[int, list[Any] | None]] | None
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -44,6 +48,8 @@ class Host:
         devices = tuple(int(device) for device in ray.get_gpu_ids())
         with printed_to(Printed()) as out:
             try:
+                if recipe.surroundings is not None:
+                    recipe.surroundings.settle()
                 if isinstance(recipe, ShippedRecipe):
                     recipe, ports = unpacked(recipe)
                 self._worker = Worker(recipe, "cuda" if devices else "cpu", threads, ports)
@@ -53,17 +59,29 @@ class Host:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         return Started(os.getpid(), devices, memory, _settle_torch(threads))
 
-    def run(self, batch: int, log: str, sent: list[Message], *arguments: Any) -> Any:
+    def run(self, batch: int, log: str, around: Around, sent: list[Message], *arguments: Any) -> Any:
         """Runs tasks, so many together; returns what became of all of them, and the live values of each.
 
+        around: the surroundings of so many of the tasks, and so on; None where they are what they were.
         What the node prints goes with its outcomes, and meanwhile into the file `log`, where the caller may look.
         """
-        ended = self._ended(batch, log, sent, arguments)
+        ended = self._within(batch, log, around, sent, arguments)
         return [outcome_to(outcome) for outcome, _ in ended], *(handle for _, handle in ended)
 
-    def run_plain(self, batch: int, log: str, sent: list[Message], *arguments: Any) -> list[Message]:
+    def run_plain(self, batch: int, log: str, around: Around, sent: list[Message], *arguments: Any) -> list[Message]:
         """Runs tasks of a node whose outputs are all plain: there is nothing to go beside the outcomes."""
-        return [outcome_to(outcome) for outcome, _ in self._ended(batch, log, sent, arguments)]
+        return [outcome_to(outcome) for outcome, _ in self._within(batch, log, around, sent, arguments)]
+
+    def _within(
+        self, batch: int, log: str, around: Around, sent: list[Message], arguments: tuple[Any, ...]
+    ) -> list[Ended]:
+        """Runs tasks, each in the surroundings of who asked for it."""
+        ended: list[Ended] = []
+        for count, told in around or [(len(sent), None)]:
+            if told is not None:
+                Surroundings.from_plain(told).settle()
+            ended += self._ended(batch, log, sent[len(ended) : len(ended) + count], arguments)
+        return ended
 
     def _ended(self, batch: int, log: str, sent: list[Message], arguments: tuple[Any, ...]) -> list[Ended]:
         assert self._worker is not None

@@ -27,7 +27,7 @@ from studio.executors.handles import InProcess, Promised
 from studio.executors.machine import this_machine
 from studio.executors.messages import Message, outcome_from, work_to
 from studio.executors.pool.executor import PooledExecutor, Started
-from studio.executors.ray.actor import Host
+from studio.executors.ray.actor import Around, Host
 from studio.executors.ray.cluster import (
     PATIENCE,
     begin_private,
@@ -40,16 +40,19 @@ from studio.executors.ray.cluster import (
 from studio.executors.ray.listener import Listener
 from studio.executors.ray.printed import LogTail
 from studio.executors.shipping import ShippedRecipe, send_by_value
+from studio.executors.surroundings import Surroundings
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure
 from studio.node.node import Ports, ports_of
 from studio.node.resources import Machine
 from studio.values import KINDS
+from studio.values.artifact import Damaged
 
 __all__ = ["RayExecutor"]
 
-# A batch, the file for what is printed, what is sent, and what goes beside it: references to what comes back.
-_Send = Callable[[int, str, list[Message], list[Any]], list[Any]]
+# A batch, the file for what is printed, surroundings, what is sent, and what goes beside it: references to what
+# comes back.
+_Send = Callable[[int, str, Around, list[Message], list[Any]], list[Any]]
 
 
 class RayExecutor(PooledExecutor):
@@ -66,6 +69,7 @@ class RayExecutor(PooledExecutor):
         self._homes: dict[int, tuple[str, str]] = {}  # in a cluster that was there: the machine of a worker, its key
         self._sends: dict[int, _Send] = {}
         self._calls: dict[int, list[Any]] = {}  # by worker: the references to what its call now running returns
+        self._told: dict[int, Surroundings] = {}  # by worker: the surroundings that it is known to have
         self._tails: dict[int, LogTail] = {}  # by worker: what its node prints in the call now running
         self._session: Path | None = None  # of a private cluster
         self._logs: Path | None = None  # the folder for what nodes print
@@ -172,7 +176,23 @@ class RayExecutor(PooledExecutor):
                 send_by_value(recipe.node)
         self._sends[worker] = _calls_with_values(actor) if heavy else _calls_plain(actor)
         threads = max(1, int(recipe.resources.cpus or self.residency.machine.cpus))
-        self._listener.settle(actor.start.remote(recipe, threads, ports), started, lambda ready: ready)
+        begun = partial(self._begun, worker, recipe)
+        self._listener.settle(actor.start.remote(recipe, threads, ports), started, begun)
+
+    def _begun(self, worker: int, recipe: Recipe, ready: Started | Failed) -> Started | Failed:
+        if recipe.surroundings is not None and worker in self._actors:
+            self._told[worker] = recipe.surroundings
+        return ready
+
+    def _around(self, worker: int, tasks: list[Task]) -> Around:
+        """The surroundings of tasks, as far as the worker has others, or it is not known which it has."""
+        there = self._told.get(worker)
+        asked = itertools.groupby(task.recipe.surroundings for task in tasks)
+        groups = [(each, len(list(some))) for each, some in asked]
+        if all(each is None or each is there or each == there for each, _ in groups):
+            return None
+        self._told.pop(worker, None)  # until it has returned: the call may never arrive
+        return [(count, each.as_plain() if each else None) for each, count in groups]
 
     def _where(self, worker: int, recipe: Recipe) -> Any:
         """Where Ray puts a worker: over the machines of a cluster evenly, those of one recipe first of all."""
@@ -202,17 +222,22 @@ class RayExecutor(PooledExecutor):
         try:
             sent = [work_to(task.work, beside.place) for task in tasks]
             batch = min(task.recipe.batch for task in tasks)
-            refs = self._sends[worker](batch, self._new_tail(worker), sent, beside.arguments)
+            refs = self._sends[worker](
+                batch, self._new_tail(worker), self._around(worker, tasks), sent, beside.arguments
+            )
         except Exception as error:
             ended.set_exception(error)
             return ended
         self._calls[worker] = refs
+        last = tasks[-1].recipe.surroundings
         soon = self._pool.soon(tasks[0].recipe, sum(task.work.rows for task in tasks))
-        self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent), soon)
+        self._listener.settle(refs[0], ended, lambda sent: self._returned(worker, refs, sent, last), soon)
         return ended
 
-    def _returned(self, worker: int, refs: list[Any], sent: list[Message]) -> list[Outcome]:
+    def _returned(self, worker: int, refs: list[Any], sent: list[Message], last: Surroundings | None) -> list[Outcome]:
         if self._calls.get(worker) is refs:
+            if last is not None:
+                self._told[worker] = last
             del self._calls[worker]  # a reference kept is a value kept
             self._tails.pop(worker, None)
         return [
@@ -237,6 +262,7 @@ class RayExecutor(PooledExecutor):
         actor = self._actors.pop(worker, None)
         self._homes.pop(worker, None)
         self._sends.pop(worker, None)
+        self._told.pop(worker, None)
         self._calls.pop(worker, None)
         if actor is None:
             return
@@ -250,16 +276,16 @@ class RayExecutor(PooledExecutor):
 def _calls_plain(actor: Any) -> _Send:
     """Calls that return one reference: nothing goes beside the outcomes."""
     run = actor.run_plain.remote
-    return lambda batch, log, sent, beside: [run(batch, log, sent, *beside), *([] for _ in sent)]
+    return lambda batch, log, around, sent, beside: [run(batch, log, around, sent, *beside), *([] for _ in sent)]
 
 
 def _calls_with_values(actor: Any) -> _Send:
     """Calls that return a reference to all outcomes, and one to the live values of each."""
     single = actor.run.options(num_returns=2).remote
 
-    def call(batch: int, log: str, sent: list[Message], beside: list[Any]) -> list[Any]:
+    def call(batch: int, log: str, around: Around, sent: list[Message], beside: list[Any]) -> list[Any]:
         run = single if len(sent) == 1 else actor.run.options(num_returns=1 + len(sent)).remote
-        refs: list[Any] = run(batch, log, sent, *beside)
+        refs: list[Any] = run(batch, log, around, sent, *beside)
         return refs
 
     return call
@@ -275,7 +301,10 @@ class InObjectStore:
     def get(self) -> object:
         import ray
 
-        return ray.get(self.ref)[self.index]
+        try:
+            return ray.get(self.ref)[self.index]
+        except Exception as error:  # its process died, or Ray has ended
+            raise Damaged(f"its value went with the process that held it ({type(error).__name__})") from None
 
 
 class _SideArguments:

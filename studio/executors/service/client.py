@@ -47,6 +47,7 @@ from studio.executors.service.protocol import (
     to_plain,
 )
 from studio.executors.shipping import ship
+from studio.executors.surroundings import Surroundings
 from studio.executors.task import Done, Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure
 from studio.node.resources import Machine
@@ -55,6 +56,7 @@ from studio.values.artifact import Artifact, Damaged
 
 __all__ = ["WarmExecutor"]
 
+_MOST_NAMES = 8  # of one recipe, asked for from as many surroundings
 _QUICK = 0.02  # seconds; what takes less is worth preparing the next step for
 _GONE = "the Studio that was up has ended; run again"
 _STRANGE = "the Studio that is up says what this process does not understand; `studio down`, and run again"
@@ -93,7 +95,7 @@ class WarmExecutor(Executor):
             self._machine = _machine_of(self._channel)
         except (OSError, ChannelClosed, NotUnderstood):
             raise EnvironmentMissing("the Studio that is up does not answer; end it with: studio down") from None
-        self._keys: dict[str, str] = {}  # what the service calls a recipe of ours
+        self._names: dict[str, list[tuple[Surroundings | None, str]]] = {}  # of recipes over there, by key
         self._pace: dict[str, float] = {}
         self._requests: dict[int, _Request] = {}  # by the number of the task
         self._tokens: weakref.WeakKeyDictionary[Future[Outcome], _Token] = weakref.WeakKeyDictionary()
@@ -147,9 +149,9 @@ class WarmExecutor(Executor):
             return None
 
     def _as_message(self, task: Task, number: int) -> Message:
-        key = self._key(task.recipe)
+        name = self._name(task.recipe)
         work = work_to(task.work.with_inputs(self._placed), _as_it_is)
-        return Submit(number, key, task.step, work, task.timeout, task.run)
+        return Submit(number, name, task.step, work, task.timeout, task.run)
 
     def cancel(self, future: Future[Outcome]) -> None:
         token = self._tokens.get(future)
@@ -174,14 +176,18 @@ class WarmExecutor(Executor):
             raise Damaged(_GONE)
         return coming.result()
 
-    def _key(self, recipe: Recipe) -> str:
-        """What the service knows a recipe by; it is told of each once."""
+    def _name(self, recipe: Recipe) -> str:
+        """What a recipe is called; the service is told of it if it, or its surroundings, are new."""
         with self._mutex:
-            if recipe.key not in self._keys:
-                shipped = ship(recipe)
-                self._send(NewRecipe(shipped))
-                self._keys[recipe.key] = shipped[0]
-            return self._keys[recipe.key]
+            names = self._names.setdefault(recipe.key, [])
+            for surroundings, name in reversed(names):
+                if surroundings is recipe.surroundings or surroundings == recipe.surroundings:
+                    return name
+            name = str(next(self._count))
+            past = names.pop(0)[1] if len(names) >= _MOST_NAMES else ""
+            self._send(NewRecipe(name, past, ship(recipe)))
+            names.append((recipe.surroundings, name))
+            return name
 
     def _placed(self, artifact: Artifact) -> Artifact:
         """An input that tells the service where its live value is."""

@@ -52,8 +52,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class NewRecipe:
-    """A recipe that tasks will name by its key."""
+    """A recipe, and the name by which tasks will ask for it; and one by which none will any more."""
 
+    name: str
+    instead_of: str
     shipped: Plain
 
 
@@ -62,7 +64,7 @@ class Submit:
     """A task; State and Ended tell of it by its number."""
 
     number: int
-    key: str  # of its recipe
+    recipe: str  # its name
     step: str
     work: Plain
     timeout: float | None

@@ -132,9 +132,9 @@ class ClientSession:
         match message:
             case Hello():
                 self._say(Welcome(self._executor.machine.model_dump()))
-            case NewRecipe(shipped):
-                recipe = shipped_from(shipped)
-                self._recipes[recipe.key] = recipe
+            case NewRecipe(name, instead_of, shipped):
+                self._recipes.pop(instead_of, None)
+                self._recipes[name] = shipped_from(shipped)
             case Cancel(number):
                 if (future := self._tasks.pop(number, None)) is not None:
                     self._executor.cancel(future)
@@ -171,7 +171,7 @@ class ClientSession:
 
     def _task(self, asked: Submit) -> Task:
         given = work_from(asked.work, lambda sent: artifact_from(sent, self._handle), self._store)
-        return Task(asked.step, self._recipes[asked.key], given, asked.timeout, f"{self._name} {asked.run}")
+        return Task(asked.step, self._recipes[asked.recipe], given, asked.timeout, f"{self._name} {asked.run}")
 
     def _on_done(self, number: int, future: Future[Outcome]) -> None:
         self._out.put(partial(_ended, number, future))
