@@ -14,15 +14,15 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from studio.cache.packing import Fetch, pack, unpack
-from studio.cache.store import Store
+from studio.cache.packing import Fetch, unpack
 from studio.errors import StudioError
 from studio.executors.generators import Generators
 from studio.executors.out_of_memory import give_back, is_shortage
-from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work, with_leaves
+from studio.executors.outputs import Packing, shifted
+from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work
 from studio.node.node import MEASURED, Port, Ports, ports_of
-from studio.values import KINDS, File, PortType
-from studio.values.artifact import ABSENT, MOST_IN_RECORD, Artifact, Column, Damaged
+from studio.values import KINDS, File
+from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.files import Changed
 from studio.values.measures import Measures, added
 
@@ -105,7 +105,7 @@ class Worker:
         """Runs each row for itself; a data set has so many that little may be done for one."""
         clock, run, store = time.perf_counter, self._run, work.store
         columns = [(name, [given.at(row) for row in range(work.rows)]) for name, given in work.inputs.items()]
-        packing, counts = _Packing(store if work.keep else None, rows_done.handle), vars(self._node)
+        packing, counts = Packing(store if work.keep else None, rows_done.handle), vars(self._node)
         ended = clock()
         end = ended + _PATIENCE
         for row in range(work.rows):
@@ -146,7 +146,7 @@ class Worker:
                 if isinstance(outcome, Failed):
                     rows_done.rows.failed[row] = outcome
                 else:
-                    outputs = _shifted(outcome.outputs, len(rows_done.handle)) if handle else outcome.outputs
+                    outputs = shifted(outcome.outputs, len(rows_done.handle)) if handle else outcome.outputs
                     rows_done.handle += handle
                     rows_done.unkept = rows_done.unkept or outcome.unkept
                     took = outcome.measures
@@ -160,7 +160,7 @@ class Worker:
         read = time.perf_counter()
         results = self._named(self._run(**arguments))
         computed = time.perf_counter()
-        packing = _Packing(work.store if work.keep else None)
+        packing = Packing(work.store if work.keep else None)
         outputs = self._packed(results, packing)
         spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
         measures = Measures(computed - read, spans, began, numbers=self._counted())
@@ -228,7 +228,7 @@ class Worker:
         if isinstance(result, Exception):
             return failure(result), []
         encoding = time.perf_counter()
-        packing = _Packing(work.store if work.keep else None)
+        packing = Packing(work.store if work.keep else None)
         try:
             outputs = self._packed(self._named(result), packing)
         except Exception as error:
@@ -256,7 +256,7 @@ class Worker:
             raise BadOutput(f"run returned a {type(result).__name__}, where {', '.join(names)} were declared")
         return dict(zip(names, result, strict=True))
 
-    def _packed(self, results: Mapping[str, object], packing: _Packing) -> dict[str, Artifact]:
+    def _packed(self, results: Mapping[str, object], packing: Packing) -> dict[str, Artifact]:
         outputs: dict[str, Artifact] = {}
         for name, value in results.items():
             try:
@@ -321,62 +321,6 @@ class _ChunkResult:
         return Done(outputs, measures, unkept=self.unkept, rows=self.rows)
 
 
-class _Packing:
-    """Outputs on their way: encoded and kept where there is a store, live where they are heavy."""
-
-    def __init__(self, store: Store | None, handle: list[object] | None = None) -> None:
-        """What is live goes behind that of others, if there are any."""
-        self._store = store
-        self.unkept = ""
-        self.handle: list[object] = [] if handle is None else handle
-
-    def of(self, type_: PortType, value: object) -> Artifact:
-        if value is None and type_.optional:
-            return ABSENT
-        if not type_.many:
-            return self._one(type_.kind, value)
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"expected a list, not a {type(value).__name__}")
-        return Artifact.of_items(type_.kind, tuple(self.of(type_.item(), item) for item in value))
-
-    def _one(self, kind: str, value: object) -> Artifact:
-        artifact, handle = pack(kind, value)
-        if self._store is not None and not self.unkept:
-            artifact = self._kept(artifact, handle)
-        if handle is None:
-            return artifact
-        if isinstance(handle, File):
-            if artifact.stored:
-                return artifact  # whoever reads it reads what the store has, whatever becomes of the node's own file
-            handle = _snapshot(handle)
-        self.handle.append(handle)
-        return replace(artifact, handle=len(self.handle) - 1)
-
-    def _kept(self, artifact: Artifact, handle: object) -> Artifact:
-        assert self._store is not None
-        if artifact.inline is not None and artifact.size <= MOST_IN_RECORD:
-            return artifact
-        encoded = artifact.inline or KINDS[artifact.kind].encode(handle)
-        try:
-            stored = self._store.put(artifact.kind, encoded, artifact.digest, artifact.name)
-        except OSError as error:
-            if isinstance(handle, File) and not handle.path.exists():
-                raise ValueError(f"its file '{handle.path}' is gone") from None
-            self.unkept = str(error)
-            return artifact
-        if isinstance(handle, File):
-            handle.check()  # that nobody wrote to it since the node returned it, nor while it was copied
-        return replace(stored, inline=artifact.inline)
-
-
-def _snapshot(file: File) -> File:
-    """A copy of a node's file, which stays as it is, whatever becomes of that one."""
-    try:
-        return file.snapshot()
-    except OSError as error:
-        raise ValueError(f"no copy of its file could be kept: {error}") from None
-
-
 def _unchanged(arguments: Mapping[str, object]) -> None:
     """Changed, if a file that a node was given is not what it was; the text names the input."""
     for name, value in arguments.items():
@@ -392,15 +336,6 @@ def _check(value: object) -> None:
     elif isinstance(value, list):
         for item in value:
             _check(item)
-
-
-def _shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
-    """The same, where other live values come before their own."""
-
-    def shifted(artifact: Artifact) -> Artifact:
-        return artifact if artifact.handle is None else replace(artifact, handle=by + artifact.handle)  # type: ignore[operator]
-
-    return {name: with_leaves(artifact, shifted) for name, artifact in outputs.items()}
 
 
 def failure(error: Exception) -> Failed:

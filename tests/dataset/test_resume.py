@@ -267,6 +267,7 @@ INSIDE = "inputs: {text: text}\nnodes: {all: {use: ./greets.yaml, in: {text: tex
 @pytest.mark.parametrize("inside", [False, True], ids=["plain", "graph in a graph"])
 @pytest.mark.parametrize("cache", [None, False], ids=["cached", "uncached"])
 def test_another_value_of_a_variable_does_the_rows_again(folder, monkeypatch, inside, cache):
+    MADE[0] = 0
     text = GREETS.replace("WITH", "words: 'so ${env:WORDS_OF_TEST}!'")
     (folder / "greets.yaml").write_text(text)
     (folder / "outer.yaml").write_text(INSIDE if inside else text)

@@ -85,17 +85,18 @@ def test_names_that_meet():
 
 
 EVERY_FORM = """
-inputs: {text: text, flag: bool}
+inputs: {text: text, flag: bool, holed: 'list[text?]'}
 nodes:
   one: {use: Upper, in: {text: text}}
   many: {use: Join, in: {texts: [one, text]}}
   first: {use: Upper, in: {text: {first_of: [one, text]}}}
+  filled: {use: Join, in: {texts: {first_of: [holed, text]}}}
   each: {use: Upper, each: text, in: {text: list}, replicas: 2}
   list: {use: Letters, in: {text: text}}
   guarded: {use: Upper, in: {text: one}, when: flag}
   spared: {use: Upper, in: {text: one}, on_error: {use: many}}
   rows: {use: Join, in: {texts: one}, scope: dataset}
-outputs: {a: rows, b: spared, c: each, d: [one, many], e: {first_of: [guarded, one]}, f: first}
+outputs: {a: rows, b: spared, c: each, d: [one, many], e: {first_of: [guarded, one]}, f: first, g: filled}
 """
 
 

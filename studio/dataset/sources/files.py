@@ -45,7 +45,7 @@ class FileRows(Rows):
         self, folder: Path, pattern: str = "**/*", media: Media | None = None, apart: Path | None = None
     ) -> None:
         self.name = str(folder if pattern == "**/*" else folder / pattern)
-        self._told, self.folder = folder, absolute(folder)
+        self._given, self.folder = folder, absolute(folder)
         parts = [part for part in pattern.split("/") if part]
         self._parts = [*parts, "*"] if parts[-1] == "**" else parts
         self._kinds = {suffix.lower(): kind for kind, suffixes in (media or {}).items() for suffix in suffixes}
@@ -57,7 +57,7 @@ class FileRows(Rows):
 
     def __iter__(self) -> Iterator[Row]:
         for name, error in self._found():
-            place = str(self._told / name)
+            place = str(self._given / name)
             if error:
                 yield Row(_shown(place), error=error)
             elif not _is_text(name):
@@ -86,7 +86,7 @@ class FileRows(Rows):
         if len(counts) > 1:
             (kind, _), *_ = found = counts.most_common()
             told = ", ".join(f"{count} of {kind}" for kind, count in found)
-            pattern = self._told / "**" / f"*{suffixes[kind]}"
+            pattern = self._given / "**" / f"*{suffixes[kind]}"
             raise InputError(f"'{self.name}' holds files of several kinds: {told}. Choose by a pattern: '{pattern}'")
         return counts.popitem()
 
