@@ -23,7 +23,7 @@ from studio.dataset.item_result import Status
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
 from studio.dataset.options import Options
-from studio.dataset.results import ResultLine, ResultsFolder
+from studio.dataset.results import ResultsFolder, ResultsWriter
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import RowCounts, Summary
@@ -41,9 +41,6 @@ from studio.run.run import Run
 from studio.run.subplan import Subplan
 
 __all__ = ["DatasetRun"]
-
-_SOON = 0.25  # seconds until what has ended is written
-_AT_TIMES = 5.0  # seconds until the figures of a session are kept again, in case it is killed
 
 
 class DatasetRun:
@@ -81,14 +78,13 @@ class DatasetRun:
         self._cancelled = False
         self.kept = {"done": 0, "failed": 0}  # items that were over before this session
         self.done = self.failed = 0
-        self._met: list[tuple[str, int]] = []  # of those that stay as they are, where they stand in the data
-        self._lines: list[ResultLine] = []
+        self._writer = ResultsWriter(results, options.lines, self.figures)
         self._all_rows = AllRows(plan, self._over_all.steps.values(), self._over_all.rows)
         self.counts: Mapping[str, RowCounts] = self._all_rows.counts  # by step that runs once over all rows
         self._outputs: dict[str, Any] = {}
         self.result = Result(None)  # of what is made of all items
         self._examples = Examples()
-        self._began = self._written = self._noted = time.monotonic()
+        self._began = time.monotonic()
         self._ended: float | None = None
         self.complete = False  # whether it came to the end of the data, or of the items that were wanted
 
@@ -141,7 +137,7 @@ class DatasetRun:
             yield from self._session()
         finally:
             self._ended = time.monotonic()
-            self._note()
+            self._writer.note()
 
     def _session(self) -> Iterator[Event]:
         if self._rows.left_out.count:
@@ -158,7 +154,7 @@ class DatasetRun:
                 yield event
             self.complete = True
         finally:
-            self._write()
+            self._writer.write()
         if self._results is not None:
             self._results.settle(complete=self._options.limit is None)
         if self._over_all.steps:
@@ -215,7 +211,7 @@ class DatasetRun:
             refresh=options.refresh,
             window=options.window - options.lines + 1,
             ordered=options.ordered,
-            beat=self._write_in_time,
+            beat=self._writer.write_in_time,
             **self._settings,
         )
         if self._cancelled:
@@ -263,7 +259,7 @@ class DatasetRun:
         for item in islice(self._new_items(), self._options.limit):
             if over := self._is_over(item):
                 self.kept[over] += 1
-                self._met.append((item.id, item.position))
+                self._writer.met(item.id, item.position)
                 self._examples.saw(over, item)
                 if self._over_all.rows and over == "done":
                     yield replace(item, over=True)
@@ -281,31 +277,7 @@ class DatasetRun:
         if self._results is not None:
             line = line_of(finished, self._results, self.cache, self.again)
             failed = line.status == "failed"
-            self._lines.append(line)
             self._examples.saw(line.status, item)
-            if len(self._lines) >= self._options.lines:
-                self._write()
+            self._writer.add(line)
         self.done += not failed
         self.failed += failed
-
-    def _write_in_time(self) -> None:
-        """What has ended is written soon, even if nothing else ends for long."""
-        if self._lines and time.monotonic() - self._written > _SOON:
-            self._write()
-
-    def _write(self) -> None:
-        if self._results is not None:
-            lines, self._lines = self._lines, []
-            met, self._met = self._met, []
-            if lines:
-                self._results.write(lines)
-            if met:
-                self._results.met(met)
-        self._written = time.monotonic()
-        if self._written - self._noted > _AT_TIMES:
-            self._note()
-
-    def _note(self) -> None:
-        if self._results is not None:
-            self._results.note(self.figures())
-        self._noted = time.monotonic()

@@ -58,8 +58,7 @@ class Engine:
         waits: bool = True,
     ) -> None:
         """Events that concern no single item go to `tell`. `many` items are better sent together than ahead."""
-        self.subplan, self.cache = subplan, cache
-        self.clean = Secrets(subplan.plan).clean
+        self.subplan, self.cache, self.clean = subplan, cache, Secrets(subplan.plan).clean
         self.due: deque[Action] = deque()  # actions whose turn has come
         self._tell, self._many, self._provisioning = tell, many, provisioning
         self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell, waits)

@@ -207,7 +207,7 @@ def tracks(path: Path) -> list[str]:
     except ImportError:
         return []
     try:
-        with av.open(str(path), mode="r", options={"probesize": str(_PROBED)}) as container:
+        with av.open(str(path), mode="r", metadata_errors="replace", options={"probesize": str(_PROBED)}) as container:
             if container.format.name.endswith("_pipe") or container.format.name in _NO_FILMS:
                 return []
             return [each.type for each in container.streams if not each.disposition & Disposition.attached_pic]
