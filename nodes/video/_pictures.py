@@ -9,6 +9,7 @@ from studio import InputError
 
 _FAR = 864_000  # seconds that no film lasts
 _NEAR = 5.0  # seconds that are sooner decoded through than jumped over
+_LIVE = 60.0  # seconds: a longer leap of a broadcast stream's clock is another recording's
 _RATE = Fraction(25)  # pictures a second where a stream says nothing, as FFmpeg takes it
 
 Timed = tuple[float, Any]  # seconds from the first picture, and a frame
@@ -20,8 +21,8 @@ class Pictures:
     It is read once, either for its length or for its frames: not every file can be wound back.
     """
 
-    def __init__(self, container: Any, name: str) -> None:
-        """InputError where there are none."""
+    def __init__(self, container: Any, name: str, *, jumps: bool = True) -> None:
+        """InputError where there are none. Without `jumps` the film is read through."""
         from av.format import Flags
         from av.stream import Disposition
 
@@ -36,11 +37,15 @@ class Pictures:
         self._container = container
         self._each = float(1 / (self.stream.guessed_rate or self.stream.average_rate or _RATE))
         self._timed = not container.format.flags & Flags.no_timestamps.value
+        self._broadcast = bool(container.format.flags & Flags.ts_discont.value)
+        self.jumps = jumps and self._timed  # whether a time is at one place; `length` finds out
+        self._last: float | None = None  # where the last picture was
+        self._later = 0.0  # how much later pictures are than their stamps say
         self._start = float((self.stream.start_time or 0) * self.stream.time_base) if self._timed else 0.0
 
     def length(self) -> float:
         """Seconds from the first picture to the end of the last; only the end of the file is read, if it can be."""
-        if not self._timed:
+        if self._broadcast or not self._timed:
             return self._end()
         self._sought(_FAR)
         return self._end() or (self._end() if self._sought(0.0) else 0.0)
@@ -50,7 +55,7 @@ class Pictures:
         shown, upcoming, given = None, None, None
         frames = self._frames()
         for time in times:
-            if self._timed and time - (shown[0] if shown else 0.0) > _NEAR and (jumped := self._before(time)):
+            if self.jumps and time - (shown[0] if shown else 0.0) > _NEAR and (jumped := self._before(time)):
                 frames, shown, upcoming = jumped, None, None
             while upcoming is None or upcoming[0] <= time:
                 following = next(frames, None)
@@ -89,12 +94,23 @@ class Pictures:
                 continue
             for frame in frames:
                 timed = self._timed and frame.time is not None
-                shown = float(frame.time) - self._start if timed else number * self._each
+                shown = self._steady(float(frame.time)) if timed else number * self._each
                 number += 1
                 if frame.is_corrupt:
                     self.broken += 1
                 else:
                     yield shown, frame
+
+    def _steady(self, stamp: float) -> float:
+        """The time of a picture. Where recordings were joined, the clock of a stream leaps, and the film goes on."""
+        time = stamp - self._start + self._later
+        leap = time - self._last if self._last is not None and self._broadcast else 0.0
+        if leap > _LIVE or leap < -max(1.0, 20 * self._each):  # packets stand in another order than pictures
+            self.jumps = False
+            self._later += self._each - leap
+            time = time + self._each - leap
+        self._last = time
+        return time
 
     def _packets(self) -> Iterator[Any]:
         while True:
@@ -109,7 +125,7 @@ class Pictures:
         ends = [0.0]
         for number, packet in enumerate(packet for packet in self._packets() if packet.size):
             timed = self._timed and packet.pts is not None
-            shown = float(packet.pts * packet.time_base) - self._start if timed else number * self._each
+            shown = self._steady(float(packet.pts * packet.time_base)) if timed else number * self._each
             ends.append(
                 shown + (float(packet.duration * packet.time_base) if packet.duration and timed else self._each)
             )
@@ -119,6 +135,7 @@ class Pictures:
         """Whether the container now stands at the key picture before a time, or near it."""
         import av
 
+        self._last, self._later = None, 0.0
         try:
             self._container.seek(int((self._start + time) / self.stream.time_base), stream=self.stream)
         except av.FFmpegError:

@@ -37,9 +37,10 @@ class Frames(Node):
         """Take them."""
         name = video.path.name
         with opened(video) as container:
-            times = self._times(Pictures(container, name).length())
+            whole = Pictures(container, name)
+            times = self._times(whole.length())
         with opened(video) as container:
-            pictures = Pictures(container, name)
+            pictures = Pictures(container, name, jumps=whole.jumps)
             found = [Image(_picture(frame, pictures.stream, self.config.side)) for frame in pictures.at(times)]
         if not found:
             raise InputError(f"not one picture of {name} can be decoded")

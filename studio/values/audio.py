@@ -238,7 +238,7 @@ def _tell_cut(data: bytes) -> None:
     """Logs that a WAV or AIFF file ends before it should. Who streams one writes a length that none can have."""
     order: Literal["little", "big"] = "little" if data.startswith(b"RIFF") else "big"
     promised = int.from_bytes(data[4:8], order) + 8
-    if data.startswith((b"RIFF", b"FORM")) and len(data) < promised < _STREAMED:
+    if data.startswith((b"RIFF", b"FORM")) and len(data) + _SLACK < promised < _STREAMED:
         logging.getLogger("studio").warning(
             "sound: the file is cut off, %s of %s bytes are there", f"{len(data):,}", f"{promised:,}"
         )
@@ -301,6 +301,7 @@ def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
     return np.pad(block, ((0, 0), (0, channels - block.shape[1])))
 
 
+_SLACK = 64  # bytes by which the heads of whole files are wrong, too
 _STREAMED = 0x7F000000  # bytes: a longer file was written without knowing how long it would be
 _HEADER = struct.Struct("<4sI8sIHHIIHHH4sII4sI")  # RIFF, fmt, fact, data
 

@@ -70,9 +70,11 @@ class SoundTrack:
             with av.open(source, metadata_errors="replace", options=options) as container:
                 if container.format.name in _LISTS:
                     raise ValueError("a playlist, whose sound is in other files")
-                tracks = [stream for stream in container.streams.audio if stream.codec_context is not None]
+                tracks = list(container.streams.audio)
                 marked = [stream for stream in tracks if stream.disposition & av.stream.Disposition.default]
                 chosen = tracks[number - 1 : number] if number else marked or tracks
+                if chosen and chosen[0].codec_context is None:
+                    raise ValueError("no sound that can be read: FFmpeg does not know its codec")
                 yield SoundTrack(container, chosen[0], rate) if chosen else None
         except (av.FFmpegError, UnicodeError) as error:
             raise ValueError(f"no sound that can be read ({getattr(error, 'strerror', error)})") from None

@@ -184,6 +184,15 @@ def test_jumps_in_a_film_without_an_index(name, work, tmp_path):
     assert colours(work(Frames, count=4).run(film)) == [5, 7, 1, 3]
 
 
+@pytest.mark.parametrize("later", [0, 48, 5000])
+def test_recordings_that_were_joined(later, work, tmp_path):
+    """Their clocks say nothing of each other."""
+    parts = [drawn(tmp_path / f"{n}.ts", later=begins, seconds=8).path for n, begins in enumerate((40, later))]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    found = colours(work(Frames, count=16).run(Video(tmp_path / "a.ts")))
+    assert found == [*range(8), *range(8)]
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
 def test_a_film_that_begins_late(name, work, tmp_path):
     assert colours(work(Frames, count=4).run(drawn(tmp_path / name, later=7))) == [0, 1, 2, 3]
