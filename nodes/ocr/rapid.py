@@ -9,7 +9,7 @@ import numpy as np
 from studio import Boxes, Field, Image, MissingExtra, Node
 
 from .._packaged import Packaged, single
-from .._pictures import rgb
+from ._strips import LONG, WIDE, joined, strips
 
 _PACKAGE = "rapidocr==3.10.0"
 
@@ -35,6 +35,17 @@ MODELS = Packaged(
 )
 
 
+_MOST_WARPED = 32_767  # pixels a side; OpenCV turns nothing larger
+
+
+class _Line(NamedTuple):
+    """A line of text: its four corners (4, 2) in the picture, what it says, and how sure that is."""
+
+    corners: np.ndarray
+    words: str
+    score: float
+
+
 class Read(NamedTuple):
     """The lines, one under the other, and a box around each with its words as label; nothing where there are none."""
 
@@ -45,7 +56,8 @@ class Read(NamedTuple):
 class Rapid(Node):
     """The words on a picture, by RapidOCR (PP-OCRv6 small: Latin letters, Chinese, Japanese).
 
-    Good on print, screens and signs; weak on handwriting and on pages turned by a quarter.
+    Good on print, screens and signs; weak on handwriting and on pages turned by a quarter. Pictures longer than 2,000
+    pixels are read in strips, and their lines put together.
     """
 
     version = "1"
@@ -83,17 +95,56 @@ class Rapid(Node):
         )
 
     def run(self, image: Image) -> Read:
-        """Read it, from the top down."""
-        pixels = np.asarray(rgb(image))[:, :, ::-1]  # the reader wants blue first, as OpenCV has it
-        found = self.reader(pixels)
+        """Read it, from the top down; a picture that is longer than the models take, in strips."""
+        picture = image.rgb()
+        lines = self._at_once(picture) if max(picture.size) <= LONG else self._in_strips(picture)
+        return Read("\n".join(line.words for line in lines), Boxes([_mark(line) for line in lines]))
+
+    def _at_once(self, picture: Any) -> list[_Line]:
+        found = self.reader(_pixels(picture), use_det=True, use_cls=True, use_rec=True)
         if found.txts is None:
-            return Read("", Boxes())
-        lines = zip(found.boxes, found.txts, found.scores, strict=True)
-        return Read("\n".join(found.txts), Boxes([_mark(*line) for line in lines]))
+            return []
+        return [_Line(*line) for line in zip(found.boxes, found.txts, found.scores, strict=True)]
+
+    def _in_strips(self, picture: Any) -> list[_Line]:
+        """Lines are found in strips of the picture, and each is read whole, out of the picture itself."""
+        boxes = self._found(picture)
+        if not boxes:
+            return []
+        crops, _ = self.reader.cls_and_rotate([self._crop(picture, box) for box in boxes])
+        read = self.reader.recognize_txt(crops)
+        lines = [_Line(*line) for line in zip(boxes, read.txts, read.scores, strict=True)]
+        return [line for line in lines if line.words.strip() and line.score >= self.config.threshold]
+
+    def _found(self, picture: Any) -> list[np.ndarray]:
+        """Where lines of text are; a picture that is wide as well is shrunk to look for them."""
+        scale = min(1.0, WIDE / min(picture.size))
+        size = tuple(round(side * scale) for side in picture.size)
+        shown = picture if scale == 1.0 else picture.resize(size, reducing_gap=3.0)
+        found = []
+        for strip in strips(*size):
+            pixels = _pixels(shown.crop(strip))
+            boxes = self.reader(pixels, use_det=True, use_cls=False, use_rec=False).boxes
+            found.append((strip, [] if boxes is None else boxes + np.array(strip[:2], np.float32)))
+        return [box / np.float32(scale) for box in joined(found, *size)]
+
+    def _crop(self, picture: Any, box: np.ndarray) -> np.ndarray:
+        """A line of text, upright."""
+        low, high = np.floor(box.min(0)).astype(int), np.ceil(box.max(0)).astype(int)
+        region = _pixels(picture.crop((*low.tolist(), *high.tolist())))
+        if max(region.shape) >= _MOST_WARPED:
+            return region
+        (crop,) = self.reader.crop_text_regions(region, [(box - low).astype(np.float32)])
+        return np.ascontiguousarray(crop)
 
 
-def _mark(corners: np.ndarray, words: str, score: float) -> dict[str, Any]:
+def _pixels(picture: Any) -> np.ndarray:
+    """As the reader wants them: blue first, as OpenCV has it."""
+    return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+
+
+def _mark(line: _Line) -> dict[str, Any]:
     """A line of text as a box that holds its four corners."""
-    low, high = np.min(corners, 0), np.max(corners, 0)
+    low, high = np.min(line.corners, 0), np.max(line.corners, 0)
     edges = [round(float(edge), 1) for edge in (*low, *high)]
-    return {"box": edges, "label": words, "score": round(float(score), 4)}
+    return {"box": edges, "label": line.words, "score": round(float(line.score), 4)}

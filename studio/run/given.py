@@ -81,6 +81,7 @@ class GivenValue:
         self._first = [self._checked(self._known, item) for item in self._raws]  # as they are known unopened
         self._artifacts = self._first
         self._handle = self._placed = False
+        self.notes: list[str] = []  # what a person should know of how it was read, once it is opened
         self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
 
     @property
@@ -164,6 +165,7 @@ class GivenValue:
         artifact, handle = pack(self._kind, self._path(raw) if self._is_path(raw) else raw)
         if handle is None:
             return artifact
+        self.notes += [f"{self._name}: {note}" for note in handle.notes]
         if self._cache is not None:
             artifact = self._kept(handle, known)
         return replace(artifact, handle=InProcess(handle))

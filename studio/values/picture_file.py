@@ -44,7 +44,7 @@ def all_pages(data: bytes, most: int) -> list[PIL.Image.Image]:
         picture = _opened(data)
         count = _count(picture)
         if count > most:
-            raise _Refused(f"a file of {count:,} pages, more than the {most:,} that are taken")
+            raise _Refused(f"a file of {count:,} pages, more than 'most' allows: {most:,}")
         return [_turned_to(picture, number) for number in range(count)]
 
 

@@ -19,7 +19,7 @@ _DEEP = 65_535  # the white of sixteen bits
 _TOPS = (1, 255, _DEEP)  # what white may be where numbers do not say: a share, eight bits, sixteen bits
 _USED = 0.1  # of such a range at the least; where less is used, it is not what was meant
 _GROUNDS = (255, 0, 128)  # greys to put under what is transparent, the first one preferred
-_NEAR = 64  # levels of grey between a colour and its ground; nearer ones cannot be told apart
+_NEAR = 64  # levels between a colour and its ground in some channel; nearer ones are hard to tell apart
 _STRAIGHT = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}  # modes with alpha that PNG does not have, as those it has
 _PROFILED = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}  # what a colour profile makes of each mode
 
@@ -71,10 +71,16 @@ def _ground(picture: PIL.Image.Image) -> int:
     """The grey on which the least of a picture in RGBA vanishes, to one in a hundred of what is visible."""
     import numpy as np
 
-    greys, alphas = (np.asarray(part).ravel() for part in (picture.convert("RGB").convert("L"), picture.getchannel("A")))
-    visible = np.bincount(greys, weights=alphas, minlength=256)
-    shares = visible / max(visible.sum(), 1)
-    return min(_GROUNDS, key=lambda grey: round(shares[max(grey - _NEAR, 0) : grey + _NEAR].sum(), 2))
+    pixels = np.asarray(picture)
+    least, most, alpha = pixels[..., :3].min(2).astype(int), pixels[..., :3].max(2).astype(int), pixels[..., 3]
+    visible = max(int(alpha.sum(dtype=np.int64)), 1)
+
+    def hidden(grey: int) -> float:
+        """The share of what is visible that has, in no channel, enough of a distance from a ground."""
+        near = (least > grey - _NEAR) & (most < grey + _NEAR)
+        return round(int(alpha[near].sum(dtype=np.int64)) / visible, 2)
+
+    return min(_GROUNDS, key=hidden)
 
 
 def _grey(picture: PIL.Image.Image, white: int | None, inverted: bool) -> PIL.Image.Image:
