@@ -9,7 +9,7 @@ import numpy as np
 from studio import Boxes, Field, Image, MissingExtra, Node
 
 from .._packaged import Packaged, single
-from ._strips import LONG, WIDE, joined, strips
+from ._strips import WIDE, joined, strips
 
 _PACKAGE = "rapidocr==3.10.0"
 
@@ -35,6 +35,8 @@ MODELS = Packaged(
 )
 
 
+_NARROW = 8  # a strip taller than so many times its width is shown with room beside it: the reader would enlarge it
+_HEAD = 6  # so many times its height of a line tell which way up it is
 _MOST_WARPED = 32_767  # pixels a side; OpenCV turns nothing larger
 
 
@@ -60,7 +62,7 @@ class Rapid(Node):
     pixels are read in strips, and their lines put together.
     """
 
-    version = "1"
+    version = "2"
     extra = "ocr"
     licence = "Apache-2.0 (RapidOCR, and the PaddleOCR models in it)"
 
@@ -95,26 +97,15 @@ class Rapid(Node):
         )
 
     def run(self, image: Image) -> Read:
-        """Read it, from the top down; a picture that is longer than the models take, in strips."""
+        """Read it, from the top down. Lines are found in strips of the picture, and each is read out of it whole."""
         picture = image.rgb()
-        lines = self._at_once(picture) if max(picture.size) <= LONG else self._in_strips(picture)
-        return Read("\n".join(line.words for line in lines), Boxes([_mark(line) for line in lines]))
-
-    def _at_once(self, picture: Any) -> list[_Line]:
-        found = self.reader(_pixels(picture), use_det=True, use_cls=True, use_rec=True)
-        if found.txts is None:
-            return []
-        return [_Line(*line) for line in zip(found.boxes, found.txts, found.scores, strict=True)]
-
-    def _in_strips(self, picture: Any) -> list[_Line]:
-        """Lines are found in strips of the picture, and each is read whole, out of the picture itself."""
         boxes = self._found(picture)
         if not boxes:
-            return []
-        crops, _ = self.reader.cls_and_rotate([self._crop(picture, box) for box in boxes])
-        read = self.reader.recognize_txt(crops)
+            return Read("", Boxes())
+        read = self.reader.recognize_txt(self._upright([self._crop(picture, box) for box in boxes]))
         lines = [_Line(*line) for line in zip(boxes, read.txts, read.scores, strict=True)]
-        return [line for line in lines if line.words.strip() and line.score >= self.config.threshold]
+        lines = [line for line in lines if line.words.strip() and line.score >= self.config.threshold]
+        return Read("\n".join(line.words for line in lines), Boxes([_mark(line) for line in lines]))
 
     def _found(self, picture: Any) -> list[np.ndarray]:
         """Where lines of text are; a picture that is wide as well is shrunk to look for them."""
@@ -123,10 +114,18 @@ class Rapid(Node):
         shown = picture if scale == 1.0 else picture.resize(size, reducing_gap=3.0)
         found = []
         for strip in strips(*size):
-            pixels = _pixels(shown.crop(strip))
-            boxes = self.reader(pixels, use_det=True, use_cls=False, use_rec=False).boxes
-            found.append((strip, [] if boxes is None else boxes + np.array(strip[:2], np.float32)))
+            room = (*strip[:2], max(strip.right, strip.left + (strip.bottom - strip.top) // _NARROW), strip.bottom)
+            boxes = self.reader(_pixels(shown.crop(room)), use_det=True, use_cls=False, use_rec=False).boxes
+            places = [] if boxes is None else np.clip(boxes + np.array(strip[:2], np.float32), 0, strip[2:])
+            found.append((strip, places))
         return [box / np.float32(scale) for box in joined(found, *size)]
+
+    def _upright(self, crops: list[np.ndarray]) -> list[np.ndarray]:
+        """Lines that stand on their heads turned. Their first letters tell: a whole long line is too small to be told."""
+        heads = [np.ascontiguousarray(crop[:, : _HEAD * crop.shape[0]]) for crop in crops]
+        _, told = self.reader.cls_and_rotate(heads)
+        turned = ["180" in label and score > self.reader.text_cls.cls_thresh for label, score in told.cls_res]
+        return [np.rot90(crop, 2) if turn else crop for crop, turn in zip(crops, turned, strict=True)]
 
     def _crop(self, picture: Any, box: np.ndarray) -> np.ndarray:
         """A line of text, upright."""
