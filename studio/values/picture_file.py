@@ -82,7 +82,7 @@ def readable() -> Iterator[None]:
     except MemoryError:
         raise _Refused("too large a picture for the memory there is") from None
     except PIL.UnidentifiedImageError:
-        raise _Refused("no picture that can be read (PNG, JPEG, WebP, GIF, BMP, TIFF)") from None
+        raise _Refused("no picture of a kind that can be read (PNG, JPEG, WebP, GIF, BMP, TIFF)") from None
     except Exception as error:
         told = " ".join(str(error).split())[:200] or type(error).__name__
         raise _Refused(f"a broken picture, or of a kind that cannot be read: {told}") from None
