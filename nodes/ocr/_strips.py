@@ -8,8 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-LONG, WIDE = 2000, 2560  # pixels of a strip: how long it is, and how wide it may be
-OVERLAP = 400  # pixels that two strips share at the least; no line of text is taller where strips lie one below another
+LONG = 2000  # pixels of a picture that is looked at once, as it is
+AREA = 5_120_000  # pixels that are looked at in one go
+WIDE = 2560  # pixels of the shorter side of what is looked at
+ENLARGED = 736  # pixels to which the reader enlarges a shorter side
+OVERLAP = 400  # pixels that two strips share at the least
+SHRUNK = 0.5  # a picture is not shrunk further than this, if it is then looked at in strips
+TALL = 64  # pixels of a line that is looked for anew in a picture of half the size: large letters fall apart
+LEAST = 256  # pixels of the shorter side, below which that makes no sense
 CUT = 6  # pixels from where a strip ends: what is found there goes on in the next strip
 SAME = 0.5  # of the smaller of two boxes that must lie in the other for both to be one line
 
@@ -23,29 +29,74 @@ class Strip(NamedTuple):
     bottom: int
 
 
-def strips(width: int, height: int) -> list[Strip]:
-    """The strips of a picture, along its longer side, as many as it takes and spread evenly."""
-    length = max(width, height)
-    count = max(1, -(-(length - OVERLAP) // (LONG - OVERLAP)))
-    starts = [round(number * (length - LONG) / (count - 1)) for number in range(count)] if count > 1 else [0]
-    ends = [min(start + LONG, length) for start in starts]
-    spans = zip(starts, ends, strict=True)
+class Look(NamedTuple):
+    """How a picture is looked at: shrunk by `scale`, strip by strip; only lines at least so `tall` are wanted."""
+
+    scale: float
+    strips: list[Strip]
+    tall: float = 0.0
+
+
+def looks(width: int, height: int) -> list[Look]:
+    """How a picture is looked at: as it is; shrunk a little, or in strips, if it is large, and for large letters anew.
+
+    Strips lie along the longer side.
+    """
+    if max(width, height) <= LONG:
+        return [Look(1.0, [Strip(0, 0, width, height)])]
+    scale = min(1.0, (AREA / (width * height)) ** 0.5)
+    if scale < SHRUNK or max(width, height) * scale > WIDE * 2:
+        scale = min(1.0, WIDE / min(width, height))
+    found = [Look(scale, _strips(int(width * scale), int(height * scale)))]
+    while min(width, height) * (scale := scale / 2) >= LEAST:
+        found.append(Look(scale, _strips(int(width * scale), int(height * scale)), TALL))
+    return found
+
+
+def _strips(width: int, height: int) -> list[Strip]:
+    """As many strips as it takes, spread evenly."""
+    length, side = max(width, height), min(width, height)
+    most = max(AREA // side if side >= ENLARGED else AREA * side // ENLARGED**2, 2 * OVERLAP)
+    count = max(1, -(-(length - OVERLAP) // (most - OVERLAP)))
+    starts = [round(number * (length - most) / (count - 1)) for number in range(count)] if count > 1 else [0]
+    spans = [(start, min(start + most, length)) for start in starts]
     if width > height:
         return [Strip(start, 0, end, height) for start, end in spans]
     return [Strip(0, start, width, end) for start, end in spans]
 
 
-def joined(found: Iterable[tuple[Strip, Iterable[np.ndarray]]], width: int, height: int) -> list[np.ndarray]:
-    """The boxes of all strips, in order: each line once, and whole, though a strip had ended in the midst of it."""
+class Found(NamedTuple):
+    """The boxes of lines in a strip (a box: (4, 2), in pixels of the picture), and which of them it cuts."""
+
+    boxes: list[np.ndarray]
+    cut: list[bool]
+
+
+def found_in(strip: Strip, look: Look, corners: np.ndarray | None) -> Found:
+    """What a reader found in a strip, in pixels of it: its boxes (n, 4, 2), or None."""
+    if corners is None:
+        return Found([], [])
+    places = np.clip(corners + np.array(strip[:2], np.float32), 0, strip[2:])
+    spans = np.ptp(places, axis=1)
+    places = places[(spans.min(1) > 1) & (spans[:, 1] >= look.tall)]
+    ends = look.strips[-1][2:]
+    cut = [_is_cut(place, strip, ends) for place in places]
+    return Found(list(places / np.float32(look.scale)), cut)
+
+
+def joined(found: Iterable[Found]) -> list[np.ndarray]:
+    """The boxes of all strips as one reads: each line once, and whole, though a strip had ended in the midst of it."""
     lines: list[_Line] = []
-    for strip, boxes in found:
+    for boxes, cut in found:
         before, lines = lines, []
-        for line in (_Line(box, _is_cut(box, strip, (width, height))) for box in boxes):
+        for line in map(_Line, boxes, cut):
             same = [other for other in before if line.is_part_of(other)]
+            if any(one.is_below(other) for one in same for other in same):  # lines too small to be told apart
+                continue
             before = [other for other in before if other not in same]
             lines.append(line.with_parts(same))
         lines = before + lines
-    return [line.box for line in in_rows(lines)]
+    return [line.box for line in _in_rows(lines)]
 
 
 class _Line:
@@ -61,6 +112,10 @@ class _Line:
         across, down = shared / np.maximum(np.minimum(self.high - self.low, other.high - other.low), 1)
         return down >= SAME and (across >= SAME or (across > 0 and self.cut and other.cut))
 
+    def is_below(self, other: "_Line") -> bool:
+        """Whether the other one stands above."""
+        return bool(self.low[1] > (other.low[1] + other.high[1]) / 2 and (self.low[1] + self.high[1]) / 2 > other.high[1])
+
     def with_parts(self, parts: Sequence["_Line"]) -> "_Line":
         """The line with others that are parts of it, or of which it is one: its own box, or one upright around all."""
         low = np.min([self.low, *(part.low for part in parts)], 0)
@@ -72,7 +127,7 @@ class _Line:
         return _Line(np.array([low, (high[0], low[1]), high, (low[0], high[1])], np.float32), cut)
 
 
-def in_rows(lines: Iterable[_Line]) -> Iterator[_Line]:
+def _in_rows(lines: Iterable[_Line]) -> Iterator[_Line]:
     """The lines as one reads: from the top down, those of one row from the left."""
     row: list[_Line] = []
     for line in sorted(lines, key=lambda line: (float(line.low[1]), float(line.low[0]))):
@@ -83,7 +138,7 @@ def in_rows(lines: Iterable[_Line]) -> Iterator[_Line]:
     yield from sorted(row, key=lambda line: float(line.low[0]))
 
 
-def _is_cut(box: np.ndarray, strip: Strip, size: tuple[int, int]) -> bool:
+def _is_cut(box: np.ndarray, strip: Strip, size: tuple[int, ...]) -> bool:
     """Whether a box reaches to where its strip ends and the picture goes on."""
     low, high = box.min(0), box.max(0)
     at_start = [strip[axis] > 0 and low[axis] <= strip[axis] + CUT for axis in (0, 1)]

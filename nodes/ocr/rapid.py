@@ -9,7 +9,7 @@ import numpy as np
 from studio import Boxes, Field, Image, MissingExtra, Node
 
 from .._packaged import Packaged, single
-from ._strips import WIDE, joined, strips
+from ._strips import found_in, joined, looks
 
 _PACKAGE = "rapidocr==3.10.0"
 
@@ -35,6 +35,8 @@ MODELS = Packaged(
 )
 
 
+_LONGEST = 1_000_000  # pixels a side; the reader shrinks nothing: what it is shown is small enough
+_MOST_LINES = 100_000  # in a strip; the reader drops more without a word
 _NARROW = 8  # a strip taller than so many times its width is shown with room beside it: the reader would enlarge it
 _HEAD = 6  # so many times its height of a line tell which way up it is
 _MOST_WARPED = 32_767  # pixels a side; OpenCV turns nothing larger
@@ -58,8 +60,8 @@ class Read(NamedTuple):
 class Rapid(Node):
     """The words on a picture, by RapidOCR (PP-OCRv6 small: Latin letters, Chinese, Japanese).
 
-    Good on print, screens and signs; weak on handwriting and on pages turned by a quarter. Pictures longer than 2,000
-    pixels are read in strips, and their lines put together.
+    Good on print, screens and signs; weak on handwriting and on pages turned by a quarter. Large and long pictures
+    are read in strips, and their lines put together.
     """
 
     version = "2"
@@ -89,6 +91,8 @@ class Rapid(Node):
             params={
                 "Global.log_level": "error",
                 "Global.text_score": self.config.threshold,
+                "Global.max_side_len": _LONGEST,
+                "Det.max_candidates": _MOST_LINES,
                 "Det.model_path": str(folder / "find.onnx"),
                 "Cls.model_path": str(folder / "turn.onnx"),
                 "Rec.model_path": str(folder / "read.onnx"),
@@ -108,17 +112,17 @@ class Rapid(Node):
         return Read("\n".join(line.words for line in lines), Boxes([_mark(line) for line in lines]))
 
     def _found(self, picture: Any) -> list[np.ndarray]:
-        """Where lines of text are; a picture that is wide as well is shrunk to look for them."""
-        scale = min(1.0, WIDE / min(picture.size))
-        size = tuple(round(side * scale) for side in picture.size)
-        shown = picture if scale == 1.0 else picture.resize(size, reducing_gap=3.0)
+        """Where lines of text are."""
         found = []
-        for strip in strips(*size):
-            room = (*strip[:2], max(strip.right, strip.left + (strip.bottom - strip.top) // _NARROW), strip.bottom)
-            boxes = self.reader(_pixels(shown.crop(room)), use_det=True, use_cls=False, use_rec=False).boxes
-            places = [] if boxes is None else np.clip(boxes + np.array(strip[:2], np.float32), 0, strip[2:])
-            found.append((strip, places))
-        return [box / np.float32(scale) for box in joined(found, *size)]
+        for look in looks(*picture.size):
+            size = look.strips[-1][2:]
+            shown = picture if picture.size == size else picture.resize(size, reducing_gap=3.0)
+            for strip in look.strips:
+                width = max(strip.right - strip.left, (strip.bottom - strip.top) // _NARROW)
+                pixels = _pixels(shown.crop((strip.left, strip.top, strip.left + width, strip.bottom)))
+                corners = self.reader(pixels, use_det=True, use_cls=False, use_rec=False).boxes
+                found.append(found_in(strip, look, corners))
+        return joined(found)
 
     def _upright(self, crops: list[np.ndarray]) -> list[np.ndarray]:
         """Lines that stand on their heads turned. Their first letters tell: a whole long line is too small to be told."""

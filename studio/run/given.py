@@ -72,6 +72,7 @@ class GivenValue:
         folder: Path | None = None,
     ) -> None:
         self._name = name
+        self.notes: list[str] = []  # what a person should know of how it was read, once it is opened
         self._kind = type_.kind
         self._cache, self._files = cache, files
         self._folder = folder  # that relative paths start from; None for the current one
@@ -81,7 +82,6 @@ class GivenValue:
         self._first = [self._checked(self._known, item) for item in self._raws]  # as they are known unopened
         self._artifacts = self._first
         self._handle = self._placed = False
-        self.notes: list[str] = []  # what a person should know of how it was read, once it is opened
         self.artifact = self._whole()  # as it enters keys; once `admit` was called, as a worker can take it
 
     @property

@@ -79,7 +79,7 @@ class Image(Media):
     @property
     def notes(self) -> tuple[str, ...]:
         count = 1 if self._source is None else count_pages(self._source)
-        return (f"it has {count:,} pages, of which the first is taken; 'image.pages' gives all",) if count > 1 else ()
+        return (f"it has {count:,} pages; nodes see the first, and 'image.pages' gives all",) if count > 1 else ()
 
     @property
     def array(self) -> NDArray[Any]:
