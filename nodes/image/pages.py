@@ -4,8 +4,9 @@ from studio import Field, Image, InputError, Node
 
 
 class Pages(Node):
-    """The pages of a picture in order, each upright and of its own size: those of a TIFF, the frames of a GIF, WebP,
-    APNG or AVIF, the pictures of an MPO. A picture that has only one gives that one.
+    """All pages of a picture in order, each upright and of its own size; where it has only one, that one.
+
+    These are the pages of a TIFF, the frames of a GIF, WebP, APNG or AVIF, the pictures of an MPO.
     """
 
     version = "1"

@@ -19,7 +19,6 @@ from pydantic import SecretStr, field_serializer, field_validator
 
 from studio import Field, Image, InputError, MissingExtra, ModelUnavailable, Node
 
-
 CONNECT, BACKOFF, LONGEST_WAIT = 10.0, 0.5, 60.0  # seconds
 TOGETHER = 8  # requests at once
 SHOWN = 300  # characters of what a server says

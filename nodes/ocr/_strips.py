@@ -114,7 +114,9 @@ class _Line:
 
     def is_below(self, other: "_Line") -> bool:
         """Whether the other one stands above."""
-        return bool(self.low[1] > (other.low[1] + other.high[1]) / 2 and (self.low[1] + self.high[1]) / 2 > other.high[1])
+        return bool(
+            self.low[1] > (other.low[1] + other.high[1]) / 2 and (self.low[1] + self.high[1]) / 2 > other.high[1]
+        )
 
     def with_parts(self, parts: Sequence["_Line"]) -> "_Line":
         """The line with others that are parts of it, or of which it is one: its own box, or one upright around all."""

@@ -125,7 +125,7 @@ class Rapid(Node):
         return joined(found)
 
     def _upright(self, crops: list[np.ndarray]) -> list[np.ndarray]:
-        """Lines that stand on their heads turned. Their first letters tell: a whole long line is too small to be told."""
+        """Lines that stand on their heads turned. Their first letters tell: a long line whole is shown too small."""
         heads = [np.ascontiguousarray(crop[:, : _HEAD * crop.shape[0]]) for crop in crops]
         _, told = self.reader.cls_and_rotate(heads)
         turned = ["180" in label and score > self.reader.text_cls.cls_thresh for label, score in told.cls_res]

@@ -63,14 +63,14 @@ class Image(Media):
         return _alone(first_page(self._source or b""), given=True)
 
     def rgb(self) -> PIL.Image.Image:
-        """The picture in RGB of eight bits, as models take it. Transparent parts get a ground on which the rest is seen.
+        """The picture in RGB of eight bits, as models take it; transparent parts get a ground.
 
         That is white; where more of the picture would vanish on white than on black or mid-grey, one of these.
         """
         return in_rgb(self.pil)
 
     def pages(self, most: int) -> list[Image]:
-        """All pages or frames of the file that this is: the picture alone, if it is none. ValueError: more than `most`."""
+        """All pages or frames of the file that this is; of none, the picture alone. ValueError: more than `most`."""
         if self._source is None:
             return [self]
         _keep_memory()

@@ -1,4 +1,4 @@
-"""PictureFile: what the file of a picture shows: its first page, or all of them, upright. It opens nothing that runs."""
+"""PictureFile: what the file of a picture shows: its first page, or all of them, upright. It runs nothing."""
 
 from __future__ import annotations
 

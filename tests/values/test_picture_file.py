@@ -68,7 +68,9 @@ def test_an_orientation_that_there_is_not(orientation):
 
 
 @pytest.mark.filterwarnings("ignore")  # PIL warns of some metadata, and reads on
-@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01"])
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01"]
+)
 def test_a_broken_orientation(exif):
     assert alike(Image.from_bytes(file_of(STANDING, "JPEG", exif=exif)).pil, STANDING)
 
@@ -123,7 +125,9 @@ def dds_of_no_format() -> bytes:
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-TIFF_OF_NO_KIND = file_of(STANDING, "TIFF").replace(b"\x03\x01\x03\0\x01\0\0\0\x01\0", b"\x03\x01\x03\0\x01\0\0\0\x63\0")
+TIFF_OF_NO_KIND = file_of(STANDING, "TIFF").replace(
+    b"\x03\x01\x03\0\x01\0\0\0\x01\0", b"\x03\x01\x03\0\x01\0\0\0\x63\0"
+)
 
 
 @pytest.mark.parametrize(
