@@ -1,4 +1,4 @@
-"""Pixels: those of a picture as a viewer shows them: in sRGB, in a mode that PNG holds, on a ground. No file is opened."""
+"""Pixels: those of a picture as a viewer shows them: in sRGB, in a mode that PNG holds, on a ground"""
 
 from __future__ import annotations
 
