@@ -12,6 +12,8 @@ LONG = 2000  # pixels of a picture that is looked at once, as it is
 AREA = 5_120_000  # pixels that are looked at in one go
 WIDE = 2560  # pixels of the shorter side of what is looked at
 ENLARGED = 736  # pixels to which the reader enlarges a shorter side
+NARROW = 8  # a strip longer than so many times its width is shown with room around it, and so enlarged less
+SMALLEST = 32  # pixels a side of what is shown
 OVERLAP = 400  # pixels that two strips share at the least
 SHRUNK = 0.5  # a picture is not shrunk further than this, if it is then looked at in strips
 TALL = 64  # pixels of a line that is looked for anew in a picture of half the size: large letters fall apart
@@ -56,13 +58,22 @@ def looks(width: int, height: int) -> list[Look]:
 def _strips(width: int, height: int) -> list[Strip]:
     """As many strips as it takes, spread evenly."""
     length, side = max(width, height), min(width, height)
-    most = max(AREA // side if side >= ENLARGED else AREA * side // ENLARGED**2, 2 * OVERLAP)
+    most = AREA // max(side, ENLARGED)
     count = max(1, -(-(length - OVERLAP) // (most - OVERLAP)))
     starts = [round(number * (length - most) / (count - 1)) for number in range(count)] if count > 1 else [0]
     spans = [(start, min(start + most, length)) for start in starts]
     if width > height:
         return [Strip(start, 0, end, height) for start, end in spans]
     return [Strip(0, start, width, end) for start, end in spans]
+
+
+def room(strip: Strip) -> Strip:
+    """A strip with room around it, where it is narrow; this may lie outside of the picture."""
+    width, height = strip.right - strip.left, strip.bottom - strip.top
+    wide = max(SMALLEST, width, min(2 * height // NARROW, ENLARGED) if height > NARROW * width else 0)
+    high = max(SMALLEST, height, min(2 * width // NARROW, ENLARGED) if width > NARROW * height else 0)
+    left, top = strip.left - (wide - width) // 2, strip.top - (high - height) // 2
+    return Strip(left, top, left + wide, top + high)
 
 
 class Found(NamedTuple):
@@ -73,10 +84,10 @@ class Found(NamedTuple):
 
 
 def found_in(strip: Strip, look: Look, corners: np.ndarray | None) -> Found:
-    """What a reader found in a strip, in pixels of it: its boxes (n, 4, 2), or None."""
+    """What a reader found in the room of a strip, in pixels of that: its boxes (n, 4, 2), or None."""
     if corners is None:
         return Found([], [])
-    places = np.clip(corners + np.array(strip[:2], np.float32), 0, strip[2:])
+    places = np.clip(corners + np.array(room(strip)[:2], np.float32), strip[:2], strip[2:])
     spans = np.ptp(places, axis=1)
     places = places[(spans.min(1) > 1) & (spans[:, 1] >= look.tall)]
     ends = look.strips[-1][2:]

@@ -9,7 +9,7 @@ import numpy as np
 from studio import Boxes, Field, Image, MissingExtra, Node
 
 from .._packaged import Packaged, single
-from ._strips import found_in, joined, looks
+from ._strips import found_in, joined, looks, room
 
 _PACKAGE = "rapidocr==3.10.0"
 
@@ -35,9 +35,8 @@ MODELS = Packaged(
 )
 
 
-_LONGEST = 1_000_000  # pixels a side; the reader shrinks nothing: what it is shown is small enough
+_LONGEST = 1_000_000  # pixels a side; the reader is to shrink and pad nothing: what it is shown is as it should be
 _MOST_LINES = 100_000  # in a strip; the reader drops more without a word
-_NARROW = 8  # a strip taller than so many times its width is shown with room beside it: the reader would enlarge it
 _HEAD = 6  # so many times its height of a line tell which way up it is
 _MOST_WARPED = 32_767  # pixels a side; OpenCV turns nothing larger
 
@@ -92,6 +91,7 @@ class Rapid(Node):
                 "Global.log_level": "error",
                 "Global.text_score": self.config.threshold,
                 "Global.max_side_len": _LONGEST,
+                "Global.width_height_ratio": -1,
                 "Det.max_candidates": _MOST_LINES,
                 "Det.model_path": str(folder / "find.onnx"),
                 "Cls.model_path": str(folder / "turn.onnx"),
@@ -118,8 +118,7 @@ class Rapid(Node):
             size = look.strips[-1][2:]
             shown = picture if picture.size == size else picture.resize(size, reducing_gap=3.0)
             for strip in look.strips:
-                width = max(strip.right - strip.left, (strip.bottom - strip.top) // _NARROW)
-                pixels = _pixels(shown.crop((strip.left, strip.top, strip.left + width, strip.bottom)))
+                pixels = _pixels(shown.crop(room(strip)))
                 corners = self.reader(pixels, use_det=True, use_cls=False, use_rec=False).boxes
                 found.append(found_in(strip, look, corners))
         return joined(found)

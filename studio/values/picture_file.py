@@ -11,6 +11,7 @@ from studio.values.pixels import as_shown
 
 if TYPE_CHECKING:
     import PIL.Image
+    import PIL.ImageFile
 
 __all__ = ["all_pages", "count_pages", "first_page", "readable", "upright"]
 
@@ -88,7 +89,7 @@ def readable() -> Iterator[None]:
         raise _Refused(f"a broken picture, or of a kind that cannot be read: {told}") from None
 
 
-def _opened(data: bytes) -> PIL.Image.ImageFile:
+def _opened(data: bytes) -> PIL.ImageFile.ImageFile:
     """The file with nothing decoded."""
     import PIL.Image
 
@@ -98,7 +99,7 @@ def _opened(data: bytes) -> PIL.Image.ImageFile:
     return picture
 
 
-def _page(picture: PIL.Image.ImageFile) -> PIL.Image.Image:
+def _page(picture: PIL.ImageFile.ImageFile) -> PIL.Image.Image:
     """The page at which a file stands."""
     width, height = picture.size
     if width * height > _MAX_PIXELS:
@@ -110,18 +111,18 @@ def _page(picture: PIL.Image.ImageFile) -> PIL.Image.Image:
     return as_shown(upright(picture), white=_white(picture), inverted=inverted)
 
 
-def _white(picture: PIL.Image.ImageFile) -> int | None:
+def _white(picture: PIL.ImageFile.ImageFile) -> int | None:
     """The number that is white, where the format says it otherwise than by the mode."""
     if picture.mode == "I" and picture.format in ("PNG", "PPM"):
         return 65_535
     return _TWELVE_BITS if getattr(picture, "tag_v2", {}).get(_BITS) == (12,) else None
 
 
-def _count(picture: PIL.Image.ImageFile) -> int:
+def _count(picture: PIL.ImageFile.ImageFile) -> int:
     return 1 if picture.format in _LAYERED else getattr(picture, "n_frames", 1)
 
 
-def _turned_to(picture: PIL.Image.ImageFile, number: int) -> PIL.Image.Image:
+def _turned_to(picture: PIL.ImageFile.ImageFile, number: int) -> PIL.Image.Image:
     if number:
         if picture.format == "TIFF":
             picture.info = {}  # or a page without a colour profile would have that of the one before

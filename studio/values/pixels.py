@@ -152,7 +152,6 @@ def _in_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
 def _converted(picture: PIL.Image.Image, profile: bytes | None) -> PIL.Image.Image:
     """Colours put into sRGB; as they are, where the profile says they are so already, or cannot be used."""
     import PIL.Image
-    from PIL import ImageCms
 
     mode = "L" if picture.mode == "LA" else picture.mode
     transform = _transform(profile, mode)
@@ -160,9 +159,17 @@ def _converted(picture: PIL.Image.Image, profile: bytes | None) -> PIL.Image.Ima
         return picture
     if picture.mode == "LA":
         grey, alpha = picture.split()
-        return PIL.Image.merge("LA", (ImageCms.applyTransform(grey, transform).convert("L"), alpha))
-    found = ImageCms.applyTransform(picture, transform)
+        return PIL.Image.merge("LA", (_applied(transform, grey).convert("L"), alpha))
+    found = _applied(transform, picture)
     return found.convert("L") if mode == "L" else found
+
+
+def _applied(transform: ImageCmsTransform, picture: PIL.Image.Image) -> PIL.Image.Image:
+    from PIL import ImageCms
+
+    found = ImageCms.applyTransform(picture, transform)
+    assert found is not None  # as it is where a picture is changed in place
+    return found
 
 
 @functools.lru_cache(16)

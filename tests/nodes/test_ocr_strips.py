@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nodes.ocr._strips import AREA, OVERLAP, Look, Strip, found_in, joined, looks
+from nodes.ocr._strips import AREA, OVERLAP, Look, Strip, found_in, joined, looks, room
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,17 @@ def test_all_of_a_picture_is_looked_at(size):
     for one, next_ in zip(look.strips, look.strips[1:], strict=False):
         assert one[along + 2] - next_[along] >= OVERLAP
     for left, top, right, bottom in look.strips:
-        assert (right - left) * (bottom - top) <= AREA + width + height
+        assert (right - left) * (bottom - top) <= AREA
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (9000, 2), (2000, 60), (60, 2000), (300, 6900)])
+def test_what_a_reader_is_shown_is_never_enlarged_beyond_measure(size):
+    for look in looks(*size):
+        for strip in look.strips:
+            left, top, right, bottom = room(strip)
+            assert left <= strip.left < strip.right <= right
+            scale = max(1.0, 736 / min(right - left, bottom - top))
+            assert (right - left) * (bottom - top) * scale**2 <= 1.2 * AREA
 
 
 def test_a_picture_that_is_small_enough_is_looked_at_as_it_is():
@@ -34,7 +44,7 @@ def edges(boxes):
 
 def in_strips(look, *boxes):
     return joined(
-        found_in(strip, look, np.array(some) - np.array(strip[:2]) if some else None)
+        found_in(strip, look, np.array(some) - np.array(room(strip)[:2]) if some else None)
         for strip, some in zip(look.strips, boxes, strict=True)
     )
 
