@@ -19,6 +19,7 @@ SHRUNK = 0.5  # a picture is not shrunk further than this, if it is then looked 
 TALL = 64  # pixels of a line that is looked for anew in a picture of half the size: large letters fall apart
 LEAST = 256  # pixels of the shorter side, below which that makes no sense
 CUT = 6  # pixels from where a strip ends: what is found there goes on in the next strip
+ALIKE = 0.75  # of the taller of two words of a line that is as high as the other, too
 SAME = 0.5  # of the smaller of two boxes that must lie in the other for both to be one line
 
 
@@ -107,7 +108,7 @@ def joined(found: Iterable[Found]) -> list[np.ndarray]:
             before = [other for other in before if other not in same]
             lines.append(line.with_parts(same))
         lines = before + lines
-    return [line.box for line in _in_rows(lines)]
+    return [line.box for line in _whole(_in_rows(lines))]
 
 
 class _Line:
@@ -129,6 +130,14 @@ class _Line:
             self.low[1] > (other.low[1] + other.high[1]) / 2 and (self.low[1] + self.high[1]) / 2 > other.high[1]
         )
 
+    def goes_on_from(self, other: "_Line") -> bool:
+        """Whether it begins where the other one, of its height, ends; lines that are not upright never do."""
+        heights = [float(line.high[1] - line.low[1]) for line in (self, other)]
+        slants = [abs(float(line.box[0, 1] - line.box[1, 1])) for line in (self, other)]
+        shared = min(self.high[1], other.high[1]) - max(self.low[1], other.low[1])
+        touch = other.low[0] < self.low[0] <= other.high[0] < self.high[0]
+        return bool(touch and shared >= ALIKE * max(heights) and max(slants) <= (1 - ALIKE) * min(heights))
+
     def with_parts(self, parts: Sequence["_Line"]) -> "_Line":
         """The line with others that are parts of it, or of which it is one: its own box, or one upright around all."""
         low = np.min([self.low, *(part.low for part in parts)], 0)
@@ -149,6 +158,15 @@ def _in_rows(lines: Iterable[_Line]) -> Iterator[_Line]:
             row = []
         row.append(line)
     yield from sorted(row, key=lambda line: float(line.low[0]))
+
+
+def _whole(lines: Iterable[_Line]) -> list[_Line]:
+    """Lines in rows, with words that touch as one: white letters on black are often found word by word."""
+    found: list[_Line] = []
+    for line in lines:
+        goes_on = found and line.goes_on_from(found[-1])
+        found.append(line.with_parts([found.pop()]) if goes_on else line)
+    return found
 
 
 def _is_cut(box: np.ndarray, strip: Strip, size: tuple[int, ...]) -> bool:

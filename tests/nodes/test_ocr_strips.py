@@ -69,10 +69,17 @@ def test_a_line_along_both_strips_is_one():
 
 
 def test_neighbours_stay_apart():
-    row = [box(20, 1700, 300, 1740), box(298, 1700, 600, 1740)]
+    row = [box(20, 1700, 300, 1740), box(303, 1700, 600, 1740)]
     assert len(in_strips(DOWN, row, row)) == 2
     lines = [box(20, 1700, 300, 1740), box(20, 1735, 300, 1775)]
     assert len(in_strips(DOWN, lines, lines)) == 2
+
+
+def test_words_that_touch_are_one_line():
+    row = [box(20, 1700, 300, 1740), box(298, 1702, 600, 1738)]
+    assert edges(in_strips(DOWN, row, row)) == [(20, 1700, 600, 1740)]
+    slanted = np.array([(298, 1700), (600, 1740), (590, 1780), (288, 1740)], np.float32)
+    assert len(in_strips(DOWN, [row[0], slanted], [])) == 2
 
 
 def test_lines_come_as_one_reads_them():
