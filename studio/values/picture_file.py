@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from studio.values.pixels import as_shown
 
@@ -51,9 +52,20 @@ def all_pages(data: bytes, most: int) -> list[PIL.Image.Image]:
 
 def upright(picture: PIL.Image.Image) -> PIL.Image.Image:
     """The picture turned as its file says (EXIF orientation); itself, where the file says nothing that makes sense."""
+    try:
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # whatever is wrong with what a camera wrote beside the pixels
+        return picture
+    turn = None if orientation == 1 else _turns().get(orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
+@functools.cache
+def _turns() -> dict[Any, PIL.Image.Transpose]:
+    """What puts a picture upright, by what EXIF says of it."""
     from PIL.Image import Transpose
 
-    turns = {
+    return {
         2: Transpose.FLIP_LEFT_RIGHT,
         3: Transpose.ROTATE_180,
         4: Transpose.FLIP_TOP_BOTTOM,
@@ -62,11 +74,6 @@ def upright(picture: PIL.Image.Image) -> PIL.Image.Image:
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
     }
-    try:
-        turn = turns.get(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # whatever is wrong with what a camera wrote beside the pixels
-        return picture
-    return picture if turn is None else picture.transpose(turn)
 
 
 @contextmanager
