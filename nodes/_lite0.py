@@ -16,7 +16,6 @@ from ._checkpoint import tensors
 from ._hub import local_path
 from ._onnx import Network, session
 from ._packaged import Packaged, derived, single
-from ._pictures import rgb
 
 FORM = 1  # raise it when what is written below changes
 SIDE, CROP = 224, 224 / 256  # pixels the network sees, and how much of the shorter side they show
@@ -74,7 +73,7 @@ def prepared(image: Image, *, whole: bool = False) -> np.ndarray:
     """The middle of a picture as the network was trained on it, or all of it: (3, 224, 224), about -1 to 1."""
     import PIL.Image
 
-    picture = rgb(image)
+    picture = image.rgb()
     width, height = picture.size
     side = min(width, height) * CROP
     left, top = (width - side) / 2, (height - side) / 2

@@ -10,7 +10,6 @@ from typing import Any
 from studio import Field, Image, Node, Resources
 
 from .._hub import identify
-from .._pictures import rgb
 from .._transformers import pretrained
 
 
@@ -55,7 +54,7 @@ class Blip(Node):
         written: dict[int, str] = {}
         for prompt in dict.fromkeys(prompts):
             members = [number for number, other in enumerate(prompts) if other == prompt]
-            captions = self._captions([rgb(calls[number]["image"]) for number in members], prompt)
+            captions = self._captions([calls[number]["image"].rgb() for number in members], prompt)
             written.update(zip(members, captions, strict=True))
         return [written[number] for number in range(len(calls))]
 

@@ -15,7 +15,6 @@ from studio import Boxes, Field, Image, ModelUnavailable, Node
 from .._hub import identify, local_path
 from .._onnx import session
 from .._packaged import File, NpmPart, Packaged, derived
-from .._pictures import rgb
 from ._coco import NAMES, kept
 from ._tfjs import convert
 
@@ -76,7 +75,7 @@ class CenterNet(Node):
         """Find what is there, the surest first; boxes are in pixels of the picture given."""
         import PIL.Image
 
-        picture = rgb(image)
+        picture = image.rgb()
         small = picture.resize((SIDE, SIDE), PIL.Image.Resampling.BILINEAR)
         pixels = np.asarray(small, np.float32).transpose(2, 0, 1)[None]
         heat, reach = (found[0] for found in self.session.run(["heat", "reach"], {"image": pixels}))

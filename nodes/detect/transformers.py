@@ -10,7 +10,6 @@ from typing import Any
 from studio import Boxes, Field, Image, Node, Resources
 
 from .._hub import identify
-from .._pictures import rgb
 from .._transformers import pretrained
 
 
@@ -50,7 +49,7 @@ class Transformers(Node):
         """Several pictures at once."""
         import torch
 
-        pictures = [rgb(task["image"]) for task in tasks]
+        pictures = [task["image"].rgb() for task in tasks]
         with torch.inference_mode():
             found = self.model(**self.processor(images=pictures, return_tensors="pt").to(self.device))
         sizes = [(picture.height, picture.width) for picture in pictures]

@@ -18,8 +18,6 @@ from pydantic import SecretStr, field_validator
 
 from studio import Field, Image, InputError, MissingExtra, ModelUnavailable, Node
 
-from .._pictures import rgb
-
 CONNECT, BACKOFF, LONGEST_WAIT = 10.0, 0.5, 60.0  # seconds
 TOGETHER = 8  # requests at once
 SHOWN = 300  # characters of what a server says
@@ -242,5 +240,5 @@ def _said(response: Any) -> str:
 
 def _data_url(image: Image) -> str:
     target = io.BytesIO()
-    rgb(image).save(target, "PNG")
+    image.rgb().save(target, "PNG")
     return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"

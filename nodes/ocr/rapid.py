@@ -9,7 +9,7 @@ import numpy as np
 from studio import Boxes, Field, Image, MissingExtra, Node
 
 from .._packaged import Packaged, single
-from .._pictures import rgb
+from ._strips import found_in, joined, looks, room
 
 _PACKAGE = "rapidocr==3.10.0"
 
@@ -35,6 +35,20 @@ MODELS = Packaged(
 )
 
 
+_LONGEST = 1_000_000  # pixels a side; the reader is to shrink and pad nothing: what it is shown is as it should be
+_MOST_LINES = 100_000  # in a strip; the reader drops more without a word
+_HEAD = 6  # so many times its height of a line tell which way up it is
+_MOST_WARPED = 32_767  # pixels a side; OpenCV turns nothing larger
+
+
+class _Line(NamedTuple):
+    """A line of text: its four corners (4, 2) in the picture, what it says, and how sure that is."""
+
+    corners: np.ndarray
+    words: str
+    score: float
+
+
 class Read(NamedTuple):
     """The lines, one under the other, and a box around each with its words as label; nothing where there are none."""
 
@@ -45,10 +59,11 @@ class Read(NamedTuple):
 class Rapid(Node):
     """The words on a picture, by RapidOCR (PP-OCRv6 small: Latin letters, Chinese, Japanese).
 
-    Good on print, screens and signs; weak on handwriting and on pages turned by a quarter.
+    Good on print, screens and signs; weak on handwriting and on pages turned by a quarter. Large and long pictures
+    are read in strips, and their lines put together.
     """
 
-    version = "1"
+    version = "2"
     extra = "ocr"
     licence = "Apache-2.0 (RapidOCR, and the PaddleOCR models in it)"
 
@@ -75,6 +90,9 @@ class Rapid(Node):
             params={
                 "Global.log_level": "error",
                 "Global.text_score": self.config.threshold,
+                "Global.max_side_len": _LONGEST,
+                "Global.width_height_ratio": -1,
+                "Det.max_candidates": _MOST_LINES,
                 "Det.model_path": str(folder / "find.onnx"),
                 "Cls.model_path": str(folder / "turn.onnx"),
                 "Rec.model_path": str(folder / "read.onnx"),
@@ -83,17 +101,52 @@ class Rapid(Node):
         )
 
     def run(self, image: Image) -> Read:
-        """Read it, from the top down."""
-        pixels = np.asarray(rgb(image))[:, :, ::-1]  # the reader wants blue first, as OpenCV has it
-        found = self.reader(pixels)
-        if found.txts is None:
+        """Read it, from the top down. Lines are found in strips of the picture, and each is read out of it whole."""
+        picture = image.rgb()
+        boxes = self._found(picture)
+        if not boxes:
             return Read("", Boxes())
-        lines = zip(found.boxes, found.txts, found.scores, strict=True)
-        return Read("\n".join(found.txts), Boxes([_mark(*line) for line in lines]))
+        read = self.reader.recognize_txt(self._upright([self._crop(picture, box) for box in boxes]))
+        lines = [_Line(*line) for line in zip(boxes, read.txts, read.scores, strict=True)]
+        lines = [line for line in lines if line.words.strip() and line.score >= self.config.threshold]
+        return Read("\n".join(line.words for line in lines), Boxes([_mark(line) for line in lines]))
+
+    def _found(self, picture: Any) -> list[np.ndarray]:
+        """Where lines of text are."""
+        found = []
+        for look in looks(*picture.size):
+            size = look.strips[-1][2:]
+            shown = picture if picture.size == size else picture.resize(size, reducing_gap=3.0)
+            for strip in look.strips:
+                pixels = _pixels(shown.crop(room(strip)))
+                corners = self.reader(pixels, use_det=True, use_cls=False, use_rec=False).boxes
+                found.append(found_in(strip, look, corners))
+        return joined(found)
+
+    def _upright(self, crops: list[np.ndarray]) -> list[np.ndarray]:
+        """Lines that stand on their heads turned. Their first letters tell: a long line whole is shown too small."""
+        heads = [np.ascontiguousarray(crop[:, : _HEAD * crop.shape[0]]) for crop in crops]
+        _, told = self.reader.cls_and_rotate(heads)
+        turned = ["180" in label and score > self.reader.text_cls.cls_thresh for label, score in told.cls_res]
+        return [np.rot90(crop, 2) if turn else crop for crop, turn in zip(crops, turned, strict=True)]
+
+    def _crop(self, picture: Any, box: np.ndarray) -> np.ndarray:
+        """A line of text, upright."""
+        low, high = np.floor(box.min(0)).astype(int), np.ceil(box.max(0)).astype(int)
+        region = _pixels(picture.crop((*low.tolist(), *high.tolist())))
+        if max(region.shape) >= _MOST_WARPED:
+            return region
+        (crop,) = self.reader.crop_text_regions(region, [(box - low).astype(np.float32)])
+        return np.ascontiguousarray(crop)
 
 
-def _mark(corners: np.ndarray, words: str, score: float) -> dict[str, Any]:
+def _pixels(picture: Any) -> np.ndarray:
+    """As the reader wants them: blue first, as OpenCV has it."""
+    return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+
+
+def _mark(line: _Line) -> dict[str, Any]:
     """A line of text as a box that holds its four corners."""
-    low, high = np.min(corners, 0), np.max(corners, 0)
+    low, high = np.min(line.corners, 0), np.max(line.corners, 0)
     edges = [round(float(edge), 1) for edge in (*low, *high)]
-    return {"box": edges, "label": words, "score": round(float(score), 4)}
+    return {"box": edges, "label": line.words, "score": round(float(line.score), 4)}

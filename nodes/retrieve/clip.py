@@ -13,7 +13,6 @@ import numpy as np
 from studio import Field, Image, Node, Resources
 
 from .._hub import identify
-from .._pictures import rgb
 from .._transformers import pretrained
 
 REMEMBERED = 20_000  # texts; 512 floats each are 40 MB
@@ -69,7 +68,7 @@ class Clip(Node):
         """A row of unit length for each picture."""
         if not images:
             return np.zeros((0, 0), np.float32)
-        pixels = self.processor.image_processor([rgb(image) for image in images], return_tensors="pt")
+        pixels = self.processor.image_processor([image.rgb() for image in images], return_tensors="pt")
         return self._embedded("get_image_features", pixels.to(self.device, self.model.dtype))
 
     def _texts(self, texts: list[str]) -> dict[str, np.ndarray]:

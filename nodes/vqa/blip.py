@@ -10,7 +10,6 @@ from typing import Any
 from studio import Field, Image, InputError, Node, Resources
 
 from .._hub import identify
-from .._pictures import rgb
 from .._transformers import pretrained
 from ._answer import INSTEAD, Answer
 
@@ -68,7 +67,7 @@ class Blip(Node):
         if length > self.longest:
             told = f"the question has {length} tokens, and '{self.config.model}' takes {self.longest}"
             return [InputError(f"{told}: ask a shorter one")] * len(calls)
-        pictures, questions = [rgb(call["image"]) for call in calls], [call["question"] for call in calls]
+        pictures, questions = [call["image"].rgb() for call in calls], [call["question"] for call in calls]
         given = self.processor(images=pictures, text=questions, return_tensors="pt").to(self.device, self.model.dtype)
         with torch.inference_mode():
             written = self.model.generate(

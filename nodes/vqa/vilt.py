@@ -10,7 +10,6 @@ from typing import Any
 from studio import Field, Image, Node, Resources
 
 from .._hub import identify
-from .._pictures import rgb
 from .._transformers import pretrained
 from ._answer import INSTEAD, Answer
 
@@ -60,7 +59,7 @@ class Vilt(Node):
         import torch
 
         given = self.processor(
-            images=[rgb(call["image"]) for call in calls],
+            images=[call["image"].rgb() for call in calls],
             text=[call["question"] for call in calls],
             return_tensors="pt",
             padding=True,

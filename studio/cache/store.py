@@ -43,7 +43,7 @@ class Store:
     def put(self, kind: str, encoded: bytes | Path, digest: str | None = None, name: str = "") -> Artifact:
         """Keeps some bytes, or a copy of a file, and names it by what was kept.
 
-        digest: what the content is known to be; Damaged where a file is found to be something else.
+        digest: what the content is known to be; ValueError where a file is found to be something else.
         name: that of the file, where it is a part of the value. OSError where the disk does not take them.
         """
         if isinstance(encoded, Path):
@@ -208,5 +208,5 @@ class Store:
 
 def _as_expected(found: str, expected: str | None, source: Path) -> str:
     if expected not in (None, found):
-        raise Damaged(f"'{source}' changed while it was read")
+        raise ValueError(f"'{source}' changed while it was read")
     return found

@@ -102,6 +102,7 @@ class GivenValue:
         folder: Path | None = None,
     ) -> None:
         self._name = name
+        self.notes: list[str] = []  # what a person should know of how it was read, once it is opened
         self._kind = type_.kind
         self._cache, self._files = cache, files
         self._folder = folder  # that relative paths start from; None for the current one
@@ -223,6 +224,7 @@ class GivenValue:
             return artifact
         if self._cache is None and known is not None and self._files is not None:
             _as_known(self._files(self._path(raw)), known.digest)
+        self.notes += [f"{self._name}: {note}" for note in handle.notes]
         if self._cache is not None:
             artifact = self._kept(self._cache.store, artifact, handle, known)
         if artifact.stored and isinstance(handle, File):

@@ -189,6 +189,11 @@ class Inputs:
         for name in self._given if edges is None else set(_ends(self._plan, edges)):
             self._given[name].admit()
 
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of how the files were read that have been opened."""
+        return [note for given in self._given.values() if isinstance(given, GivenValue) for note in given.notes]
+
     def _constants_of(self, step: Step) -> dict[str, GivenValue]:
         """The constants of a step, read once however often the step is tried."""
         if step.id not in self._constants:

@@ -176,6 +176,11 @@ class Media:
         """What the value weighs in memory, in bytes."""
         raise NotImplementedError
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how its file was read, such as what of it was left aside."""
+        return ()
+
 
 class MediaKind(Kind[M]):
     """A kind whose values are a class of Media."""

@@ -10,6 +10,8 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self
 
 from studio.values.base import TEMPORARY, Media, MediaKind
+from studio.values.picture_file import all_pages, count_pages, first_page, readable, upright
+from studio.values.pixels import as_shown, in_eight_bits, in_rgb
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Image", "ImageKind"]
 
-_MODES = {"1", "L", "LA", "RGB", "RGBA", "I;16"}  # the modes that PNG holds as they are
-_MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
-
 _BLOCKS = 8  # of a picture's memory, 16 MB each at most
 
 _FORMATS = 256  # modes and sizes of which it is remembered how their files begin
+
+_DEEP = {".png", ".tif", ".tiff"}  # suffixes of formats that hold every picture as it is
+_WITH_ALPHA = {".webp", ".gif", ".avif"}
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -41,11 +43,14 @@ class Image(Media):
         given = getrefcount(picture) <= TEMPORARY
         if not isinstance(picture, PIL.Image.Image):
             picture, given = _from_array(picture), True
-        self.__dict__["_picture"] = _in_png_mode(picture, given=given)
+        self.__dict__["_picture"] = _as_shown(picture, given=given)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """From the bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF file, decoded to be sure; they are kept as they are."""
+        """From the bytes of a PNG, JPEG, WebP, GIF, BMP or TIFF file, decoded to be sure; they are kept as they are.
+
+        What it shows is what a viewer shows: its first page, upright, in sRGB. ValueError says what is no picture.
+        """
         image = cls.__new__(cls)
         image._source = data
         image._picture  # noqa: B018
@@ -53,7 +58,27 @@ class Image(Media):
 
     @cached_property
     def _picture(self) -> PIL.Image.Image:
-        return _in_png_mode(_decode(self._source or b""), given=True)
+        _keep_memory()
+        return _alone(first_page(self._source or b""), given=True)
+
+    def rgb(self) -> PIL.Image.Image:
+        """The picture in RGB of eight bits, as models take it; transparent parts get a ground.
+
+        That is white; where more of the picture would vanish on white than on black or mid-grey, one of these.
+        """
+        return in_rgb(self.pil)
+
+    def pages(self, most: int) -> list[Image]:
+        """All pages or frames of the file that this is; of none, the picture alone. ValueError: more than `most`."""
+        if self._source is None:
+            return [self]
+        _keep_memory()
+        return [Image(page) for page in all_pages(self._source, most)]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        count = 1 if self._source is None else count_pages(self._source)
+        return (f"it has {count:,} pages; nodes see the first, and 'image.pages' gives all",) if count > 1 else ()
 
     @property
     def pil(self) -> PIL.Image.Image:
@@ -96,12 +121,17 @@ class Image(Media):
         if path.suffix.lower() == ".png" and (self._source or b"").startswith(_PNG):
             path.write_bytes(self._source or b"")
             return path
-        flat = self.pil.convert("RGB") if path.suffix.lower() in (".jpg", ".jpeg") else self.pil
         try:
-            flat.save(path, compress_level=1)  # of PNG; other formats do not know it
+            self._as_held_by(path.suffix.lower()).save(path, compress_level=1)  # of PNG; other formats do not know it
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"cannot write a picture as '{path.name}': {error}") from None
         return path
+
+    def _as_held_by(self, suffix: str) -> PIL.Image.Image:
+        """As much of the picture as the formats of a suffix hold."""
+        if suffix in _DEEP:
+            return self.pil
+        return in_eight_bits(self.pil) if suffix in _WITH_ALPHA else self.rgb()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Image):
@@ -181,12 +211,21 @@ def _of_pixels(mode: str, size: tuple[int, int], pixels: NDArray[Any]) -> Image:
     return image
 
 
-def _in_png_mode(picture: PIL.Image.Image, *, given: bool) -> PIL.Image.Image:
-    """The same pixels in a mode that PNG holds, alone: no palette, no metadata; a copy, unless they were given away."""
+def _as_shown(picture: PIL.Image.Image, *, given: bool) -> PIL.Image.Image:
+    """A picture of Pillow's as viewers show it, alone: no palette, no metadata; a copy, unless it was given away."""
+    from PIL.ImageFile import ImageFile
+
+    with readable():
+        picture.load()
+        turned = upright(picture) if isinstance(picture, ImageFile) else picture  # others say how they were turned
+        shown = as_shown(turned)
+        return _alone(shown, given=given or shown is not picture)
+
+
+def _alone(picture: PIL.Image.Image, *, given: bool) -> PIL.Image.Image:
+    """The pixels themselves; a copy, unless they were given away."""
     import PIL.Image
 
-    if picture.mode not in _MODES:
-        picture, given = picture.convert("RGBA" if picture.has_transparency_data else "RGB"), True
     picture.load()
     own = given and not picture.readonly  # as one is that lies in the memory of an array
     return PIL.Image.Image()._new(picture.im if own else picture.im.copy())
@@ -215,29 +254,3 @@ def _from_array(pixels: Any) -> PIL.Image.Image:
     if pixels.dtype == np.uint16 and pixels.ndim != 2:
         raise ValueError("16-bit pixels have one channel")
     return PIL.Image.fromarray(np.ascontiguousarray(pixels))
-
-
-def _decode(data: bytes) -> PIL.Image.Image:
-    import PIL.Image
-
-    _keep_memory()
-    try:
-        picture = PIL.Image.open(io.BytesIO(data))
-        width, height = picture.size
-        if width * height > _MAX_PIXELS:
-            raise ValueError(f"a picture of {width:,} × {height:,} pixels: more than the {_MAX_PIXELS:,} allowed")
-        picture.load()
-        return picture
-    except PIL.Image.DecompressionBombError as error:
-        raise ValueError(f"too large a picture: {error}") from None
-    except (PIL.UnidentifiedImageError, SyntaxError):
-        raise ValueError("no picture that can be read (PNG, JPEG, WebP, GIF, BMP, TIFF)") from None
-    except (OSError, EOFError, struct_error()) as error:
-        raise ValueError(f"a broken picture: {error}") from None
-
-
-def struct_error() -> type[Exception]:
-    """What PIL lets through for some cut-off headers."""
-    import struct
-
-    return struct.error

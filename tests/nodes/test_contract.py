@@ -33,7 +33,7 @@ HEAVY = {
     "gguf",
     "accelerate",
 }
-WEIGHTLESS = ("text.", "rank.", "audio.", "video.", "caption.labels")
+WEIGHTLESS = ("text.", "rank.", "audio.", "image.", "video.", "caption.labels")
 WEIGHTED = [name for name in NAMES if not name.startswith(WEIGHTLESS)]
 
 

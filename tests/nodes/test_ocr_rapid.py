@@ -53,3 +53,57 @@ def test_takes_pictures_without_colour(reader):
 
 def test_equal_input_gives_equal_output(reader):
     assert reader.run(sign("Exit")) == reader.run(sign("Exit"))
+
+
+def lines_of(count, width, height, size=28):
+    """A picture with so many numbered lines, from the top to the bottom."""
+    import PIL.Image
+    import PIL.ImageDraw
+    import PIL.ImageFont
+
+    picture, font = PIL.Image.new("RGB", (width, height), "white"), PIL.ImageFont.load_default(size)
+    step = height / count
+    for number in range(count):
+        PIL.ImageDraw.Draw(picture).text((20, number * step + 10), f"line {number:03d}", "black", font)
+    return picture, step
+
+
+def test_reads_all_lines_of_a_long_picture(reader):
+    picture, step = lines_of(40, 200, 8_000)
+    read = reader.run(Image(picture))
+    assert read.text.splitlines() == [f"line {number:03d}" for number in range(40)]
+    assert all(abs(mark["box"][1] - number * step - 10) < 15 for number, mark in enumerate(read.boxes))
+
+
+def test_reads_a_line_that_is_longer_than_the_reader_looks(reader):
+    import PIL.Image
+    import PIL.ImageDraw
+    import PIL.ImageFont
+
+    words = " ".join(f"word {number}" for number in range(48))
+    font = PIL.ImageFont.load_default(44)
+    picture = PIL.Image.new("RGB", (int(font.getlength(words)) + 40, 80), "white")
+    PIL.ImageDraw.Draw(picture).text((20, 15), words, "black", font)
+    assert picture.width > 7000
+    assert reader.run(Image(picture)).text.replace(" ", "") == words.replace(" ", "")
+
+
+def test_reads_a_picture_that_was_taken_standing(reader):
+    import io
+
+    import PIL.Image
+
+    turned, exif = sign("No parking", "Open 24 hours").pil.transpose(PIL.Image.Transpose.ROTATE_90), PIL.Image.Exif()
+    exif[274] = 6
+    target = io.BytesIO()
+    turned.save(target, "JPEG", exif=exif)
+    assert reader.run(Image.from_bytes(target.getvalue())).text == "No parking\nOpen 24 hours"
+
+
+def test_reads_white_letters_on_nothing(reader):
+    import PIL.Image
+    import PIL.ImageOps
+
+    letters = PIL.Image.new("RGBA", (480, 120), "white")
+    letters.putalpha(PIL.ImageOps.invert(sign("No parking").pil.convert("L")))
+    assert reader.run(Image(letters)).text == "No parking"

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
@@ -14,9 +14,7 @@ from studio.page.views.base import MOST_ITEMS, Scene, View, facts, joined
 from studio.page.views.shelf import Shelf
 from studio.units import show_bytes
 from studio.values import Audio, File, Image, Video
-
-if TYPE_CHECKING:
-    import PIL.Image
+from studio.values.pixels import in_eight_bits
 
 __all__ = ["AudioView", "FileView", "ImageView", "VideoView", "as_sound", "preview"]
 
@@ -109,7 +107,8 @@ def preview(image: Image, shelf: Shelf, most: int) -> tuple[str, tuple[int, int]
     mime = next((mime for magic, mime in _PICTURES.items() if source.startswith(magic)), "")
     if mime and len(source) <= _SMALL:
         return shelf.place(source, mime, "." + mime.partition("/")[2]), image.size
-    picture = _in_eight_bits(image)
+    picture = in_eight_bits(image.pil)
+    picture = picture.convert("RGBA" if picture.mode in ("LA", "RGBA") else "RGB")  # a copy, where it is neither
     picture.thumbnail((most, most))
     target = io.BytesIO()
     if max(picture.size) <= _EXACT:
@@ -142,14 +141,6 @@ def _frame(image: Image, index: int, shelf: Shelf) -> Markup:
         '<figure><img src="{}" width="{}" height="{}" loading="lazy" alt="picture {}">'
         "<figcaption>{}</figcaption></figure>"
     ).format(url, width, height, index, index)
-
-
-def _in_eight_bits(image: Image) -> PIL.Image.Image:
-    import PIL.Image
-
-    if image.pil.mode == "I;16":
-        return PIL.Image.fromarray((image.array >> 8).astype("uint8"))
-    return image.pil.convert("RGBA" if image.pil.mode in ("LA", "RGBA") else "RGB")
 
 
 def _size(image: Image) -> str:

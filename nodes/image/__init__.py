@@ -1,0 +1,1 @@
+"""Pictures: what can be made of a picture without a model."""
