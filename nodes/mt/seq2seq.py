@@ -71,13 +71,7 @@ class Seq2Seq(Node):
     def _translate(self, pieces: list[str], options: dict[str, Any]) -> list[str]:
         import torch
 
-        tokens = self.tokenizer(
-            pieces,
-            return_tensors="pt",
-            padding=True,
-            truncation=True,
-            split_special_tokens=True,  # what looks like a mark of the model is text
-        ).to(self.device)
+        tokens = self.tokenizer(pieces, return_tensors="pt", padding=True, truncation=True).to(self.device)
         with torch.inference_mode():
             written = self.model.generate(
                 **tokens,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from studio.errors import InputError
+from studio.values.words import encoding_of
 
 __all__ = ["Row", "Rows", "check_columns", "newlines", "opened", "why"]
 
@@ -49,9 +50,14 @@ class Rows(ABC):
 def opened(path: Path) -> BinaryIO:
     """A file to read; InputError says why it cannot be."""
     try:
-        return path.open("rb")
+        file = path.open("rb")
+        encoding = encoding_of(file.peek(4)[:4])
     except OSError as error:
         raise InputError(f"'{path}': {why(error)}") from None
+    if not encoding.startswith("utf-8"):
+        file.close()
+        raise InputError(f"'{path}' is text in {encoding.upper()}: save it as UTF-8")
+    return file
 
 
 def newlines(path: Path) -> int:
