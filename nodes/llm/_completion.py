@@ -58,6 +58,10 @@ class Completion:
             raise NoCompletion from None
         if refusal:
             raise NoAnswer(f"the model refused to answer: {refusal}")
+        if (failed := choice.get("error")) and str(reason).lower() not in ENDED:  # a gateway that broke off on the way
+            raise NoAnswer(
+                f"the server broke off: {failed.get('message', failed) if isinstance(failed, dict) else failed}"
+            )
         said = str(reason or "").strip().lower()  # a server that says nothing ended as far as it knows
         if said and said not in ENDED | CUT:
             raise NoAnswer(f"{_WHY.get(said, 'the answer did not come to its end')} (finish_reason: {reason})")

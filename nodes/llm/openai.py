@@ -115,10 +115,9 @@ class OpenAI(Node):
 
     def run(self, prompt: str, image: Image | None = None) -> str:
         """Ask for one answer."""
-        answer = self.run_batch([{"prompt": prompt, "image": image}])[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        completion = self._completed(self._asked(prompt, image))
+        self._count([completion])
+        return completion.text
 
     def run_batch(self, calls: Sequence[Mapping[str, Any]]) -> list[str | Exception]:
         """Ask for several at once, each for itself."""

@@ -241,6 +241,8 @@ def test_a_batch_is_as_one_by_one_and_one_fails_alone(server, ask):
         (said(None, finish_reason=None), "the answer is empty"),
         (said(None, finish_reason="tool_calls"), r"call a tool, and none was offered \(finish_reason: tool_calls"),
         (said("odd", finish_reason="error"), r"did not come to its end \(finish_reason: error"),
+        (said("half of", finish_reason=None, error={"message": "upstream is gone"}), "broke off: upstream is gone"),
+        (said("odd", finish_reason="insufficient_system_resource"), "insufficient_system_resource"),
         (said(None, finish_reason="length"), "reached before the answer began"),
         (said("half of", finish_reason="length"), r"cut off at its limit of tokens \(give it a higher max_tokens"),
         ({"choices": [{"message": {"content": None, "refusal": "I will not"}, "finish_reason": "stop"}]}, "I will not"),
