@@ -25,7 +25,7 @@ _END = re.compile(
 )
 _CLAUSE = re.compile(r"(?<=[,;:—–])\s+|(?<=[，、；：،؛፣၊])\s*")
 _BLANK = re.compile(r"\s+")
-_ITEM = re.compile(r"\s*(?:[-–—*+•‣◦▪●・]\s|\(?\d{1,3}[.)]\s|\(?[A-Za-z]\)\s|#{1,6}\s|>|\|)")
+_ITEM = re.compile(r"\s*(?:[-–—*+•‣◦▪●・]\s|\(?\d{1,3}[.)]\s|\(?[A-Za-z]\)\s|#{1,6}\s|\[[ xX]\]\s|>|\|)")
 
 
 def sentences(text: str) -> list[str]:

@@ -24,6 +24,7 @@ def test_lines_stay(text):
 def test_the_model_sees_sentences_and_nothing_else():
     assert shouted(LIST)[1] == ["Title", "one", "two", "three", "First.", "Second.", "x", "quoted", "Head"]
     assert shouted("12:30\n***\n😀")[1] == []
+    assert shouted("- [x] done\n(a) so")[1] == ["done", "so"]
 
 
 def test_a_sentence_that_a_long_line_breaks_is_seen_whole():
