@@ -46,6 +46,7 @@ class Sentences:
             raise MissingExtra("tokenizers", node.extra) from error
         folder = PACKAGED["minilm"].folder()
         self._tokens = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokens.encode_special_tokens = True  # `[SEP]` in a text is letters
         self._tokens.enable_truncation(LONGEST)
         self._tokens.enable_padding()
         self._session = session(node, folder / "model.onnx")

@@ -16,6 +16,8 @@ def pretrained(
 ) -> tuple[Any, Any]:
     """The tokenizer and the model that `node.config` names, by these classes, the model on the node's device.
 
+    To the tokenizer a text is text: `[SEP]`, `</s>` or `<|endoftext|>` in it are letters, and no marks of the model.
+
     folder: load this in place of what the config names.  instead: a way out to name where the weights are absent.
     """
     try:
@@ -32,6 +34,7 @@ def pretrained(
         precision = torch.float32 if node.device == "cpu" else "auto"
         words: Any = getattr(transformers, tokenizer).from_pretrained(found.source, revision=commit)
         weights: Any = getattr(transformers, model).from_pretrained(found.source, revision=commit, dtype=precision)
+    getattr(words, "tokenizer", words).split_special_tokens = True
     return words, weights.to(node.device).eval()
 
 

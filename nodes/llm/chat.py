@@ -5,12 +5,13 @@ The packaged model: `_smollm.py`; templates: https://huggingface.co/docs/transfo
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from studio import Field, InputError, Node, Resources
 
 from .._hub import identify
 from .._transformers import pretrained
+from ._chat_tokens import ChatTokens
 from ._smollm import INSTALL, PACKAGED, unpacked
 
 
@@ -18,7 +19,9 @@ class Chat(Node):
     """Text from a prompt, by a chat model of transformers (SmolLM2-135M-Instruct, packaged, unless told otherwise).
 
     The packaged model is tiny: fluent, often wrong, good for trying a graph. A prompt that does not fit into the
-    model with `max_tokens` left for the answer is an error; an answer cut off by `max_tokens` is said in the log.
+    model with `max_tokens` left for the answer is an error, and so is an answer with no words. An answer cut off by
+    `max_tokens` is given, and counts one `cut`, also from the cache; with `cut: fail` it is an error.
+    What a prompt holds stays text: marks such as `<|im_end|>` in a mail say nothing to the model.
     """
 
     version = "1"
@@ -36,6 +39,9 @@ class Chat(Node):
         revision: str = Field("main", description="branch, tag or commit, for a hub id")
         system: str = Field("", description="what the model is told before the prompt")
         max_tokens: int = Field(256, ge=1, description="longest answer, in tokens")
+        cut: Literal["fail", "keep"] = Field(
+            "keep", description="what becomes of an answer cut off by max_tokens: the part there is, or an error"
+        )
         temperature: float = Field(0.0, ge=0, le=2, description="0: always the likeliest word; more: samples")
         seed: int | None = Field(
             None, ge=0, lt=2**63, description="makes sampling repeatable; without one its answers are not cached"
@@ -69,6 +75,7 @@ class Chat(Node):
             )
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.chat_tokens = ChatTokens(self.tokenizer)
         self.longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
     def run(self, prompt: str) -> str:
@@ -81,23 +88,26 @@ class Chat(Node):
     def run_batch(self, calls: Sequence[Mapping[str, Any]]) -> list[str | Exception]:
         """Answer several together, padded on the left; with a seed one by one, as each must draw the same numbers."""
         asked = [self._asked(call["prompt"]) for call in calls]
-        answers: dict[int, list[int] | Exception] = {
+        written: dict[int, list[int] | Exception] = {
             number: error for number, tokens in enumerate(asked) if (error := self._too_long(tokens))
         }
-        fitting = [number for number in range(len(calls)) if number not in answers]
+        fitting = [number for number in range(len(calls)) if number not in written]
         alone = self.config.temperature > 0 and self.config.seed is not None
         for group in [[number] for number in fitting] if alone else [fitting] if fitting else []:
-            answers.update(zip(group, self._answers([asked[number] for number in group]), strict=True))
-        told = [answers[number] for number in range(len(calls))]
-        self.measure(tokens=[len(answer) if isinstance(answer, list) else 0 for answer in told])
-        return [self._text(answer) if isinstance(answer, list) else answer for answer in told]
+            written.update(zip(group, self._answers([asked[number] for number in group]), strict=True))
+        told = [written[number] for number in range(len(calls))]
+        answers = [self._text(answer) if isinstance(answer, list) else answer for answer in told]
+        given = [isinstance(answer, str) for answer in answers]
+        self.measure(
+            tokens=[len(tokens) if whole else None for tokens, whole in zip(told, given, strict=True)],
+            cut=[1 if whole and self._cut(tokens) else None for tokens, whole in zip(told, given, strict=True)],
+        )
+        return answers
 
     def _asked(self, prompt: str) -> list[int]:
         """The prompt as the model was taught to see it, in tokens."""
         system = [{"role": "system", "content": self.config.system}] if self.config.system else []
-        messages = [*system, {"role": "user", "content": prompt}]
-        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self.chat_tokens.of([*system, {"role": "user", "content": prompt}])
 
     def _too_long(self, tokens: list[int]) -> InputError | None:
         if self.longest is None or len(tokens) + self.config.max_tokens <= self.longest:
@@ -140,7 +150,18 @@ class Chat(Node):
         end = next((place for place, token in enumerate(tokens, 1) if token in self._ends), len(tokens))
         return tokens[:end]
 
-    def _text(self, tokens: list[int]) -> str:
-        if len(tokens) == self.config.max_tokens and tokens[-1] not in self._ends:
+    def _cut(self, tokens: list[int]) -> bool:
+        """Whether an answer ends because it may not be longer."""
+        return len(tokens) == self.config.max_tokens and tokens[-1] not in self._ends
+
+    def _text(self, tokens: list[int]) -> str | Exception:
+        """The words of an answer, or why it is none."""
+        text = str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+        if self._cut(tokens) and (self.config.cut == "fail" or not text):
+            return InputError(
+                f"'{self.config.model}' gave no whole answer: it was cut off after {self.config.max_tokens} tokens "
+                "(give it a higher max_tokens, or take what there is with cut: keep)"
+            )
+        if self._cut(tokens):
             print(f"the answer was cut off after {self.config.max_tokens} tokens (max_tokens)")
-        return str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
+        return text or InputError(f"'{self.config.model}' gave no answer: it has no words")

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr, field_validator
 
 from studio import Field, Image, InputError, MissingExtra, ModelUnavailable, Node
+
+from ._completion import Completion, ErrorReply, NoAnswer
 
 CONNECT, BACKOFF, LONGEST_WAIT = 10.0, 0.5, 60.0  # seconds
 TOGETHER = 8  # requests at once
@@ -32,7 +34,10 @@ class OpenAI(Node):
 
     Errors: a server that cannot be reached, refuses the key or has no such model ends the step (exit code 5); one that
     is busy or broken is asked again, as long as it says itself or with growing pauses, at most `tries` times.
-    A picture is sent as PNG at its own size.
+    What is no answer fails the step, is said with its reason, and is never kept: one that a content filter held back,
+    a refusal, a call of a tool, an empty text, any `finish_reason` but `stop` (or another server's word for it). An
+    answer cut off at its limit of tokens is none either, unless `cut: keep`: then it counts one `cut`, also from the
+    cache. A picture is sent as PNG at its own size.
     """
 
     version = "1"
@@ -50,6 +55,10 @@ class OpenAI(Node):
         system: str = Field("", description="what the model is told before the prompt")
         max_tokens: int | None = Field(
             None, ge=1, description="longest answer, in tokens; null: the server's own limit"
+        )
+        cut: Literal["fail", "keep"] = Field(
+            "fail",
+            description="what becomes of an answer cut off at its limit of tokens: an error, or the part there is",
         )
         temperature: float | None = Field(
             0.0, ge=0, le=2, description="0: the likeliest words; more: samples; null: the server's own"
@@ -103,8 +112,26 @@ class OpenAI(Node):
         self.place = str(address.copy_with(username=None, password=None, query=None))  # what messages may show
 
     def run(self, prompt: str, image: Image | None = None) -> str:
+        """Ask for one answer."""
+        completion = self._completed(self._asked(prompt, image))
+        self._count([completion])
+        return completion.text
+
+    def run_batch(self, calls: Sequence[Mapping[str, Any]]) -> list[str | Exception]:
+        """Ask for several at once, each for itself."""
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            told = list(pool.map(self._tried, calls))
+        self._count([answer if isinstance(answer, Completion) else None for answer in told])
+        return [answer.text if isinstance(answer, Completion) else answer for answer in told]
+
+    def _tried(self, call: Mapping[str, Any]) -> Completion | Exception:
+        try:
+            return self._completed(self._asked(call["prompt"], call.get("image")))
+        except Exception as error:
+            return error
+
+    def _completed(self, asked: dict[str, Any]) -> Completion:
         """Ask once; again while the server is busy."""
-        asked = self._asked(prompt, image)
         for left in reversed(range(self.config.tries)):
             try:
                 return self._answer(self._sent(asked))
@@ -113,17 +140,6 @@ class OpenAI(Node):
                     raise busy.error from None
                 time.sleep(busy.pause(self.config.tries - left))
         raise AssertionError("there is at least one try")
-
-    def run_batch(self, calls: Sequence[Mapping[str, Any]]) -> list[str | Exception]:
-        """Ask several at once, each for itself."""
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            return list(pool.map(self._tried, calls))
-
-    def _tried(self, call: Mapping[str, Any]) -> str | Exception:
-        try:
-            return self.run(**call)
-        except Exception as error:
-            return error
 
     def _asked(self, prompt: str, image: Image | None) -> dict[str, Any]:
         content: Any = prompt
@@ -153,36 +169,38 @@ class OpenAI(Node):
         except httpx.RequestError as error:
             raise _Busy(ServerFailed(f"{self.place} broke off: {self._clean(str(error))}")) from None
 
-    def _answer(self, response: Any) -> str:
-        """The text of a response, or what is wrong with it."""
+    def _answer(self, response: Any) -> Completion:
+        """What a response says, or what is wrong with it."""
         if response.status_code != 200:
-            raise self._refusal(response)
+            raise self._refusal(response, response.status_code)
         try:
-            choice = response.json()["choices"][0]
-            message = choice["message"]
-            text, refusal = message.get("content"), message.get("refusal")
-        except (ValueError, LookupError, TypeError, AttributeError):
+            completion = Completion.of(response.json())
+        except ErrorReply as error:
+            raise self._refusal(response, error.status) from None
+        except NoAnswer as error:
+            raise InputError(f"{self.place} gave no answer: {self._clean(str(error))}") from None
+        except ValueError:
             told = self._clean(response.text)
             raise ServerFailed(
                 f"{self.place} sent no chat completion (is 'url' the base of the API?): {told}"
             ) from None
-        if not isinstance(text, str):
-            raise ServerFailed(f"{self.place} sent a message without text: {self._clean(str(refusal or message))}")
-        self._count(response.json().get("usage"))
-        if choice.get("finish_reason") == "length":
-            print("the answer was cut off: its limit of tokens was reached")
-        return text.strip()
+        if completion.cut and self.config.cut == "fail":
+            raise InputError(
+                f"{self.place} gave no whole answer: it was cut off at its limit of tokens "
+                "(give it a higher max_tokens, or take what there is with cut: keep)"
+            )
+        return completion
 
-    def _count(self, usage: Any) -> None:
-        """The tokens that the server says it took, if it does."""
-        told = usage if isinstance(usage, dict) else {}
+    def _count(self, completions: Sequence[Completion | None]) -> None:
+        """The tokens that the server says each took, if it does, and which were cut off."""
         for name, part in (("prompt tokens", "prompt_tokens"), ("tokens", "completion_tokens")):
-            if isinstance(told.get(part), int):
-                self.measure(**{name: told[part]})
+            took = [each.usage.get(part) if each else None for each in completions]
+            self.measure(**{name: [number if isinstance(number, int) else None for number in took]})
+        self.measure(cut=[1 if each and each.cut else None for each in completions])
 
-    def _refusal(self, response: Any) -> Exception:
+    def _refusal(self, response: Any, status: int) -> Exception:
         """The error that a status means."""
-        status, model = response.status_code, self.config.model
+        model = self.config.model
         told = f"{self.place} (status {status}"
         if status in (401, 403):  # what it says may hold a part of the key
             return ModelUnavailable(
@@ -233,7 +251,8 @@ def _retry_after(response: Any) -> float | None:
 def _said(response: Any) -> str:
     """The message of an error: `{"error": {"message": …}}`, or whatever else there is."""
     try:
-        return str(response.json()["error"]["message"])
+        error = response.json()["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, LookupError, TypeError):
         return str(response.text)
 

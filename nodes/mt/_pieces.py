@@ -1,26 +1,69 @@
-"""What the translation nodes share: text goes through a sentence-level model in pieces and comes back in paragraphs."""
+"""What the translation nodes share: text goes through a sentence-level model in pieces, and keeps its lines.
+
+What is no sentence is not shown to the model: blank lines, indents, the marks of lists, headings and quotations, rules.
+A long line that breaks off within a sentence is one with the next: a model must see a sentence whole.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from .._languages import short
-from .._sentences import fitting, paragraphs, sentences
+from .._languages import Language
+from .._sentences import fitting, item, sentences
 
 LONGEST = 350  # characters; sentence-level students lose the thread in longer sentences
+WRAPPED = 45  # characters; a shorter line ends where its author wanted
+_UNSPACED = {"zh", "ja", "yue"}  # between sentences
+
+
+@dataclass
+class _Line:
+    """A line of text: what stays as it is before and after it, and what is translated."""
+
+    before: str
+    body: str
+    after: str
+
+    @classmethod
+    def of(cls, line: str) -> "_Line":
+        mark = item(line) or line[: len(line) - len(line.lstrip())]
+        body = line[len(mark) :].strip()
+        return cls(line[: line.index(body, len(mark))], body, line[line.index(body, len(mark)) + len(body) :])
+
+    def goes_on(self, following: "_Line") -> bool:
+        """Whether a sentence goes on in the next line: a long line without a stop, and then a small letter."""
+        wrapped = len(self.body) >= WRAPPED and (self.body[-1].isalnum() or self.body[-1] in ",-–—")
+        return wrapped and not following.before.strip() and following.body[:1].islower()
 
 
 def same(source: str, target: str) -> bool:
-    """Whether two codes mean one language, so that there is nothing to translate."""
-    return short(source) == short(target)
+    """Whether two codes mean one language in one script, so that there is nothing to translate."""
+    return Language.of(source).same(Language.of(target))
 
 
-def translated(text: str, translate: Callable[[list[str]], list[str]]) -> str:
-    """`text` with all its pieces translated in one call of `translate`, in the same paragraphs."""
-    blocks = [_pieces(paragraph) for paragraph in paragraphs(text)]
-    answers = iter(translate([piece for block in blocks for piece in block]))
-    return "\n\n".join(" ".join(next(answers) for _ in block) for block in blocks)
-
-
-def _pieces(paragraph: str) -> list[str]:
-    return [
-        piece for sentence in sentences(paragraph) for piece in fitting(sentence, lambda text: len(text) <= LONGEST)
+def translated(text: str, target: str, translate: Callable[[list[str]], list[str]]) -> str:
+    """`text` with all its pieces translated in one call of `translate`, in the same lines."""
+    lines = _lines(text)
+    pieces = [_pieces(line.body) for line in lines]
+    answers = iter(translate([piece for several in pieces for piece in several]))
+    blank = "" if Language.of(target).base in _UNSPACED else " "
+    bodies = [
+        blank.join(next(answers) for _ in several) or line.body for several, line in zip(pieces, lines, strict=True)
     ]
+    return "".join(line.before + body + line.after for line, body in zip(lines, bodies, strict=True))
+
+
+def _lines(text: str) -> list[_Line]:
+    found: list[_Line] = []
+    for line in map(_Line.of, text.splitlines(keepends=True)):
+        if found and found[-1].goes_on(line):
+            found[-1] = _Line(found[-1].before, f"{found[-1].body} {line.body}", line.after)
+        else:
+            found.append(line)
+    return found
+
+
+def _pieces(body: str) -> list[str]:
+    """The sentences of a line, long ones cut; none of a line without letters."""
+    if not any(map(str.isalpha, body)):
+        return []
+    return [piece for sentence in sentences(body) for piece in fitting(sentence, lambda text: len(text) <= LONGEST)]

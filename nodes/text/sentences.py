@@ -6,7 +6,7 @@ from .._sentences import sentences
 
 
 class Sentences(Node):
-    """The sentences of a text in order; a blank line ends one too, and abbreviations do not."""
+    """The sentences of a text in order, in any script; a blank line or an item of a list ends one, too."""
 
     version = "1"
     inline = True

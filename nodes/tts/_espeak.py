@@ -15,7 +15,7 @@ TIE = "^"  # between the letters of one sound, as in t^ʃ
 _IPA = 0x02 | 0x80 | ord(TIE) << 8
 _UTF8 = 1
 _RETRIEVAL = 1  # AUDIO_OUTPUT_RETRIEVAL: no sound card
-_SWITCH = re.compile(r"\([a-z][a-z-]*\)")  # eSpeak's mark of a word taken for another language
+_SWITCH = re.compile(r"\([^()]*\)")  # eSpeak's mark of a word taken for another language, ties and all
 _lock = threading.Lock()
 
 
@@ -25,7 +25,7 @@ def ipa(text: str, voice: str) -> str:
         library = _library()
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"eSpeak NG has no voice '{voice}'")
-        rest = ctypes.c_char_p(text.encode())
+        rest = ctypes.c_char_p(text.replace("\0", " ").encode())  # in C a NUL would be the end
         clauses = []
         while rest:  # each call takes one clause and moves on
             clauses.append(library.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA).decode())

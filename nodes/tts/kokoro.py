@@ -16,6 +16,7 @@ from studio import Audio, Field, InputError, MissingExtra, ModelUnavailable, Nod
 from .._hub import identify, resolve
 from .._languages import spoken
 from ._kokoro import PACKAGED, VOICES, phonemes
+from ._letters import readable, sayable, western
 from ._speech import Piece, joined, pieces
 
 RATE = 24_000
@@ -24,7 +25,11 @@ LONGEST = 300  # phonemes at once; 510 is the most the model takes, and it hurri
 
 
 class Kokoro(Node):
-    """Text to speech in English, Spanish, Italian and Portuguese, by Kokoro-82M."""
+    """Text to speech in English, Spanish, Italian and Portuguese, by Kokoro-82M.
+
+    Letters of other scripts are left out, named in the log, and counted as `unspoken`; a text of nothing else is a
+    short silence.
+    """
 
     version = "1"
     extra = "tts"
@@ -71,6 +76,7 @@ class Kokoro(Node):
     def run(self, text: str, language: str) -> Audio:
         """Speak piece by piece, with pauses between."""
         language = spoken(language, list(VOICES), "tts.kokoro")
+        text = sayable(self, readable(text), western)
         found = pieces(text, lambda piece: len(phonemes(piece, language)) <= LONGEST)
         with ThreadPoolExecutor(max(1, self.threads // TOGETHER)) as pool:
             sound = list(pool.map(lambda piece: self._speak(piece, language), found))

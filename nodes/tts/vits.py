@@ -14,13 +14,17 @@ from studio import Audio, Field, InputError, Node, Resources
 from .._hub import identify
 from .._languages import short
 from .._transformers import pretrained
+from ._letters import readable, sayable
 from ._speech import joined, pieces
 
 LONGEST = 300  # characters spoken at once
 
 
 class Vits(Node):
-    """Text to speech, by a VITS voice of transformers (MMS: one model a language)."""
+    """Text to speech, by a VITS voice of transformers (MMS: one model a language).
+
+    Letters that the voice does not know are left out, named in the log, and counted as `unspoken`.
+    """
 
     version = "1"
     extra = "transformers"
@@ -46,15 +50,23 @@ class Vits(Node):
     def setup(self) -> None:
         """Load the model and its tokenizer."""
         self.tokenizer, self.model = pretrained(self, "VitsModel")
+        self.letters = {*self.tokenizer.get_vocab()}
 
     def run(self, text: str, language: str) -> Audio:
         """Speak sentence by sentence, with pauses between."""
         own = getattr(self.tokenizer, "language", None)
         if own and short(own) != short(language):
             raise InputError(f"model '{self.config.model}' speaks {short(own)}, not '{language}'")
+        text = sayable(self, readable(text), self._knows)
         found = pieces(text, lambda piece: len(piece) <= LONGEST)
         sound = [self._speak(piece.text) for piece in found]
         return joined(found, sound, int(self.model.config.sampling_rate))
+
+    def _knows(self, letter: str) -> bool:
+        """Whether the voice has a sound for a letter; where letters become others first, that cannot be told."""
+        if getattr(self.tokenizer, "is_uroman", False) or getattr(self.tokenizer, "phonemize", False):
+            return True
+        return letter in self.letters or letter.lower() in self.letters
 
     def _speak(self, text: str) -> np.ndarray:
         import torch

@@ -10,7 +10,7 @@ from studio.errors import GraphError, InputError, UsageError
 from studio.language.document import Document
 from studio.language.plan import GraphInput
 from studio.values import KINDS
-from studio.values.words import value_from
+from studio.values.words import text_in, value_from
 
 __all__ = ["columns_from", "inputs_from", "setting_from"]
 
@@ -56,7 +56,7 @@ def _parsed(value: str, kind: str) -> Any:
     if value.startswith("@@"):
         value = value[1:]
     elif value.startswith("@"):
-        value = value[1:] if media else Path(value[1:]).expanduser().read_text(encoding="utf-8").removesuffix("\n")
+        value = value[1:] if media else text_in(Path(value[1:]).expanduser()).removesuffix("\n")
     return value if media else KINDS[kind].parse(value)
 
 

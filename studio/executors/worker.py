@@ -245,7 +245,10 @@ class Worker:
         told = vars(self._node).pop(MEASURED, None) or ()
         shares = [{name: _shares(name, number, size) for name, number in numbers.items()} for numbers in told]
         return [
-            added({name: each[place] for name, each in numbers.items()} for numbers in shares) for place in range(size)
+            added(
+                {name: each[place] for name, each in numbers.items() if each[place] is not None} for numbers in shares
+            )
+            for place in range(size)
         ]
 
     def _named(self, result: object) -> dict[str, object]:

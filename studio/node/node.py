@@ -92,7 +92,8 @@ class Node:
         """Counts something of the task that runs: `self.measure(tokens=412)`. What is told again is added.
 
         It is shown beside the task's seconds, kept with its outputs, and added up over elements and rows. In
-        `run_batch` a list gives each task of the batch its own number, and a single number is shared out evenly.
+        `run_batch` a list gives each task of the batch its own number, or None where there is none, and a single number
+        is shared out evenly.
         """
         vars(self).setdefault(MEASURED, []).append(numbers)
 

@@ -108,7 +108,9 @@ def to_json(data: object) -> bytes:
         return _encode(data).encode()
     except RecursionError:
         raise ValueError("data nested too deeply, or holding itself") from None
-    except (TypeError, UnicodeEncodeError) as error:
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half of a character ({error.object[error.start]!r}) is no text") from None
+    except TypeError as error:
         raise ValueError(f"not plain data: {error}") from None
 
 

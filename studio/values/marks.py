@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from studio.values.base import JsonKind, existing, to_json
+from studio.values.subtitles import Cue, srt, vtt
 
 __all__ = ["Boxes", "BoxesKind", "Segments", "SegmentsKind"]
 
@@ -68,18 +69,13 @@ class Segments(_Marks):
     def save(self, path: str | Path) -> Path:
         """Writes subtitles (.srt, .vtt) or JSON, as the suffix says."""
         path = Path(path)
-        if path.suffix not in (".srt", ".vtt"):
+        written = {".srt": srt, ".vtt": vtt}.get(path.suffix.lower())
+        if written is None:
             return super().save(path)
-        path.write_text(self._subtitles(path.suffix), encoding="utf-8")
+        path.write_text(
+            written(Cue(mark["start"], mark["end"], mark["text"]) for mark in self._marks), encoding="utf-8"
+        )
         return path
-
-    def _subtitles(self, suffix: str) -> str:
-        sign = "," if suffix == ".srt" else "."
-        cues = [
-            f"{number}\n{_clock(mark['start'], sign)} --> {_clock(mark['end'], sign)}\n{mark['text'].strip()}\n"
-            for number, mark in enumerate(self._marks, 1)
-        ]
-        return ("WEBVTT\n\n" if suffix == ".vtt" else "") + "\n".join(cues)
 
 
 class Boxes(_Marks):
@@ -158,9 +154,3 @@ def _float(number: Any, name: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{name} is a finite number, not {value}")
     return value
-
-
-def _clock(seconds: float, sign: str) -> str:
-    millis = round(seconds * 1000)
-    hours, minutes = millis // 3_600_000, millis // 60_000 % 60
-    return f"{hours:02}:{minutes:02}:{millis // 1000 % 60:02}{sign}{millis % 1000:03}"

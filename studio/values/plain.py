@@ -4,25 +4,45 @@ from __future__ import annotations
 
 import json
 import math
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from studio.values.base import JsonKind
 
-__all__ = ["BoolKind", "DataKind", "NumberKind", "TextKind"]
+__all__ = ["BoolKind", "DataKind", "NumberKind", "TextKind", "float_of", "from_json"]
 
 Plain: TypeAlias = Any  # JSON of any shape
 
 _MAX_DEPTH = 100
+_MOST_DIGITS = 100  # that a Decimal is written out with
+
+
+def float_of(word: str) -> float | Decimal:
+    """A number with a point or an exponent; a Decimal, which a kind may refuse, where a float would lose digits."""
+    number = float(word)
+    if len(word) <= 16 and "e" not in word and "E" not in word:  # at most 15 digits, all of which a float keeps
+        return number
+    return number if repr(number) == word or Decimal(repr(number)) == Decimal(word) else Decimal(word)
+
+
+_decode = json.JSONDecoder(parse_float=float_of).decode
+
+
+def from_json(text: str) -> Any:
+    """What JSON says, with every digit of its numbers; ValueError for what is none."""
+    return _decode(text)
 
 
 class TextKind(JsonKind[str]):
-    """A piece of text."""
+    """A piece of text. A decimal number is one too: its digits."""
 
     name = "text"
     suffix = ".txt"
     python = str
 
     def coerce(self, raw: object) -> str:
+        if isinstance(raw, Decimal) and raw.is_finite() and abs(raw.adjusted()) <= _MOST_DIGITS:
+            return f"{raw:f}"
         if not isinstance(raw, str):
             raise ValueError(f"expected text, not {_named(raw)}")
         return str(raw)
@@ -44,9 +64,12 @@ class NumberKind(JsonKind[float]):
 
     def parse(self, word: str) -> float:
         try:
-            return self.coerce(json.loads(word))
+            number = from_json(word)
         except ValueError:
             raise ValueError(f"expected a number, not '{word}'") from None
+        if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
+            raise ValueError(f"expected a number, not '{word}'")
+        return self.coerce(number)
 
 
 class BoolKind(JsonKind[bool]):
@@ -82,10 +105,10 @@ class DataKind(JsonKind[Any]):
 
     def parse(self, word: str) -> Plain:
         try:
-            return json.loads(word)
+            return self.coerce(from_json(word))
         except RecursionError:
             raise ValueError(f"data nested more than {_MAX_DEPTH} deep") from None
-        except ValueError as error:
+        except json.JSONDecodeError as error:
             shown = word if len(word) <= 60 else word[:57] + "…"
             raise ValueError(f"expected JSON, not '{shown}' ({error})") from None
 
@@ -112,10 +135,24 @@ def _name(key: object) -> str:
 
 
 def _unwrapped(raw: object) -> object:
-    """A numpy scalar as the Python number it holds."""
+    """A numpy scalar or a decimal number as the Python number it holds."""
     if type(raw).__module__ == "numpy" and getattr(raw, "shape", None) == () and hasattr(raw, "item"):
         return raw.item()
-    return raw
+    return _exact(raw) if isinstance(raw, Decimal) else raw
+
+
+def _exact(decimal: Decimal) -> int | float:
+    """The number that a decimal is; ValueError where it has more digits than a number keeps."""
+    number = float(decimal)
+    if not decimal.is_finite():
+        return number  # refused, as others are
+    if abs(decimal.adjusted()) <= _MOST_DIGITS and decimal == decimal.to_integral_value():
+        return int(decimal)
+    if Decimal(repr(number)) == decimal:
+        return number
+    raise ValueError(
+        f"{decimal} has more digits than a number keeps (about 16): give it as text, to an input that is text"
+    )
 
 
 def _named(raw: object) -> str:

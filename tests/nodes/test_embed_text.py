@@ -83,3 +83,8 @@ def test_absent_weights_say_the_way_out(work, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match=r"nobody/nothing.*HF_HUB_OFFLINE"):
         work(Text, model="nobody/nothing")
+
+
+def test_marks_of_the_model_in_a_text_are_letters(bert, work):
+    node = work(Text, model=bert)
+    assert node.tokenizer("food [SEP] fell [CLS]")["input_ids"].count(3) == 1

@@ -173,7 +173,9 @@ def test_not_for_ever(server, ask):
         (200, b"<html>hello", ServerFailed, "no chat completion.*<html>hello"),
         (200, {"choices": []}, ServerFailed, "no chat completion"),
         (200, [], ServerFailed, "no chat completion"),
-        (200, said(None, refusal="no"), ServerFailed, "a message without text"),
+        (200, {"error": {"message": "quota exceeded"}}, InputError, "status 200: quota exceeded"),
+        (200, {"error": "no such deployment"}, InputError, "no such deployment"),
+        (200, {"error": {"message": "gone", "code": 404}}, ModelUnavailable, "status 404: gone"),
     ],
 )
 def test_what_goes_wrong_is_told_once_and_without_the_key(server, ask, status, answer, error, told):
@@ -224,10 +226,82 @@ def test_a_batch_is_as_one_by_one_and_one_fails_alone(server, ask):
     assert all(answer == call["prompt"] for answer, call in zip(answers, calls, strict=True) if isinstance(answer, str))
 
 
-def test_a_cut_answer_is_told(server, ask, capsys):
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            said("", finish_reason="content_filter"),
+            r"content filter held the answer back \(finish_reason: content_filter",
+        ),
+        (said("half of", finish_reason="content_filter"), "content filter"),
+        (said("half of", finish_reason="SAFETY"), "content filter"),
+        (said("", finish_reason="stop"), "the answer is empty"),
+        (said(" \n"), "the answer is empty"),
+        (said(None), "the answer is empty"),
+        (said(None, finish_reason=None), "the answer is empty"),
+        (said(None, finish_reason="tool_calls"), r"call a tool, and none was offered \(finish_reason: tool_calls"),
+        (said("odd", finish_reason="error"), r"did not come to its end \(finish_reason: error"),
+        (said("half of", finish_reason=None, error={"message": "upstream is gone"}), "broke off: upstream is gone"),
+        (said("odd", finish_reason="insufficient_system_resource"), "insufficient_system_resource"),
+        (said(None, finish_reason="length"), "reached before the answer began"),
+        (said("half of", finish_reason="length"), r"cut off at its limit of tokens \(give it a higher max_tokens"),
+        ({"choices": [{"message": {"content": None, "refusal": "I will not"}, "finish_reason": "stop"}]}, "I will not"),
+        ({"choices": [{"message": {"content": "", "tool_calls": [{}]}, "finish_reason": "stop"}]}, "call a tool"),
+    ],
+)
+def test_what_is_no_answer_fails_and_is_never_kept(server, tmp_path, answer, told):
+    server.script += [(200, {}, answer)] * 2
+    graph = {
+        "inputs": {"ask": "text"},
+        "nodes": {"a": {"use": "llm.openai", "with": {"url": server.url, "model": "m"}, "in": {"prompt": "ask"}}},
+        "outputs": {"a": "a"},
+    }
+    for _ in range(2):
+        with pytest.raises(studio.StepError, match=told):
+            studio.load(graph).run(ask="Hi?", options={"executor": "local", "cache": str(tmp_path)})
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("reason", ["stop", "STOP", "eos", "end_turn", "stop_sequence", None, ""])
+def test_every_servers_word_for_an_end_is_one(server, ask, reason):
+    server.script += [(200, {}, said("So it ends.", finish_reason=reason))]
+    assert ask().run("Hi?") == "So it ends."
+
+
+def test_a_server_that_says_nothing_of_the_end_is_believed(server, ask):
+    server.script += [(200, {}, {"choices": [{"message": {"content": [{"type": "text", "text": "In parts."}]}}]})]
+    assert ask().run("Hi?") == "In parts."
+
+
+def test_an_error_in_a_reply_that_is_well_is_asked_again_where_it_may_pass(server, ask):
+    server.script += [(200, {"retry-after": "0"}, {"error": {"message": "slow down", "code": 429}})]
+    assert ask().run("Hi?") == "Hi?"
+    assert len(server.asked) == 2
+
+
+def test_a_cut_answer_that_is_kept_says_so_from_the_cache_too(server, tmp_path):
     server.script += [(200, {}, said(" So it ", finish_reason="length"))]
-    assert ask().run("Hi?") == "So it"
-    assert "cut off" in capsys.readouterr().out
+    settings = {"url": server.url, "model": "m", "cut": "keep"}
+    graph = studio.load(
+        {
+            "inputs": {"ask": "text"},
+            "nodes": {"a": {"use": "llm.openai", "with": settings, "in": {"prompt": "ask"}}},
+            "outputs": {"a": "a"},
+        }
+    )
+    for _ in range(2):
+        seen = list(graph.stream(ask="Hi?", options={"executor": "local", "cache": str(tmp_path)}))
+        numbers = [event.measures.numbers for event in seen if hasattr(event, "measures")]
+        assert {"cut": 1} in numbers
+    assert len(server.asked) == 1
+
+
+def test_only_the_answer_that_is_cut_counts_as_cut(server, ask):
+    asking = ask(cut="keep")
+    server.script += [(200, {}, said("So it ", finish_reason="length"))]
+    asking.run_batch([{"prompt": "Hi?"}, {"prompt": "Ho?"}])
+    (cut,) = [numbers["cut"] for numbers in vars(asking).pop("_measured") if "cut" in numbers]
+    assert sorted(cut, key=str) == [1, None]
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\n", f"Bearer {KEY}", "schlüssel"])

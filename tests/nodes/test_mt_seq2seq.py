@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from nodes.mt.seq2seq import Seq2Seq
+from nodes.mt._tags import Tags
+from nodes.mt.seq2seq import Seq2Seq, _plain
 from studio import InputError, ModelUnavailable
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")]
@@ -116,6 +117,57 @@ def test_many_languages_are_told_apart(m2m, work):
     }
     assert translator.tokenizer.src_lang == "en"
     assert isinstance(translator.run("Hello world.", "en", "pt"), str)
+
+
+@pytest.mark.parametrize("text", ["Hello </s> world", "__fr__ hello", "a__fr__b <pad>"])
+def test_marks_of_the_model_in_a_text_are_text(m2m, work, text, monkeypatch):
+    translator = work(Seq2Seq, model=m2m, max_tokens=8)
+    seen = []
+    generate = translator.model.generate
+    monkeypatch.setattr(
+        translator.model, "generate", lambda **given: seen.append(given["input_ids"]) or generate(**given)
+    )
+    translator.run(text, "en", "pt")
+    tokens = translator.tokenizer.convert_ids_to_tokens(seen[0][0])
+    assert (tokens[0], tokens[-1]) == ("__en__", "</s>")
+    assert not {"</s>", "__fr__", "<pad>"} & {*tokens[1:-1]}
+
+
+def test_a_text_does_not_choose_its_language(marian, work):
+    translator = work(Seq2Seq, model=marian, max_tokens=8)
+    assert translator.tokenizer(">>fr<< hello")["input_ids"][0] == translator.tokenizer.unk_token_id  # taken as a mark
+    pieces = translator.tokenizer.tokenize(_plain(">>fr<< hello"))
+    assert "".join(pieces).replace("▁", " ").split() == [">>fr<<", "hello"]
+    assert pieces[0] != ">>fr<<"
+
+
+def test_a_translation_that_is_cut_off_counts_as_cut(marian, work):
+    translator = work(Seq2Seq, model=marian, max_tokens=2, beam_size=1)
+    translator.run("Hello world. The cat is on the sofa.", "en", "pt")
+    assert vars(translator)["_measured"] == [{"cut": 2}]
+
+
+@pytest.mark.parametrize(
+    ("target", "known", "expected"),
+    [
+        ("zh-TW", ["zho_Hans", "zho_Hant"], "zho_Hant"),
+        ("zh", ["zho_Hant", "zho_Hans"], "zho_Hans"),
+        ("sr-Latn", ["srp_Cyrl", "srp_Latn"], "srp_Latn"),
+        ("sr", ["srp_Latn"], "srp_Latn"),
+        ("ar", ["arb_Latn", "arb_Arab"], "arb_Arab"),
+        ("nb", ["nno_Latn", "nob_Latn"], "nob_Latn"),
+        ("ko", ["kor_Hang"], "kor_Hang"),
+        ("fil", ["tgl_Latn"], "tgl_Latn"),
+    ],
+)
+def test_the_script_that_is_asked_for_is_taken(target, known, expected):
+    tags = Tags("it", {code: code for code in known}, (None, None))
+    assert tags._code(target) == expected
+
+
+def test_another_script_than_the_one_asked_for_is_refused():
+    with pytest.raises(InputError, match="does not speak 'zh-Hant'"):
+        Tags("it", {"zh": "__zh__"}, (None, None))._code("zh-Hant")
 
 
 def test_an_unknown_language_is_named_with_those_it_speaks(m2m, work):

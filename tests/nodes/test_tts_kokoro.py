@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nodes.asr.faster_whisper import FasterWhisper
+from nodes.tts._espeak import ipa
 from nodes.tts.kokoro import Kokoro
 from studio import InputError
 
@@ -60,3 +61,22 @@ def test_an_unknown_language_is_named_with_those_it_speaks(kokoro):
 def test_an_unknown_voice_is_named_with_those_there_are(kokoro, work):
     with pytest.raises(InputError, match=r"no voice 'nobody'; there is .*jm_kumo"):
         work(Kokoro, voice="nobody")
+
+
+@pytest.mark.parametrize(("text", "language"), [("Hello Привет", "es"), ("weekend नमस्ते", "pt"), ("안녕 hi", "en")])
+def test_letters_of_other_scripts_are_named_and_no_mark_of_a_language_is_spoken(kokoro, capsys, text, language):
+    spoken = kokoro.run(text, language)
+    assert spoken.samples.any()
+    assert "the voice cannot speak" in capsys.readouterr().out
+    assert vars(kokoro).pop("_measured")[0]["unspoken"] >= 2
+
+
+def test_espeaks_marks_of_a_language_are_no_sounds():
+    pytest.importorskip("espeakng_loader")
+    for text, voice in [("привет", "es"), ("안녕", "en-us"), ("नमस्ते", "pt-br")]:
+        assert not set("()") & set(ipa(text, voice))
+
+
+def test_a_nul_cuts_nothing():
+    pytest.importorskip("espeakng_loader")
+    assert ipa("hi\0there", "en-us") == ipa("hi there", "en-us")

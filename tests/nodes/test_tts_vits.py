@@ -74,3 +74,17 @@ def test_weights_are_identified_by_content(checkpoint):
     assert Vits.identity(Vits.Config(model=checkpoint), lambda path: f"digest of {path.name}") == {
         "content": f"digest of {checkpoint.rsplit('/', 1)[-1]}"
     }
+
+
+def test_letters_that_the_voice_does_not_know_are_named(checkpoint, work, capsys):
+    voice = work(Vits, model=checkpoint)
+    assert voice.run("Héllo п п wörld", "en").samples.any()
+    assert "the voice cannot speak é п ö: 4 letters were left out" in capsys.readouterr().out
+    assert vars(voice)["_measured"] == [{"unspoken": 4}]
+
+
+def test_what_is_no_writing_is_not_read(checkpoint, work, capsys):
+    voice = work(Vits, model=checkpoint)
+    odd, plain = (voice.run(text, "en").samples for text in ("hel\u200blo\0there\u202e", "hello there"))
+    assert np.array_equal(odd, plain)
+    assert capsys.readouterr().out == ""

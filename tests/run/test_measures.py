@@ -28,6 +28,7 @@ class Together(Node):
 
     def run_batch(self, calls):
         self.measure(tokens=[len(call["text"]) for call in calls], calls=1)
+        self.measure(long=[1 if len(call["text"]) > 4 else None for call in calls])
         return [call["text"] for call in calls]
 
 
@@ -77,6 +78,15 @@ def test_each_task_of_a_batch_has_its_own_and_its_share():
     assert step.numbers["tokens"] == 36
     assert step.as_data()["numbers"]["tokens"] == 36
     assert 1 <= step.numbers["calls"] <= 8
+
+
+def test_a_task_of_a_batch_may_have_no_number():
+    together = GRAPH.replace("Tokens", "Together, batch: 8")
+    list(load(together, nodes=NODES).map([{"text": "x" * n} for n in range(1, 9)], options={"executor": "local"}))
+    for length, long in ((3, None), (7, 1)):
+        log = run_log(together, nodes=NODES, text="x" * length)
+        assert log.steps("cached") == ["a"]
+        assert log.result.steps["a"].numbers.get("long") == long
 
 
 def test_rows_that_go_together_count_each_of_their_own():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from studio.errors import InputError
+from studio.values.words import encoding_of
 
 __all__ = ["LeftOut", "Row", "Rows", "check_columns", "newlines", "opened", "why"]
 
@@ -83,9 +84,14 @@ class Rows(ABC):
 def opened(path: Path) -> BinaryIO:
     """A file to read; InputError says why it cannot be."""
     try:
-        return path.open("rb")
+        file = path.open("rb")
+        encoding = encoding_of(file.peek(4)[:4])
     except OSError as error:
         raise InputError(f"'{path}': {why(error)}") from None
+    if not encoding.startswith("utf-8"):
+        file.close()
+        raise InputError(f"'{path}' is text in {encoding.upper()}: save it as UTF-8")
+    return file
 
 
 def newlines(path: Path) -> int:

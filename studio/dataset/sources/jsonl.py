@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from studio.dataset.sources.base import Row, Rows, newlines, opened, why
 from studio.errors import InputError
 from studio.paths import absolute
+from studio.values.plain import float_of
 
 __all__ = ["JsonlRows", "JsonlStream"]
 
@@ -90,7 +91,7 @@ def _constant(_: str) -> None:
     raise _Refused
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=float_of)
 
 
 def _decode(text: str) -> Any:

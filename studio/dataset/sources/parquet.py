@@ -17,12 +17,12 @@ __all__ = ["ParquetRows"]
 _BATCH_BYTES = 4 << 20
 _BATCH_ROWS = 1024
 _BUFFER_BYTES = 1 << 20  # read ahead of each column, instead of all of it
-_PLAIN = (type(None), bool, int, float, str, bytes)
+_PLAIN = (type(None), bool, int, float, str, bytes, decimal.Decimal)
 _MEDIA = {"bytes", "path"}  # how data sets of Hugging Face hold a picture or a sound
 
 
 class ParquetRows(Rows):
-    """The rows of a file. Its values are plain data: times become text, decimals numbers."""
+    """The rows of a file. Its values are plain data: times become text; decimals stay, for no digit to be lost."""
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = str(path), absolute(path)
@@ -100,8 +100,13 @@ def _plain(value: Any) -> Any:
         if value.keys() == _MEDIA:
             return value["path"] if value["bytes"] is None else value["bytes"]
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dt.timedelta):
-        return value.total_seconds()
+        return _seconds(value)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _seconds(value: dt.timedelta) -> float | decimal.Decimal:
+    """A length of time in seconds, exactly; pandas' own has nanoseconds."""
+    nanos = getattr(value, "value", None) or (value // dt.timedelta(microseconds=1)) * 1000
+    seconds, exact = value.total_seconds(), decimal.Decimal(nanos).scaleb(-9)
+    return seconds if decimal.Decimal(repr(seconds)) == exact else exact

@@ -69,7 +69,21 @@ def test_values_are_plain_data(tmp_path):
         "map": [["a", 1]],
         "kind": "b",
     }
-    assert type(row.values["whole"]) is int
+    assert type(row.values["whole"]) is decimal.Decimal
+
+
+def test_no_digit_of_a_decimal_or_a_length_of_time_is_lost(tmp_path):
+    table = pa.table(
+        {
+            "price": [decimal.Decimal("12345678901234567.89")],
+            "took": pa.array([10**17 + 1], pa.duration("us")),
+        }
+    )
+    (row,) = rows_of(tmp_path, table)
+    assert row.values == {
+        "price": decimal.Decimal("12345678901234567.89"),
+        "took": decimal.Decimal("100000000000.000001"),
+    }
 
 
 def test_a_value_that_python_has_no_type_for_is_that_rows_error(tmp_path):
