@@ -36,7 +36,7 @@ Made = TypeVar("Made")
 Form = Any  # plain data that JSON keeps as it is
 
 _LARGEST = 1 << 63  # not every reader of JSON takes larger integers
-_FROM_FILE = re.compile(r"^studio_\w*?[0-9a-f]{16}\.?")  # a module that was loaded from a file is named by its place
+_FROM_FILE = re.compile(r"^studio_file_[0-9a-f]*\.?")  # a module that was loaded from a file is named by its place
 
 
 def digest_of(form: Form) -> str:

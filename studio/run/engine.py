@@ -106,8 +106,7 @@ class Engine:
             self._writer.close()
         for alarm in self._resting.values():
             alarm.cancel()
-        self._in_flight.drop()
-        self._provisioning.close()
+        self._in_flight.close()
         self._lookups.close()
 
     def settle(self) -> None:

@@ -62,6 +62,11 @@ class InFlight:
                 self._provisioning.executor(action.step).cancel(action.future)
         return dropped
 
+    def close(self) -> None:
+        """The run is over: stops all tasks, and lets workers go that were of this run alone."""
+        self.drop()
+        self._provisioning.close()
+
     def _submit(self, executor: Executor, actions: list[Action]) -> None:
         tasks = [self._task(action) for action in actions]
         self._flying.update(actions)
