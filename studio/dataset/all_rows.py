@@ -37,7 +37,7 @@ class AllRows:
     def __init__(self, plan: Plan, steps: Iterable[Step], sources: Sequence[Source]) -> None:
         """The sources are those that any of the steps reads of all rows."""
         self._sources = list(sources)
-        self._upstream = [plan.closure(plan.makers([Edge((source,))])) for source in sources]
+        self._upstream = [plan.closure(plan.makers([Edge((source,))]), spares=True) for source in sources]
         self._rows: dict[int, _Row] = {}  # by position
         self._given: dict[str, dict[str, Artifact]] = {}  # by step and port
         self._steps = [step for step in steps if _gathers(step)]

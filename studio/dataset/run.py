@@ -26,7 +26,7 @@ from studio.dataset.options import Options
 from studio.dataset.results import ResultsFolder, ResultsWriter
 from studio.dataset.sources import Rows
 from studio.dataset.step_stats import RunStats
-from studio.dataset.summary import RowCounts, Summary
+from studio.dataset.summary import Summary
 from studio.executors.base import Executor
 from studio.language.plan import Plan
 from studio.run.again import Again
@@ -80,7 +80,7 @@ class DatasetRun:
         self.done = self.failed = 0
         self._writer = ResultsWriter(results, options.lines, self.figures)
         self._all_rows = AllRows(plan, self._over_all.steps.values(), self._over_all.rows)
-        self.counts: Mapping[str, RowCounts] = self._all_rows.counts  # by step that runs once over all rows
+        self.counts, self.left_out = self._all_rows.counts, rows.left_out  # rows by step over all of them; files
         self._outputs: dict[str, Any] = {}
         self.result = Result(None)  # of what is made of all items
         self._examples = Examples()
@@ -128,7 +128,7 @@ class DatasetRun:
             dict(self.result.failures),
             totals,
             self.counts,
-            self._rows.left_out,
+            self.left_out,
         )
 
     def events(self) -> Generator[Event]:
@@ -140,8 +140,8 @@ class DatasetRun:
             self._writer.note()
 
     def _session(self) -> Iterator[Event]:
-        if self._rows.left_out.count:
-            yield Warned(str(self._rows.left_out))
+        if self.left_out.count:
+            yield Warned(str(self.left_out))
         *before, _ = phases = self._phases()
         for number, phase in enumerate(before):
             yield from self._phase_first(phase, number, len(phases))
@@ -168,7 +168,7 @@ class DatasetRun:
             yield from self._run_over_all()
         self._outputs = {name: output_data(self.result, name, "dataset", name, self._results) for name in self.result}
         if self._results is not None:
-            self._all_rows.save(self._results.folder, self._outputs, self.result.failures, self._rows.left_out)
+            self._all_rows.save(self._results.folder, self._outputs, self.result.failures, self.left_out)
 
     def _run_over_all(self) -> Iterator[Event]:
         yield from self._rows_made_again()

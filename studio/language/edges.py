@@ -164,7 +164,7 @@ def _differs_by_row(names: Names, edge: Edge, wanted: PortType) -> bool:
     if edge.form != "one":
         return False
     (source,) = edge.sources
-    common = not source.port and source.name in names.inputs and names.types[source].feeds(wanted)
+    common = not source.port and source.name in names.inputs and names.types[source].alike(wanted)
     return not common and not names.spans_rows(source)
 
 

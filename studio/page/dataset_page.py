@@ -174,8 +174,8 @@ class DatasetPage:
         if cached:
             share, saved = _percent(cached / (cached + done)), seconds_of(sum(row.step_stats.saved for row in rows))
             yield Markup("{} of all tasks came from the cache, which saved {} of work.").format(share, saved)
-        if (left_out := self._run.summary().left_out).count:
-            yield Markup("{}.").format(str(left_out))
+        if self._run.left_out.count:
+            yield Markup("{}.").format(str(self._run.left_out))
         for step, counts in self._run.counts.items():
             yield Markup('<a href="#step-{0}"><b>{0}</b></a> {1}.').format(step, str(counts))
         if totals.failed:

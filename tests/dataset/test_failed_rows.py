@@ -257,3 +257,22 @@ def test_holes_in_rows_and_results(tmp_path, studio_map):
         page = (folder / "report.html").read_text()
         assert "AB" in page
         assert "cannot be shown" not in page
+
+
+@pytest.mark.parametrize("cache", [None, False])
+def test_what_stood_in_for_a_failure_counts_in_later_sessions(tmp_path, cache):
+    text = """
+graph: fallen
+inputs: {text: text}
+nodes:
+  deed: {use: Deed, with: {name: '', fails_on: bad}, in: {text: text}, on_error: {use: up}}
+  up: {use: Upper, in: {text: text}}
+  side: {use: Deed, with: {name: '', fails_on: rot}, in: {text: text}}
+  all: {use: Holes, in: {texts: deed}, scope: dataset}
+outputs: {all: all, side: side}
+"""
+    for _ in range(3):
+        options = {} if cache is None else {"cache": cache}
+        outputs, counted = whole(graph(text), rows_of("a", "bad rot", "bad"), options, resume=tmp_path / "run")
+        assert outputs == {"all": {"texts": ["a", "BAD ROT", "BAD"]}}
+        assert counted == {"all": counts(3, 3, 1)}

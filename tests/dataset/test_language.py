@@ -11,7 +11,7 @@ import studio
 from studio.executors import executor_class
 from tests.language.test_language import LOST, Reference, fails, graphs
 from tests.support.dataset import mapped
-from tests.support.fakes import Deed, Join, Letters
+from tests.support.fakes import Deed, Join, JoinHoled, Letters
 
 ITEMS = [
     {"p": "ab", "q": "", "o": None},
@@ -57,7 +57,7 @@ def check(case, executor, folder, window, ordered):
         tally.touch()
         graph = {**GRAPH, "nodes": written(nodes, tally), "outputs": {f"o{n}": wire for n, wire in enumerate(wanted)}}
         results = mapped(
-            studio.load(graph, nodes=(Deed, Join, Letters)),
+            studio.load(graph, nodes=(Deed, Join, JoinHoled, Letters)),
             [{"id": str(n), **inputs} for n, inputs in enumerate(ITEMS)],
             {"executor": executor, "cache": cache, "window": window, "ordered": ordered},
         )

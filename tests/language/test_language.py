@@ -22,14 +22,14 @@ class Reference:
         self.nodes, self.inputs, self.runs = nodes, inputs, Counter()
         self.ends, self.skipped, self.failed, self.replaced = {}, set(), set(), set()
 
-    def wire(self, wire):
+    def wire(self, wire, holed=False):
         if isinstance(wire, dict):
             found = [self.wire(each) for each in wire["first_of"]]
             there = [value for value in found if value is not None and value is not LOST]
             return there[0] if there else LOST if LOST in found else None
         if isinstance(wire, list):
             found = [self.wire(each) for each in wire]
-            return LOST if LOST in found else None if None in found else found
+            return LOST if LOST in found else None if None in found and not holed else found
         return self.inputs[wire] if wire in self.inputs else self.step(wire)
 
     def step(self, id):
@@ -38,7 +38,7 @@ class Reference:
         return self.ends[id]
 
     def end(self, id, node):
-        given = {port: self.wire(wire) for port, wire in node["in"].items()}
+        given = {port: self.wire(wire, node["use"] == "JoinHoled") for port, wire in node["in"].items()}
         condition = [(self.wire(wire), test) for wire, test in node["test"]]
         if LOST in given.values() or LOST in [value for value, _ in condition]:
             self.skipped.add(id)
@@ -53,8 +53,8 @@ class Reference:
             return self.fail(id, node.get("on_error", "fail"))
 
     def run(self, id, node, text=None, note=None, texts=None):
-        if node["use"] == "Join":
-            return "+".join(texts)
+        if node["use"] in ("Join", "JoinHoled"):
+            return "+".join("-" if text is None else text for text in texts)
         if node["use"] == "Letters":
             return list(text[:3])
         if "each" not in node:
@@ -111,10 +111,9 @@ def graphs(draw):
             node |= {"use": "Letters", "in": {"text": text}}
         elif kind == "join":
             gathered = st.lists(st.sampled_from(texts), min_size=1, max_size=3)
-            node |= {
-                "use": "Join",
-                "in": {"texts": draw(st.one_of(st.sampled_from(lists), gathered) if lists else gathered)},
-            }
+            wire = draw(st.one_of(st.sampled_from(lists), gathered) if lists else gathered)
+            holed = draw(st.booleans()) or (isinstance(wire, str) and "each" in nodes[wire])
+            node |= {"use": "JoinHoled" if holed else "Join", "in": {"texts": wire}}
         else:
             node |= {"use": "Deed", "in": {"text": draw(st.sampled_from(lists)) if kind == "each" else text}}
             if draw(st.booleans()):
@@ -199,9 +198,9 @@ def fails(nodes, line) -> bool:
     return bool(wrong) and wrong in text
 
 
-from tests.support.fakes import Deed, Join, Letters  # noqa: E402
+from tests.support.fakes import Deed, Join, JoinHoled, Letters  # noqa: E402
 
-_NODES = (Deed, Join, Letters)
+_NODES = (Deed, Join, JoinHoled, Letters)
 
 
 @pytest.fixture(scope="module")

@@ -113,6 +113,11 @@ def test_a_list_without_holes_goes_where_they_may_be():
     ] == {"items": 1, "absent": 0}
 
 
+def test_an_input_for_all_rows_is_told_as_what_it_is():
+    text = "inputs: {ts: 'list[text?]', t: text}\nnodes:\n  u: {use: Upper, in: {text: t}}\n  j: {use: Join, in: {texts: ts}, scope: dataset}\noutputs: {u: u, j: j}"
+    assert "'texts' takes list[text], but 'ts' is list[text?]" in refused(text)
+
+
 def test_at_each_depth():
     text = "inputs: {ts: '%s'}\nnodes: {n: {use: Join, each: texts, in: {texts: ts}}}\noutputs: {x: n}"
     assert "takes list[list[text]], to run once per element, but 'ts' is list[list[text?]]" in refused(

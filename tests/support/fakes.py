@@ -33,8 +33,6 @@ class Join(Node):
 class JoinHoled(Node):
     """Texts in a row, with a mark for each that is absent."""
 
-    inline = True
-
     def run(self, texts: list[str | None]) -> str:
         return "+".join("-" if text is None else text for text in texts)
 

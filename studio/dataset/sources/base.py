@@ -26,6 +26,7 @@ _NAMED, _SHOWN = 100, 8  # names of files that are left out: kept, and told to p
 class LeftOut:
     """The files of a folder that are no items: how many, the first of them, and how many of each suffix."""
 
+    kind: str = ""  # of the items
     files: int = 0  # all that there are, items and others
     names: list[str] = field(default_factory=list)
     suffixes: Counter[str] = field(default_factory=Counter)
@@ -49,7 +50,7 @@ class LeftOut:
         shown, more = ", ".join(self.names[:_SHOWN]), self.count - min(len(self.names), _SHOWN)
         kinds = ", ".join(f"{count:,} × {suffix}" for suffix, count in self.suffixes.most_common(_SHOWN))
         rest = f" and {more:,} more ({kinds})" if more else ""
-        return f"left out: {self.count:,} of {self.files:,} files, which cannot be read: {shown}{rest}"
+        return f"left out: {self.count:,} of {self.files:,} files, which hold no {self.kind}: {shown}{rest}"
 
 
 @dataclass(slots=True)  # see Artifact

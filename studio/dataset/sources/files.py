@@ -54,6 +54,7 @@ class FileRows(Rows):
         self._apart = _place(apart.stat()) if apart is not None and apart.is_dir() else None
         self.left_out = LeftOut()
         self.kind, self._count = self._counted()
+        self.left_out.kind = self.kind
 
     def __iter__(self) -> Iterator[Row]:
         for name, error in self._found():

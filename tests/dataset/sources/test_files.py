@@ -171,7 +171,7 @@ def test_what_can_be_read_is_taken_whatever_it_is_called_and_the_rest_named(tmp_
     assert ids(rows) == ids(rows) == ["a.png", "b", "broken.png", "c.tga", "d.JFIF", "e.mp3"]
     assert rows.count() == 6
     assert rows.left_out.names == ["f.txt", "g.bin", "h", "i.csv"]
-    assert str(rows.left_out) == "left out: 4 of 10 files, which cannot be read: f.txt, g.bin, h, i.csv"
+    assert str(rows.left_out) == "left out: 4 of 10 files, which hold no image: f.txt, g.bin, h, i.csv"
 
 
 def test_of_many_the_first_are_named_and_all_counted(tmp_path):
@@ -230,7 +230,7 @@ def test_the_command_says_what_is_left_out(studio_map):
         "  n: {use: 'tests.support.fakes:JoinHoled', in: {texts: t}, scope: dataset}\n"
         "  t: {use: text.template, with: {template: x}}\noutputs: {b: b, n: n}"
     )
-    told = "left out: 1 of 2 files, which cannot be read: notes.txt"
+    told = "left out: 1 of 2 files, which hold no image: notes.txt"
     out, err = studio_map("g.yaml", "pics", "--out", "pics/run")
     assert told in out.splitlines()
     assert told in err
