@@ -11,8 +11,10 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
+from studio.paths import absolute
 from studio.values.digest import of_bytes
 
 __all__ = ["Surroundings"]
@@ -60,10 +62,15 @@ class Surroundings:
     @cached_property
     def tells_apart(self) -> tuple[str, str]:
         """What of them tells workers apart: of the shipped nodes, and of the caller's own."""
-        variables = [f"{name}={value}" for name, value in sorted(self.of_models.env.items())]
+        variables = sorted(f"{name}={value}" for name, value in self.env.items() if name.startswith(_OF_MODELS))
         texts = ("\0".join(variables), "\0".join([self.folder, *variables]))
         shipped, own = (of_bytes(os.fsencode(text))[:12] for text in texts)
         return shipped, own
+
+    @property
+    def left(self) -> bool:
+        """Whether this process works in another folder by now."""
+        return absolute() != Path(self.folder)
 
     def settle(self) -> None:
         """Makes them those of this process. What belongs to the process stays; so does a folder that is not here."""

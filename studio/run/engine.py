@@ -61,7 +61,7 @@ class Engine:
         self.subplan, self.cache, self.clean = subplan, cache, Secrets(subplan.plan).clean
         self.due: deque[Action] = deque()  # actions whose turn has come
         self._tell, self._many, self._provisioning = tell, many, provisioning
-        self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config, refresh, tell, waits)
+        self._lookups = Lookups(cache, subplan.plan.name, self._provisioning.config_of_key, refresh, tell, waits)
         self._inbox = Inbox()
         self._in_flight = InFlight(self._provisioning, cache, self._inbox, many)
         self._leaving: list[Action] = []  # to be given to an executor

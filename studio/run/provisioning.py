@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
@@ -17,9 +17,11 @@ from studio.executors.base import Executor
 from studio.executors.surroundings import Surroundings
 from studio.executors.task import Recipe
 from studio.language.plan import Step
+from studio.node.node import Node
 from studio.run.action import Owner
 from studio.run.recipes import recipe_of
 from studio.run.subplan import Subplan
+from studio.values.digest import Uncacheable
 
 __all__ = ["Found", "Provisioning"]
 
@@ -72,14 +74,28 @@ class Provisioning:
         if step.id not in self._recipes:
             files = self._cache.files if self._cache else FileDigests.of_process()
             made = recipe_of(step, self.config(step), self.executor(step).machine, files)
-            self._recipes[step.id] = made.within(self._surroundings)
+            made = made.within(self._surroundings)
+            self._recipes[step.id] = replace(made, key=f"{made.key} {id(self)}") if self._strays(step) else made
         return self._recipes[step.id]
 
+<<<<<<< HEAD
     def close(self) -> None:
         """The run is over: workers that no other run can use go."""
         for id, recipe in self._recipes.items():
             if recipe.once:
                 self.executor(self._subplan.steps[id]).release(recipe)
+=======
+    def config_of_key(self, step: Step) -> BaseModel:
+        """The config of a step whose key is made from it now; Uncacheable where what its weights are cannot be told."""
+        if self._strays(step):
+            raise Uncacheable("the working folder is another than when the run was asked for")
+        return self.config(step)
+
+    def _strays(self, step: Step) -> bool:
+        """Whether the paths of weights may mean something else here, by now, than where they are set up."""
+        speaks = step.definition.node.identity.__func__ is not Node.identity.__func__  # type: ignore[attr-defined]
+        return speaks and self._surroundings.left
+>>>>>>> place
 
     def admit(self, owner: Owner) -> None:
         """Before anything runs: can everything run that may have to? ResourcesMissing says what cannot.

@@ -1,9 +1,12 @@
 """Where a graph is bound: paths mean what they meant when the graph was loaded, and the values given."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import studio
+from tests.executors.test_contract import executor  # noqa: F401 a fixture
 from tests.support.dataset import lines
 
 STEPS = """
@@ -100,3 +103,38 @@ def test_a_deleted_working_folder_stops_no_graph(folders, tmp_path, monkeypatch)
     assert graph.run(options=LOCAL)["w"] == "hi of one"
     text = "inputs: {text: text}\nnodes: {w: {use: text.template, with: {template: '{{text}}'}, in: {text: text}}}\noutputs: {w: w}"
     assert studio.load(text).run(text="a", options=LOCAL)["w"] == "a"
+
+
+class Weighed(studio.Node):
+    """What its weights say."""
+
+    class Config(studio.Node.Config):
+        model: str = "weights.txt"
+
+    @classmethod
+    def identity(cls, config, fingerprint):
+        return fingerprint(Path(config.model))
+
+    def setup(self) -> None:
+        self.says = Path(self.config.model).read_text()
+
+    def run(self, text: str) -> str:
+        return f"{text} {self.says}"
+
+
+def test_weights_are_those_of_the_folder_of_the_run(executor, folders, cache_folder, monkeypatch):  # noqa: F811
+    graph = studio.load(
+        "inputs: {text: text}\nnodes: {w: {use: Weighed, in: {text: text}}}\noutputs: {w: w}", nodes=[Weighed]
+    )
+    options = {"executor": executor}
+    for name in ("one", "other", "one"):
+        monkeypatch.chdir(folders / name)
+        Path("weights.txt").write_text(f"of {name}")
+        assert graph.run(text="a", options=options)["w"] == f"a of {name}"
+    rows = graph.map([{"text": "b"}], options=options)
+    monkeypatch.chdir(folders / "other")
+    for _ in rows:  # in whichever folder: what is kept is what the key says
+        pass
+    for name in ("other", "one"):
+        monkeypatch.chdir(folders / name)
+        assert graph.run(text="b", options=options)["w"] == f"b of {name}"
