@@ -78,13 +78,12 @@ class Provisioning:
             self._recipes[step.id] = replace(made, key=f"{made.key} {id(self)}") if self._strays(step) else made
         return self._recipes[step.id]
 
-<<<<<<< HEAD
     def close(self) -> None:
         """The run is over: workers that no other run can use go."""
         for id, recipe in self._recipes.items():
             if recipe.once:
                 self.executor(self._subplan.steps[id]).release(recipe)
-=======
+
     def config_of_key(self, step: Step) -> BaseModel:
         """The config of a step whose key is made from it now; Uncacheable where what its weights are cannot be told."""
         if self._strays(step):
@@ -95,7 +94,6 @@ class Provisioning:
         """Whether the paths of weights may mean something else here, by now, than where they are set up."""
         speaks = step.definition.node.identity.__func__ is not Node.identity.__func__  # type: ignore[attr-defined]
         return speaks and self._surroundings.left
->>>>>>> place
 
     def admit(self, owner: Owner) -> None:
         """Before anything runs: can everything run that may have to? ResourcesMissing says what cannot.
