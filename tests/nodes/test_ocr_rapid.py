@@ -68,6 +68,7 @@ def lines_of(count, width, height, size=28):
     return picture, step
 
 
+@pytest.mark.slow
 def test_reads_all_lines_of_a_long_picture(reader):
     picture, step = lines_of(40, 200, 8_000)
     read = reader.run(Image(picture))
@@ -75,6 +76,7 @@ def test_reads_all_lines_of_a_long_picture(reader):
     assert all(abs(mark["box"][1] - number * step - 10) < 15 for number, mark in enumerate(read.boxes))
 
 
+@pytest.mark.slow
 def test_reads_a_line_that_is_longer_than_the_reader_looks(reader):
     import PIL.Image
     import PIL.ImageDraw
