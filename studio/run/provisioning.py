@@ -5,6 +5,7 @@ It asks executors, and gives them nothing to do.
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -75,7 +76,9 @@ class Provisioning:
             files = self._cache.files if self._cache else FileDigests.of_process()
             made = recipe_of(step, self.config(step), self.executor(step).machine, files)
             made = made.within(self._surroundings)
-            self._recipes[step.id] = replace(made, key=f"{made.key} {id(self)}") if self._strays(step) else made
+            if self._strays(step):
+                made = replace(made, key=f"{made.key} {secrets.token_hex(8)}", once=True)
+            self._recipes[step.id] = made
         return self._recipes[step.id]
 
     def close(self) -> None:
