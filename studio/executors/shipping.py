@@ -1,38 +1,36 @@
 """ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the service.
 
-A class that every Python here can import goes by its name, with its config as JSON; any other goes
-with its code. Only the worker opens a recipe. What decides how the code behaves (its folder, what it
-imports, the environment of model libraries) is part of the key: edited code never meets an old worker.
+A class that is found by its name goes by it, with its config; any other goes with its code. Either way the
+sources of all that the author wrote go with it, as the sender has them: the worker computes what the key
+says, whatever becomes of the files. Only the worker opens a recipe. Its key tells the code already;
+what else decides how it behaves (its folder, the environment of model libraries) is added.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.util
 import os
+import pickle
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from studio.executors.task import Recipe
+from studio.node.module_source import ModuleSource, serve_instead
 from studio.node.node import Node, Ports, ports_of
 from studio.node.resources import Resources
-from studio.node.source import parsed
 from studio.paths import NODES
 from studio.values import KINDS
 from studio.values.digest import of_data
 
-__all__ = ["ShippedRecipe", "sealed", "send_by_value", "ship", "shipped_from", "unpacked", "unsealed"]
+__all__ = ["ShippedRecipe", "opened", "packed", "sealed", "ship", "shipped_from", "unpacked", "unsealed"]
 
 Message = list[Any]
 
-_ENGINE = Path(__file__).parents[1]
 _ENVIRONMENT = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TORCH_HOME", "TOKENIZERS_", "XDG_CACHE", "STUDIO_MODELS")
 
 
@@ -49,11 +47,11 @@ def ship(recipe: Recipe) -> Message:
     """The recipe as plain lists."""
     ports = ports_of(recipe.node)
     surroundings = _surroundings()
-    own = not recipe.portable or not recipe.node.__module__.startswith(f"{NODES}.")
-    decides = [surroundings["env"], *([surroundings["cwd"], _code_of(recipe.node)] if own else [])]
+    own = not recipe.node.__module__.startswith(f"{NODES}.")
+    decides = [surroundings["env"], *([surroundings["cwd"]] if own else [])]
     key = f"{recipe.key} {of_data(decides)[:12]}"
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
-    contents = [surroundings, recipe.name, _by_name(recipe) if recipe.portable else _by_value(recipe, ports)]
+    contents = [surroundings, packed(recipe, ports)]
     resources = recipe.resources.model_dump()
     sizes = [recipe.replicas, recipe.least, recipe.batch]
     return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config)]
@@ -69,18 +67,37 @@ def shipped_from(message: Message) -> ShippedRecipe:
 
 def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     """The recipe, in the process where it is to be followed: its surroundings become those of the sender."""
-    surroundings, name, told = shipped.contents
+    surroundings, told = shipped.contents
     _settle(surroundings)
-    if told[0] == "value":
+    return opened(told)
+
+
+def packed(recipe: Recipe, ports: Ports) -> Message:
+    """What it takes to follow a recipe in another process: the author's sources, and the class by name or by value."""
+    sources = [source.as_list() for source in recipe.sources]
+    if not recipe.portable:
+        return [sources, "value", _by_value(recipe, ports)]
+    carried = replace(recipe, node=Node, config=Node.Config(), sources=())
+    names = [recipe.node.__module__, recipe.node.__qualname__]
+    return [sources, "name", *names, pickle.dumps(carried), pickle.dumps(recipe.config)]
+
+
+def opened(told: Message) -> tuple[Recipe, Ports]:
+    """The recipe that was packed, in a process of its own; its code is loaded from the sources that came with it."""
+    sources, how, *rest = told
+    serve_instead(map(ModuleSource.of_list, sources))
+    if how == "value":
         import ray.cloudpickle
 
-        recipe, ports = ray.cloudpickle.loads(told[1])
+        recipe, ports = ray.cloudpickle.loads(rest[0])
         return recipe, ports
-    _, module, qualified, config = told
+    module, qualified, carried, config = rest
     node: Any = importlib.import_module(module)
     for part in qualified.split("."):
         node = getattr(node, part)
-    return Recipe(shipped.key, name, node, node.Config.model_validate_json(config), shipped.resources), ports_of(node)
+    # Both were made by this user's own process, and came by a socket that only this user can open, or by Ray.
+    recipe = replace(pickle.loads(carried), node=node, config=pickle.loads(config))
+    return recipe, ports_of(node)
 
 
 def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
@@ -88,7 +105,7 @@ def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
     import ray.cloudpickle
 
     for node in nodes:
-        send_by_value(node)
+        _send_by_value(node)
     return [_surroundings(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
 
 
@@ -101,13 +118,13 @@ def unsealed(message: Message) -> Any:
     return ray.cloudpickle.loads(content)
 
 
-def send_by_value(node: type[Node]) -> None:
-    """Makes a class that no other process can import travel with its code."""
+def _send_by_value(node: type[Node], in_memory: Iterable[str] = ()) -> None:
+    """Makes a class travel with its code, and with that of modules whose files say something else by now."""
     import ray.cloudpickle
 
-    for cls in node.__mro__:
-        module = sys.modules.get(cls.__module__)
-        if module is not None and module.__name__ not in ("__main__", "builtins") and not _shipped(module.__name__):
+    for name in {cls.__module__ for cls in node.__mro__} | set(in_memory):
+        module = sys.modules.get(name)
+        if module is not None and name not in ("__main__", "builtins") and not _shipped(name):
             ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
@@ -115,15 +132,12 @@ def _shipped(module: str) -> bool:
     return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
 
 
-def _by_name(recipe: Recipe) -> Message:
-    return ["name", recipe.node.__module__, recipe.node.__qualname__, recipe.config.model_dump_json()]
-
-
-def _by_value(recipe: Recipe, ports: Ports) -> Message:
+def _by_value(recipe: Recipe, ports: Ports) -> bytes:
     import ray.cloudpickle
 
-    send_by_value(recipe.node)
-    return ["value", ray.cloudpickle.dumps((recipe, ports))]  # type: ignore[no-untyped-call]
+    _send_by_value(recipe.node, recipe.in_memory)
+    made: bytes = ray.cloudpickle.dumps((replace(recipe, sources=()), ports))  # type: ignore[no-untyped-call]
+    return made
 
 
 def _surroundings() -> dict[str, Any]:
@@ -140,48 +154,6 @@ def _settle(surroundings: dict[str, Any]) -> None:
     sys.path += [place for place in surroundings["path"] if place not in sys.path]
     if Path(surroundings["cwd"]).is_dir():
         os.chdir(surroundings["cwd"])
-
-
-def _code_of(node: type[Node]) -> list[list[object]]:
-    """The state of all files of code that a node's module imports, however far, and that no package brought."""
-    pending = [cls.__module__ for cls in node.__mro__]
-    files: dict[str, list[object]] = {}
-    seen: set[str] = set()
-    while pending:
-        module = pending.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        file = _file_of(module)
-        if file and not file.startswith((sys.prefix, sys.base_prefix, str(_ENGINE))):
-            with suppress(OSError, SyntaxError, ValueError):
-                stat = Path(file).stat()
-                files[file] = [file, stat.st_mtime_ns, stat.st_size]
-                pending += _imported_by(Path(file), module)
-    return sorted(files.values(), key=str)
-
-
-def _file_of(module: str) -> str:
-    loaded = sys.modules.get(module)
-    if loaded is not None:
-        return getattr(loaded, "__file__", None) or ""
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
-        return ""
-    return (spec.origin if spec else "") or ""
-
-
-def _imported_by(file: Path, module: str) -> Iterator[str]:
-    """The modules that a file imports, at the top or inside of functions; and perhaps some that are none."""
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for part in ast.walk(parsed(file.read_bytes())):
-        if isinstance(part, ast.Import):
-            yield from (alias.name for alias in part.names)
-        elif isinstance(part, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - part.level + 1] if part.level else []
-            base = ".".join([*above, *([part.module] if part.module else [])])
-            yield from (base, *(f"{base}.{alias.name}" for alias in part.names))
 
 
 def _label(config: BaseModel) -> str:

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from pydantic import BaseModel
 
 from studio.cache.store import Store
+from studio.node.module_source import ModuleSource
 from studio.node.node import Node
 from studio.node.resources import Resources
 from studio.values.artifact import Artifact
@@ -39,10 +40,12 @@ class Recipe:
     node: type[Node]
     config: BaseModel
     resources: Resources
-    portable: bool = True  # whether another process can import the class by its name
+    portable: bool = True  # whether another process finds the class by its name, where these sources are served
     replicas: int = 1  # most workers at a time
     least: int = 1  # workers that are set up as soon as one is needed
     batch: int = 1  # most tasks that a worker is given at once
+    sources: tuple[ModuleSource, ...] = field(default=(), repr=False)  # of its code, as this process has it
+    in_memory: frozenset[str] = frozenset()  # modules of its code that are no longer what their files say
 
 
 @dataclass(slots=True)  # see Artifact

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import uuid
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,16 +13,17 @@ from pydantic import BaseModel
 from studio.cache.file_digests import FileDigests
 from studio.executors.task import Recipe
 from studio.language.plan import Plan, Step
+from studio.node.file_package import is_of_file
 from studio.node.node import Node
 from studio.node.registry import Definition
 from studio.node.resources import Machine, Resources
-from studio.node.source import source_digest
+from studio.node.source import Code, code_of
 from studio.values.digest import Uncacheable, of_data
 
 __all__ = ["batch_of", "identity_of", "recipe_of", "recipe_of_node"]
 
 _BATCH = 8  # tasks that a node which computes several together is given at once, if nobody says otherwise
-_sources: weakref.WeakKeyDictionary[type[Node], str] = weakref.WeakKeyDictionary()
+_own: weakref.WeakKeyDictionary[type[Node], str] = weakref.WeakKeyDictionary()
 
 
 def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigests) -> Recipe:
@@ -51,10 +52,11 @@ def recipe_of_node(definition: Definition, machine: Machine, files: FileDigests)
 def _recipe(definition: Definition, config: BaseModel, resources: Resources, files: FileDigests) -> Recipe:
     """Other code, config, weights or resources are another worker's."""
     node = definition.node
-    source = _source(node, files)
-    parts = [source, config.model_dump_json(), _model(node, config, files), str(resources)]
+    code = _code(definition, files)
+    parts = [code.digest, config.model_dump_json(), _model(node, config, files), str(resources)]
     key = f"{definition.name} {of_data(parts)[:24]}"
-    return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node))
+    made = Recipe(key, definition.name, node, config, resources, batch=_batch_of(node))
+    return replace(made, portable=code.by_name, sources=code.sources, in_memory=code.in_memory)
 
 
 def identity_of(plan: Plan, steps: Iterable[Step], files: FileDigests) -> str:
@@ -66,22 +68,19 @@ def identity_of(plan: Plan, steps: Iterable[Step], files: FileDigests) -> str:
         instead = {name: str(edge) for name, edge in sorted(step.instead.items())}
         policy = [step.each, [str(guard.condition) for guard in step.when], step.on_error, step.cache == "never"]
         given = json.dumps([step.settings, step.constants, wires, instead, policy], default=str, sort_keys=True)
-        source = _source(node, files)
+        source = _code(step.definition, files).digest
         parts.append([step.id, step.definition.name, node.version, source, given, _model(node, step.config(), files)])
     return of_data([parts, {name: str(edge) for name, edge in plan.outputs.items()}])
 
 
-def _source(node: type[Node], files: FileDigests) -> str:
-    """What tells the code of a node apart; where only this process can tell, something of its own.
-
-    Asked once: what was loaded stays what it is, whatever becomes of its file.
-    """
-    if node not in _sources:
-        try:
-            _sources[node] = source_digest(node, files.view)
-        except Uncacheable:
-            _sources[node] = f"{os.getpid()} {id(node)}"
-    return _sources[node]
+def _code(definition: Definition, files: FileDigests) -> Code:
+    """The code of a node; where nobody can tell it apart, something of its own stands for its digest."""
+    node = definition.node
+    try:
+        code = code_of(node, files.view)
+    except Uncacheable:
+        return Code(_own.setdefault(node, uuid.uuid4().hex), by_name=definition.portable)
+    return replace(code, by_name=code.by_name and (definition.portable or is_of_file(node.__module__)))
 
 
 def _model(node: type[Node], config: BaseModel, files: FileDigests) -> str:

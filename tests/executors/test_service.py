@@ -219,8 +219,8 @@ def test_every_shipped_node_goes_by_name(name):
     except ValueError:
         pytest.skip("its config has no defaults")
     message = ship(recipe)
-    assert message[4][2][0] == "name"
-    found, _ = unpacked(shipped_from(json.loads(json.dumps(message))))
+    assert message[4][1][1] == "name"
+    found, _ = unpacked(shipped_from(msgpack.unpackb(msgpack.packb(message))))
     assert found.node is definition.node
     assert found.config == recipe.config
 

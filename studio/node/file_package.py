@@ -1,0 +1,123 @@
+"""FilePackage: the folder of a node file as a package, made of the files that the node file imports.
+
+So `from . import helper` works in a node file, and two folders' helpers of one name stay apart. Its
+name tells its content: a file that was edited, or a helper of it, is loaded anew, and what was loaded
+before stays as it was, imports inside of functions included.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from studio.node.imports import reached
+from studio.node.module_source import ModuleSource, serve
+from studio.node.modules import Found, installed, is_engine, locate, lying_in, sighted
+from studio.node.reading import Reading, read
+from studio.values.digest import of_data
+
+__all__ = ["is_of_file", "load_file"]
+
+_PREFIX = "studio_file_"
+
+
+def is_of_file(module: str) -> bool:
+    """Whether a module was loaded for a node file."""
+    return module.startswith(_PREFIX)
+
+
+def load_file(path: Path) -> ModuleType:
+    """The module of a node file as it is now; raises what its code raises."""
+    package = _FilePackage(path)
+    modules = package.modules()
+    name = package.entry.replace(_PREFIX, modules[0].name.partition(".")[0], 1)
+    serve(modules)
+    try:
+        with sighted():
+            return importlib.import_module(name)
+    except BaseException:
+        top = name.partition(".")[0]
+        for loaded in [each for each in sys.modules if each == top or each.startswith(f"{top}.")]:
+            del sys.modules[loaded]
+        raise
+
+
+class _FilePackage:
+    """What a node file is made of. Names begin with the bare prefix, until their content is known."""
+
+    def __init__(self, path: Path) -> None:
+        root = path.parent
+        while (root / "__init__.py").is_file() and "." not in root.name and (root.parent / "__init__.py").is_file():
+            root = root.parent
+        inside = path.parent.relative_to(root).parts
+        self._root, self._home = root, ".".join([_PREFIX, *inside])
+        self.entry = self._home if path.stem == "__init__" else f"{self._home}.{path.stem.replace('.', '_')}"
+        self._file = str(path)
+        self._sources: dict[str, bytes] = {}
+        self._absolute: dict[str, bool] = {}
+
+    def modules(self) -> list[ModuleSource]:
+        """The modules of the package, under names that tell their content."""
+        found = sorted(reached([self.entry], self._find, self._reading).values(), key=lambda module: module.name)
+        beside = {module.name: self._beside(module) for module in found}
+        content = [[module.name, self._source(module), beside[module.name]] for module in found]
+        named = _PREFIX + of_data([os.fsencode(self._file), content])[:16]
+        return [
+            ModuleSource(
+                module.name.replace(_PREFIX, named, 1),
+                module.file,
+                module.places[0] if module.places else "",
+                self._source(module),
+                tuple(beside[module.name]),
+                self._home.replace(_PREFIX, named, 1),
+            )
+            for module in found
+        ]
+
+    def _find(self, name: str, importer: Found | None) -> Found | None:
+        if name.partition(".")[0] == _PREFIX:
+            return self._inside(name)
+        if importer is not None and self._means_beside(name.partition(".")[0]):
+            return self._inside(f"{self._home}.{name}")
+        return None
+
+    def _inside(self, name: str) -> Found | None:
+        if name == self.entry:
+            return Found(
+                name, self._file, (str(Path(self._file).parent),) if self._file.endswith("/__init__.py") else ()
+            )
+        if name == _PREFIX:
+            init = self._root / "__init__.py"
+            return Found(name, str(init) if init.is_file() else "", (str(self._root),))
+        *above, last = name.split(".")[1:]
+        folder = str(self._root.joinpath(*above))
+        found = lying_in((folder,), name, last)
+        inner = f"{folder}/{last}"
+        return found or (Found(name, "", (inner,)) if Path(inner).is_dir() else None)
+
+    def _means_beside(self, top: str) -> bool:
+        """Whether an absolute import means a file beside: if no installation brought something of that name."""
+        if top not in self._absolute:
+            known = locate(top) if self._inside(f"{self._home}.{top}") else None
+            self._absolute[top] = (
+                self._inside(f"{self._home}.{top}") is not None
+                and top not in sys.stdlib_module_names
+                and not is_engine(top)
+                and not (known is not None and known.file and installed(known.file))
+            )
+        return self._absolute[top]
+
+    def _beside(self, module: Found) -> list[str]:
+        absolute = {name.partition(".")[0] for level, name, _ in self._reading(module).imports if not level}
+        return sorted(top for top in absolute if self._means_beside(top))
+
+    def _reading(self, module: Found) -> Reading:
+        return read(self._source(module))
+
+    def _source(self, module: Found) -> bytes:
+        if module.name not in self._sources:
+            self._sources[module.name] = Path(module.file).read_bytes() if module.file else b""
+        return self._sources[module.name]
