@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from studio.executors.task import Recipe
-from studio.node.module_source import ModuleSource, serve_instead
+from studio.node.module_source import ModuleSource
+from studio.node.modules import serve_instead
 from studio.node.node import Node, Ports, ports_of
 from studio.node.resources import Resources
 from studio.paths import NODES
@@ -75,11 +75,11 @@ def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
 def packed(recipe: Recipe, ports: Ports) -> Message:
     """What it takes to follow a recipe in another process: the author's sources, and the class by name or by value."""
     sources = [source.as_list() for source in recipe.sources]
-    if not recipe.portable:
+    config = _as_json(recipe.config) if recipe.portable else ""
+    if not config:
         return [sources, "value", _by_value(recipe, ports)]
-    carried = replace(recipe, node=Node, config=Node.Config(), sources=())
     names = [recipe.node.__module__, recipe.node.__qualname__]
-    return [sources, "name", *names, pickle.dumps(carried), pickle.dumps(recipe.config)]
+    return [sources, "name", *names, config, recipe.key, recipe.name, recipe.resources.model_dump()]
 
 
 def opened(told: Message) -> tuple[Recipe, Ports]:
@@ -91,13 +91,21 @@ def opened(told: Message) -> tuple[Recipe, Ports]:
 
         recipe, ports = ray.cloudpickle.loads(rest[0])
         return recipe, ports
-    module, qualified, carried, config = rest
+    module, qualified, config, key, name, resources = rest
     node: Any = importlib.import_module(module)
     for part in qualified.split("."):
         node = getattr(node, part)
-    # Both were made by this user's own process, and came by a socket that only this user can open, or by Ray.
-    recipe = replace(pickle.loads(carried), node=node, config=pickle.loads(config))
-    return recipe, ports_of(node)
+    need = Resources.model_validate(resources)
+    return Recipe(key, name, node, node.Config.model_validate_json(config), need), ports_of(node)
+
+
+def _as_json(config: BaseModel) -> str:
+    """The config as JSON; nothing if that would not tell all of it."""
+    try:
+        told = config.model_dump_json()
+        return told if type(config).model_validate_json(told) == config else ""
+    except ValueError:
+        return ""
 
 
 def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
@@ -135,7 +143,8 @@ def _shipped(module: str) -> bool:
 def _by_value(recipe: Recipe, ports: Ports) -> bytes:
     import ray.cloudpickle
 
-    _send_by_value(recipe.node, recipe.in_memory)
+    if not recipe.portable:
+        _send_by_value(recipe.node, recipe.in_memory)
     made: bytes = ray.cloudpickle.dumps((replace(recipe, sources=()), ports))  # type: ignore[no-untyped-call]
     return made
 

@@ -44,9 +44,9 @@ def _imported(module: Found, find: Find, reading: Callable[[Found], Reading]) ->
             continue  # beyond the top: importing it fails
         base = ".".join([*above[: len(above) - level + 1], *([name] if name else [])]) if level else name
         yield base
-        if "*" in parts and (starred := find(base, module)) is not None and starred.file:
-            parts = (*parts, *reading(starred).exports)
-        yield from (f"{base}.{part}" for part in parts if part != "*")
+        starred = find(base, module) if "*" in parts else None
+        exports = reading(starred).exports if starred is not None and starred.file else ()
+        yield from (f"{base}.{part}" for part in (*parts, *exports) if part != "*")
     if said.open:
         beside = find(package, None) if package else None
         yield from _within(beside.places if beside else (), package)

@@ -19,7 +19,7 @@ from typing import Any
 
 from studio.node.reading import parsed
 
-__all__ = ["ModuleSource", "served", "serve", "serve_instead"]
+__all__ = ["ModuleSource", "serve", "served"]
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,6 @@ def served(name: str) -> ModuleSource | None:
 def serve(modules: Iterable[ModuleSource]) -> None:
     """From now on, imports of these modules load these sources."""
     _finder().modules.update({module.name: module for module in modules})
-
-
-def serve_instead(modules: Iterable[ModuleSource]) -> None:
-    """The same in a process that may have loaded them already, from other sources: it is to load them again."""
-    given = list(modules)
-    if any(_differs(module) for module in given):
-        for module in given:
-            sys.modules.pop(module.name, None)
-    serve(given)
-
-
-def _differs(module: ModuleSource) -> bool:
-    loaded = sys.modules.get(module.name)
-    loader = getattr(getattr(loaded, "__spec__", None), "loader", None)
-    return loaded is not None and not (isinstance(loader, _Loader) and loader.module == module)
 
 
 class _Finder(MetaPathFinder):
@@ -113,10 +98,10 @@ class _Loader(SourceFileLoader):
         return self.module.source if path == self.path else super().get_data(path)
 
     def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:
-        if not self.module.beside:
-            return super().source_to_code(data, path)
-        tree = _BesideImports(self.module.home, frozenset(self.module.beside)).visit(parsed(data))
-        return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True, optimize=_optimize)
+        if self.module.beside:
+            meant = _BesideImports(self.module.home, frozenset(self.module.beside)).visit(parsed(data))
+            data = ast.fix_missing_locations(meant)
+        return super().source_to_code(data, path)
 
 
 class _BesideImports(ast.NodeTransformer):

@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
-import marshal
 import os
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
 from typing import Any
 
-from studio.node.module_source import ModuleSource, served
-from studio.node.reading import parsed, read
+from studio.node.module_source import ModuleSource, serve, served
+from studio.node.reading import read
 from studio.paths import NODES
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "is_engine",
     "locate",
     "lying_in",
+    "serve_instead",
     "sighted",
     "stamp_of",
     "token_of",
@@ -188,14 +189,26 @@ def _stale(spec: Any, stamp: Stamp, source: bytes) -> bool:
     try:
         if not cached or os.stat(cached).st_mtime_ns >= max(stamp[2:4]):  # noqa: PTH116
             return False
-        kept = Path(cached).read_bytes()
-        size, seconds = stamp[0] & 0xFFFFFFFF, int(stamp[2] / 1e9) & 0xFFFFFFFF
-        looks = int.from_bytes(kept[8:12], "little"), int.from_bytes(kept[12:16], "little")
-        if kept[:4] != importlib.util.MAGIC_NUMBER or (kept[4] == 0 and looks != (seconds, size)):
+        head = Path(cached).read_bytes()[:16]
+        looks = int.from_bytes(head[8:12], "little"), int.from_bytes(head[12:16], "little")
+        of_this = (int(stamp[2] / 1e9) & 0xFFFFFFFF, stamp[0] & 0xFFFFFFFF)
+        if head[:4] != importlib.util.MAGIC_NUMBER or (head[4] == 0 and looks != of_this):
             return False  # it was not loaded
-        return bool(marshal.loads(kept[16:]) != compile(parsed(source), spec.origin, "exec", dont_inherit=True))
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError, IndexError):
+        kept = SourcelessFileLoader(spec.name, cached).get_code(spec.name)
+        return bool(kept != SourceFileLoader(spec.name, spec.origin).source_to_code(source, spec.origin))
+    except (OSError, ImportError, ValueError, EOFError, TypeError, SyntaxError, IndexError):
         return False
+
+
+def serve_instead(modules: Iterable[ModuleSource]) -> None:
+    """Has this process load these sources, also where it has loaded others of these modules before."""
+    given = list(modules)
+    loaded = [Found(each.name, each.file) for each in given if each.file and token_of(each.name) is not None]
+    sources = {each.name: each.source for each in given}
+    if any(Sight.of(module).source != sources[module.name] for module in loaded):
+        for name in sources:
+            sys.modules.pop(name, None)
+    serve(given)
 
 
 @contextlib.contextmanager

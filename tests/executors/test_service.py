@@ -12,6 +12,7 @@ import time
 import warnings
 from pathlib import Path
 
+import msgpack
 import psutil
 import pytest
 
