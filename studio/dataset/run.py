@@ -31,6 +31,7 @@ from studio.dataset.summary import Summary
 from studio.executors.base import Executor
 from studio.files import write_atomically
 from studio.language.plan import Plan
+from studio.node.source import outdated
 from studio.run.events import Event, Warned
 from studio.run.inputs import Inputs
 from studio.run.phases import phases_of
@@ -150,6 +151,8 @@ class DatasetRun:
             self._note()
 
     def _session(self) -> Iterator[Event]:
+        for message in outdated(step.definition.node for step in self._plan.steps.values()):
+            yield Warned(message)
         *before, _ = phases = self._phases()
         for number, phase in enumerate(before):
             yield from self._phase_first(phase, number, len(phases))

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from studio.node.module_source import ModuleSource, serve, served
@@ -31,6 +32,7 @@ __all__ = [
     "is_engine",
     "locate",
     "lying_in",
+    "seen",
     "serve_instead",
     "sighted",
     "stamp_of",
@@ -219,9 +221,16 @@ def sighted() -> Iterator[None]:
         yield
     finally:
         for name in sys.modules.keys() - before:
-            found = locate(name)
-            if found and found.file.endswith(".py") and not is_engine(name) and not installed(found.file):
-                Sight.of(found, since=began)
+            if (module := sys.modules.get(name)) is not None:
+                seen(module, began)
+
+
+def seen(module: ModuleType, since: float | None = None) -> ModuleType:
+    """The module, seen as it is now, if it is of an author's own."""
+    found = locate(module.__name__) if isinstance(module, ModuleType) else None
+    if found and found.file.endswith(".py") and not is_engine(found.name) and not installed(found.file):
+        Sight.of(found, since)
+    return module
 
 
 def edited(name: str) -> bool:

@@ -19,7 +19,7 @@ from types import ModuleType
 
 from studio.errors import did_you_mean
 from studio.node.file_package import load_file
-from studio.node.modules import sighted
+from studio.node.modules import seen, sighted
 from studio.node.node import Node, NodeDefinitionError, ports_of
 from studio.paths import NODES, find_graph, graph_names
 
@@ -131,8 +131,8 @@ class Registry:
 
 def _imported(module: str, use: str) -> ModuleType:
     try:
-        if module in sys.modules:
-            return sys.modules[module]
+        if sys.modules.get(module) is not None:
+            return seen(sys.modules[module])
         with sighted():
             return importlib.import_module(module)
     except (Exception, SystemExit) as error:

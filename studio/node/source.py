@@ -23,13 +23,13 @@ from studio.node.closure import Closure, member
 from studio.node.file_package import is_of_file
 from studio.node.imports import reached
 from studio.node.module_source import ModuleSource, served
-from studio.node.modules import Found, Sight, installed, is_engine, locate, stamp_of, token_of
+from studio.node.modules import Found, Sight, edited, installed, is_engine, locate, stamp_of, token_of
 from studio.node.node import Node
 from studio.node.reading import Reading, read
 from studio.paths import NODES
 from studio.values.digest import of_data
 
-__all__ = ["Code", "code_of", "source_digest"]
+__all__ = ["Code", "code_of", "outdated", "source_digest"]
 
 _NAME = f"source-2-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 
@@ -76,13 +76,24 @@ def code_of(node: type[Node], memo: Memo) -> Code:
     return code
 
 
+def outdated(nodes: Iterable[type[Node]]) -> list[str]:
+    """What to tell of modules of these classes that were edited since this process loaded them."""
+    names: set[str] = set()
+    for node in nodes:
+        known = _known.get(node)
+        names |= {cls.__module__ for cls in node.__mro__}
+        names |= {module.name for module in known.code.sources} if known else set()
+    says = "was edited since this process loaded it, and what was loaded runs: a new process runs what it says now"
+    return [f"'{name}' {says}" for name in sorted(names) if edited(name)]
+
+
 @dataclass(frozen=True)
 class _Known:
     """The code of a class that files speak for, and what would change with it."""
 
     code: Code
     bodies: tuple[CodeType, ...]
-    marks: tuple[tuple[str, str, object, object], ...]  # modules, their files, tokens; stamps of what is not loaded
+    marks: tuple[_Mark, ...]
 
     def holds(self, node: type[Node]) -> bool:
         """Whether nothing was loaded since, or edited that is not loaded; some tools put new code into old classes."""
@@ -92,18 +103,34 @@ class _Known:
 
     def reloaded(self) -> bool:
         """Whether a module was loaded again: which parts of the class are of which loading, only memory can tell."""
-        return any(token is not None and token_of(name) is not token for name, _, token, _ in self.marks)
+        return any(mark.token is not None and token_of(mark.name) is not mark.token for mark in self.marks)
 
 
 _known: weakref.WeakKeyDictionary[type[Node], _Known] = weakref.WeakKeyDictionary()
 
 
-def _mark(name: str, file: str) -> tuple[str, str, object, object]:
-    token = token_of(name)
-    if token is None and served(name) is None:
-        with contextlib.suppress(OSError):
-            return name, file, None, stamp_of(file)
-    return name, file, token, None
+@dataclass(frozen=True)
+class _Mark:
+    """What changes when a module is loaded, or edited before it is."""
+
+    name: str
+    file: str
+    token: object
+    stamp: object
+
+    @classmethod
+    def of(cls, name: str, file: str) -> _Mark:
+        """The mark of a module as it is now."""
+        token, stamp = token_of(name), None
+        if token is None and served(name) is None:
+            with contextlib.suppress(OSError):
+                stamp = stamp_of(file)
+        return cls(name, file, token, stamp)
+
+    def holds(self) -> bool:
+        """Whether it is still the same."""
+        now = _Mark.of(self.name, self.file)
+        return now.token is self.token and now.stamp == self.stamp
 
 
 def _bodies(node: type) -> tuple[CodeType, ...]:
@@ -173,9 +200,9 @@ class _Files:
         sources = [self._source(module) for name, module in self._found.items() if name not in in_memory]
         return Code(digest, tuple(filter(None, sources)), frozenset(in_memory), by_name and not in_memory)
 
-    def marks(self) -> tuple[tuple[str, str, object, object], ...]:
-        """What changes when one of the modules is loaded, or edited before it is."""
-        return tuple(_mark(name, module.file) for name, module in self._found.items() if module.file)
+    def marks(self) -> tuple[_Mark, ...]:
+        """One of each of the modules."""
+        return tuple(_Mark.of(name, module.file) for name, module in self._found.items() if module.file)
 
     def _source(self, module: Found) -> ModuleSource | None:
         if module.name == "__main__" or (module.file and not module.file.endswith(".py")):
@@ -207,8 +234,9 @@ class _Files:
 
     def _find(self, name: str, importer: Found | None) -> Found | None:
         """A module, if it is the author's own: no installation brought it, or it is of the package of a class."""
-        if importer is not None and (source := _served_of(importer.name)) and name.partition(".")[0] in source.beside:
-            name = f"{source.home}.{name}"
+        told = served(importer.name) if importer is not None else None
+        if told is not None and name.partition(".")[0] in told.beside:
+            name = f"{told.home}.{name}"
         if name in self._none or is_engine(name):
             return None
         found = locate(name)
@@ -225,10 +253,6 @@ def _unchanged(file: str, stamp: object) -> bool:
         return stamp_of(file) == stamp
     except OSError:
         return False
-
-
-def _served_of(name: str) -> ModuleSource | None:
-    return served(name)
 
 
 def _home(module: str) -> str:
