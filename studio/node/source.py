@@ -97,9 +97,7 @@ class _Known:
 
     def holds(self, node: type[Node]) -> bool:
         """Whether nothing was loaded since, or edited that is not loaded; some tools put new code into old classes."""
-        return self.bodies == _bodies(node) and all(
-            _mark(name, file) == (name, file, *was) for name, file, *was in self.marks
-        )
+        return self.bodies == _bodies(node) and all(mark.holds() for mark in self.marks)
 
     def reloaded(self) -> bool:
         """Whether a module was loaded again: which parts of the class are of which loading, only memory can tell."""
