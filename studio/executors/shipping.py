@@ -89,7 +89,8 @@ def opened(told: Message) -> tuple[Recipe, Ports]:
     if how == "value":
         import ray.cloudpickle
 
-        recipe, ports = ray.cloudpickle.loads(rest[0])
+        modules, recipe, ports = ray.cloudpickle.loads(rest[0])
+        sys.modules.update(modules)
         return recipe, ports
     module, qualified, config, key, name, resources = rest
     node: Any = importlib.import_module(module)
@@ -145,7 +146,9 @@ def _by_value(recipe: Recipe, ports: Ports) -> bytes:
 
     if not recipe.portable:
         _send_by_value(recipe.node, recipe.in_memory)
-    made: bytes = ray.cloudpickle.dumps((replace(recipe, sources=()), ports))  # type: ignore[no-untyped-call]
+    modules = {name: sys.modules[name] for name in sorted(recipe.in_memory - {"__main__"}) if name in sys.modules}
+    content = (modules, replace(recipe, sources=()), ports)
+    made: bytes = ray.cloudpickle.dumps(content)  # type: ignore[no-untyped-call]
     return made
 
 
