@@ -15,7 +15,7 @@ from types import ModuleType
 
 from studio.node.imports import reached
 from studio.node.module_source import ModuleSource, serve
-from studio.node.modules import Found, installed, is_engine, locate, lying_in, sighted
+from studio.node.modules import Found, folder_in, installed, is_engine, locate, lying_in, sighted
 from studio.node.reading import Reading, read
 from studio.values.digest import of_data
 
@@ -32,6 +32,8 @@ def is_of_file(module: str) -> bool:
 def load_file(path: Path) -> ModuleType:
     """The module of a node file as it is now; raises what its code raises."""
     package = _FilePackage(path)
+    while package.goes_above():
+        package = _FilePackage(path, package.root.parent)
     modules = package.modules()
     name = package.entry.replace(_PREFIX, modules[0].name.partition(".")[0], 1)
     serve(modules)
@@ -48,16 +50,24 @@ def load_file(path: Path) -> ModuleType:
 class _FilePackage:
     """What a node file is made of. Names begin with the bare prefix, until their content is known."""
 
-    def __init__(self, path: Path) -> None:
-        root = path.parent
+    def __init__(self, path: Path, root: Path | None = None) -> None:
+        """The root is the folder that is its top: by itself the highest that says that it is a package."""
+        root = root or path.parent
         while (root / "__init__.py").is_file() and "." not in root.name and (root.parent / "__init__.py").is_file():
             root = root.parent
         inside = path.parent.relative_to(root).parts
-        self._root, self._home = root, ".".join([_PREFIX, *inside])
+        self.root, self._home = root, ".".join([_PREFIX, *inside])
         self.entry = self._home if path.stem == "__init__" else f"{self._home}.{path.stem.replace('.', '_')}"
         self._file = str(path)
         self._sources: dict[str, bytes] = {}
         self._absolute: dict[str, bool] = {}
+
+    def goes_above(self) -> bool:
+        """Whether something in it is imported relatively from above its root, where there could be something."""
+        found = reached([self.entry], self._find, self._reading).values()
+        deep = {module.name: module.name.count(".") + bool(module.places) for module in found}
+        wanted = [level > deep[module.name] for module in found for level, _, _ in self._reading(module).imports]
+        return any(wanted) and "." not in self.root.name and self.root != self.root.parent
 
     def modules(self) -> list[ModuleSource]:
         """The modules of the package, under names that tell their content."""
@@ -90,13 +100,10 @@ class _FilePackage:
                 name, self._file, (str(Path(self._file).parent),) if self._file.endswith("/__init__.py") else ()
             )
         if name == _PREFIX:
-            init = self._root / "__init__.py"
-            return Found(name, str(init) if init.is_file() else "", (str(self._root),))
-        *above, last = name.split(".")[1:]
-        folder = str(self._root.joinpath(*above))
-        found = lying_in((folder,), name, last)
-        inner = f"{folder}/{last}"
-        return found or (Found(name, "", (inner,)) if Path(inner).is_dir() else None)
+            init = self.root / "__init__.py"
+            return Found(name, str(init) if init.is_file() else "", (str(self.root),))
+        folder = (str(self.root.joinpath(*name.split(".")[1:-1])),)
+        return lying_in(folder, name) or folder_in(folder, name)
 
     def _means_beside(self, top: str) -> bool:
         """Whether an absolute import means a file beside: if no installation brought something of that name."""

@@ -28,6 +28,7 @@ __all__ = [
     "Found",
     "Sight",
     "edited",
+    "folder_in",
     "installed",
     "is_engine",
     "locate",
@@ -55,21 +56,21 @@ def locate(name: str) -> Found | None:
     """The module of this name, loaded or to be loaded; None if there is none."""
     loaded = sys.modules.get(name)
     if loaded is not None:
-        places = getattr(loaded, "__path__", None)
-        return Found(name, _file(getattr(loaded, "__file__", None)), tuple(map(str, places or ())))
+        return Found(name, _file(getattr(loaded, "__file__", None)), _places(getattr(loaded, "__path__", None)))
     if (module := served(name)) is not None:
         return Found(name, module.file, (module.folder,) if module.folder else ())
-    parent, _, last = name.rpartition(".")
+    parent = name.rpartition(".")[0]
     if not parent:
         return _found_by_finders(name, None)
     above = locate(parent)
     if above is None or not above.places:
         return None
-    return lying_in(above.places, name, last) or _found_by_finders(name, above.places)
+    return lying_in(above.places, name) or _found_by_finders(name, above.places) or folder_in(above.places, name)
 
 
-def lying_in(places: tuple[str, ...], name: str, last: str) -> Found | None:
-    """A package or a file of this name in one of these folders, as they are now."""
+def lying_in(places: tuple[str, ...], name: str) -> Found | None:
+    """A package or a file of the last of these names in one of these folders, as they are now."""
+    last = name.rpartition(".")[2]
     for place in places:
         stem = os.path.join(place, last)  # noqa: PTH118  this is asked often
         if os.path.isfile(f"{stem}/__init__.py"):  # noqa: PTH113
@@ -79,14 +80,26 @@ def lying_in(places: tuple[str, ...], name: str, last: str) -> Found | None:
     return None
 
 
+def folder_in(places: tuple[str, ...], name: str) -> Found | None:
+    """A package without `__init__.py` in these folders: finders see none where what it is in is not loaded."""
+    folders = [os.path.join(place, name.rpartition(".")[2]) for place in places]  # noqa: PTH118
+    found = tuple(folder for folder in folders if os.path.isdir(folder))  # noqa: PTH112
+    return Found(name, "", found) if found else None
+
+
 def _found_by_finders(name: str, places: tuple[str, ...] | None) -> Found | None:
     for finder in sys.meta_path:
         find: Any = getattr(finder, "find_spec", None)
         with contextlib.suppress(Exception):  # a finder of somebody's may expect its package to be loaded
             if find is not None and (spec := find(name, places)) is not None:
                 file = _file(spec.origin) if spec.has_location else ""
-                return Found(name, file, tuple(map(str, spec.submodule_search_locations or ())))
+                return Found(name, file, _places(spec.submodule_search_locations))
     return None
+
+
+def _places(told: Any) -> tuple[str, ...]:
+    """The folders of a package. Those of one without `__init__.py` are kept as they are: it would ask its parent."""
+    return tuple(map(str, getattr(told, "_path", told) or ()))
 
 
 def _file(told: object) -> str:

@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.util import resolve_name
 from typing import Any
 
 from studio.values.digest import of_bytes, of_data
@@ -60,7 +61,7 @@ def read(source: bytes) -> Reading:
         words = {word for part in ast.walk(tree) for word in _words(part)}
         found = Reading("", text, imports, exports, _opens(tree), bool(words & _OWN_TEXT))
         return Reading(**vars(found) | {"tree": of_data(ast.dump(bare(tree)))})
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, ImportError, RecursionError, MemoryError):
         return Reading(text, text)
 
 
@@ -109,6 +110,9 @@ def _literal_import(call: ast.Call) -> Import | None:
     name = call.args[0] if _called(call) in ("import_module", "__import__") and call.args else None
     if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
         return None
+    of = call.args[1] if len(call.args) > 1 else None
+    if isinstance(of, ast.Constant) and isinstance(of.value, str) and name.value.startswith("."):
+        return 0, resolve_name(name.value, of.value), ()
     module = name.value.lstrip(".")
     return len(name.value) - len(module), module, ()
 

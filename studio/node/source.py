@@ -154,8 +154,9 @@ class _Files:
     closure: Closure | None = None
     _found: dict[str, Found] = field(default_factory=dict)
     _said: dict[str, object] = field(default_factory=dict)
+    _readings: dict[str, Reading] = field(default_factory=dict)
     _telling: list[str] = field(default_factory=list)
-    _none: set[str] = field(default_factory=set)
+    _libraries: set[str] = field(default_factory=set)  # their first names
 
     def __post_init__(self) -> None:
         self._homes = tuple({_home(cls.__module__) for cls in self.lineage})
@@ -217,6 +218,11 @@ class _Files:
         )
 
     def _reading(self, module: Found) -> Reading:
+        if module.name not in self._readings:
+            self._readings[module.name] = self._read(module)
+        return self._readings[module.name]
+
+    def _read(self, module: Found) -> Reading:
         if not module.file:
             return read(b"")
         sight = Sight.of(module)
@@ -235,15 +241,18 @@ class _Files:
         told = served(importer.name) if importer is not None else None
         if told is not None and name.partition(".")[0] in told.beside:
             name = f"{told.home}.{name}"
-        if name in self._none or is_engine(name):
+        top = name.partition(".")[0]
+        if top in self._libraries or is_engine(name):
             return None
         found = locate(name)
         if found is None or not (found.file or found.places):
             return None
-        own = not found.file or not installed(found.file) or (name + ".").startswith(self._homes)
-        if not own:
-            self._none.add(name)
-        return found if own else None
+        lies = [found.file] if found.file else found.places
+        if (name + ".").startswith(self._homes) or not all(map(installed, lies)):
+            return found
+        if name == top and not any(home.startswith(f"{top}.") for home in self._homes):
+            self._libraries.add(top)
+        return None
 
 
 def _unchanged(file: str, stamp: object) -> bool:
