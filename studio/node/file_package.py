@@ -38,7 +38,7 @@ def load_file(path: Path) -> ModuleType:
     name = package.entry.replace(_PREFIX, modules[0].name.partition(".")[0], 1)
     serve(modules)
     try:
-        with sighted():
+        with sighted(name):
             return importlib.import_module(name)
     except BaseException:
         top = name.partition(".")[0]

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from studio.node.module_source import ModuleSource, serve, served
@@ -33,7 +32,7 @@ __all__ = [
     "is_engine",
     "locate",
     "lying_in",
-    "seen",
+    "see",
     "serve_instead",
     "sighted",
     "stamp_of",
@@ -227,23 +226,21 @@ def serve_instead(modules: Iterable[ModuleSource]) -> None:
 
 
 @contextlib.contextmanager
-def sighted() -> Iterator[None]:
-    """Sees what is loaded meanwhile of authors' own files."""
-    before, began = set(sys.modules), time.time()
+def sighted(name: str) -> Iterator[None]:
+    """Sees what is loaded meanwhile of authors' own files, and of the package of this module."""
+    before, began, package = set(sys.modules), time.time(), name.partition(".")[0]
     try:
         yield
     finally:
-        for name in sys.modules.keys() - before:
-            if (module := sys.modules.get(name)) is not None:
-                seen(module, began)
+        for loaded in sys.modules.keys() - before:
+            see(loaded, package, began)
 
 
-def seen(module: ModuleType, since: float | None = None) -> ModuleType:
-    """The module, seen as it is now, if it is of an author's own."""
-    found = locate(module.__name__) if isinstance(module, ModuleType) else None
-    if found and found.file.endswith(".py") and not is_engine(found.name) and not installed(found.file):
-        Sight.of(found, since)
-    return module
+def see(name: str, package: str, since: float | None = None) -> None:
+    """Sees a loaded module as it is now, if it is of an author's own, or of this package."""
+    file = _file(getattr(sys.modules.get(name), "__file__", None))
+    if file.endswith(".py") and not is_engine(name) and (name.partition(".")[0] == package or not installed(file)):
+        Sight.of(Found(name, file), since)
 
 
 def edited(name: str) -> bool:

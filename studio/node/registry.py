@@ -19,7 +19,7 @@ from types import ModuleType
 
 from studio.errors import did_you_mean
 from studio.node.file_package import load_file
-from studio.node.modules import seen, sighted
+from studio.node.modules import see, sighted
 from studio.node.node import Node, NodeDefinitionError, ports_of
 from studio.paths import NODES, find_graph, graph_names
 
@@ -132,8 +132,9 @@ class Registry:
 def _imported(module: str, use: str) -> ModuleType:
     try:
         if sys.modules.get(module) is not None:
-            return seen(sys.modules[module])
-        with sighted():
+            see(module, module.partition(".")[0])
+            return sys.modules[module]
+        with sighted(module):
             return importlib.import_module(module)
     except (Exception, SystemExit) as error:
         raise NoSuchNode(f"'{use}' cannot be imported: {type(error).__name__}: {error}") from None

@@ -29,7 +29,7 @@ from studio.node.reading import Reading, read
 from studio.paths import NODES
 from studio.values.digest import of_data
 
-__all__ = ["Code", "code_of", "outdated", "source_digest"]
+__all__ = ["Code", "code_of", "outdated", "see_loaded", "source_digest"]
 
 _NAME = f"source-2-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 
@@ -85,6 +85,15 @@ def outdated(nodes: Iterable[type[Node]]) -> list[str]:
         names |= {module.name for module in known.code.sources} if known else set()
     says = "was edited since this process loaded it, and what was loaded runs: a new process runs what it says now"
     return [f"'{name}' {says}" for name in sorted(names) if edited(name)]
+
+
+def see_loaded(nodes: Iterable[type[Node]]) -> None:
+    """Sees what these classes have imported since: now it is known to be what their digests say, later it may not be."""
+    for node in nodes:
+        known = _known.get(node)
+        for mark in known.marks if known else ():
+            if mark.token is None and token_of(mark.name) is not None:
+                Sight.of(Found(mark.name, mark.file))
 
 
 @dataclass(frozen=True)
