@@ -88,7 +88,7 @@ def outdated(nodes: Iterable[type[Node]]) -> list[str]:
 
 
 def see_loaded(nodes: Iterable[type[Node]]) -> None:
-    """Sees what these classes have imported since: now it is known to be what their digests say, later it may not be."""
+    """Sees what these classes have imported since: it is what their digests say, and may be edited later."""
     for node in nodes:
         known = _known.get(node)
         for mark in known.marks if known else ():
