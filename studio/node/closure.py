@@ -13,7 +13,7 @@ import dis
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
@@ -25,6 +25,7 @@ __all__ = ["Closure", "Files", "member"]
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
 _BLIND = {"eval", "exec", "globals", "locals", "__import__"}  # what these reach cannot be followed
+_BLIND_PARTS = {"sys": "modules", "importlib": "import_module"}
 _UNSAID = {"resources", "inline", "extra", "licence", "version"}  # of a node: no results, or a part of keys by itself
 _SAID = {"__slots__", "__annotations__", "__pydantic_fields__"}  # of a class, among names that Python and pydantic make
 _DOCUMENTED = 0x4000000  # from Python 3.13 on: a flag of code whose first constant is its docstring
@@ -166,7 +167,9 @@ class Closure:
         return "library" if library and top != "__main__" else None
 
     def _globals(self, function: types.FunctionType) -> list[object]:
-        names, modules = _used(function.__code__)
+        names, modules, words = _used(function.__code__)
+        for module in modules & _BLIND_PARTS.keys():
+            self._check_sighted(sys.modules[module], words)
         package = str(function.__globals__.get("__package__") or "")
         found: list[object] = []
         for name in sorted(names):
@@ -174,15 +177,24 @@ class Closure:
                 value = function.__globals__[name]
                 found.append(self._under(name, value))
                 if isinstance(value, types.ModuleType):
-                    deeper = {f"{value.__name__}.{each}" for each in function.__code__.co_names} & sys.modules.keys()
+                    self._check_sighted(value, words)
+                    deeper = {f"{value.__name__}.{each}" for each in words} & sys.modules.keys()
                     found.append([[each, self._files.of_module(each)] for each in sorted(deeper)])
             elif name in _BLIND:
-                with self._named(name):
-                    self._refuse("what it reaches cannot be followed")
+                self._refuse_blind(name)
             elif not hasattr(builtins, name):
                 found.append(["missing", name])
         wanted = modules | {f"{package}.{name}" for name in modules if package}
         return [found, [[name, self._files.of_module(name)] for name in sorted(wanted)]]
+
+    def _check_sighted(self, module: types.ModuleType, words: Iterable[str]) -> None:
+        part = _BLIND_PARTS.get(module.__name__)
+        if part in words:
+            self._refuse_blind(f"{module.__name__}.{part}")
+
+    def _refuse_blind(self, name: str) -> NoReturn:
+        self._trail.append(name)
+        self._refuse("what it reaches cannot be followed")
 
     def _code(self, code: types.CodeType) -> list[object]:
         """Code without its places in a file, and without docstrings, if nothing looks at them."""
@@ -252,10 +264,11 @@ def _held(cell: types.CellType) -> object:
 
 
 @functools.lru_cache(maxsize=1024)
-def _used(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """Names that code and the code inside it look up in a module; and modules that they import, or may."""
+def _used(code: types.CodeType) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """What code and the code inside it look up in a module, which modules they import, or may, and all names in it."""
     names: set[str] = set()
     modules: set[str] = set()
+    words = set(code.co_names)
     last = ""
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
@@ -267,9 +280,9 @@ def _used(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
             modules.add(f"{last}.{step.argval}".lstrip("."))
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
-            deeper, imported = _used(inner)
-            names, modules = names | deeper, modules | imported
-    return frozenset(names), frozenset(modules)
+            looked, imported, said = _used(inner)
+            names, modules, words = names | looked, modules | imported, words | said
+    return frozenset(names), frozenset(modules), frozenset(words)
 
 
 def _each(closure: Closure, value: Any) -> list[object]:

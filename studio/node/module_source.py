@@ -97,7 +97,7 @@ class _Loader(SourceFileLoader):
     def get_data(self, path: str) -> bytes:
         return self.module.source if path == self.path else super().get_data(path)
 
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:
+    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> Any:  # type: ignore[override]
         if self.module.beside:
             meant = _BesideImports(self.module.home, frozenset(self.module.beside)).visit(parsed(data))
             data = ast.fix_missing_locations(meant)

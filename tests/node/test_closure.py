@@ -123,6 +123,8 @@ REFUSED = {
     "S": "S = object()\ndef f(n): return S\n",
     "G": "G = (i for i in range(3))\ndef f(n): return next(G)\n",
     "eval": "def f(n): return eval('n')\n",
+    "sys.modules": "import sys\ndef f(n): return getattr(sys.modules[__name__], 'g')()\n",
+    "importlib.import_module": "def f(n):\n    import importlib\n    return importlib.import_module('a' * n)\n",
     "deep": "deep = []\nfor _ in range(5000): deep = [deep]\ndef f(n): return deep\n",
 }
 

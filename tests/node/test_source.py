@@ -62,7 +62,7 @@ def loaded(folder, use):
     said = node().run("")
     count = 0
     while count < (count := len(sys.modules)):  # also what is imported late, by what was imported late
-        for module in [module for module in sys.modules.values() if hasattr(module, "USES")]:
+        for module in [module for module in sys.modules.values() if "USES" in getattr(module, "__dict__", ())]:
             module.total()
     assert source_digest(node, memo) == found
     return found, {getattr(module, "__file__", None) for module in sys.modules.values()}, said
