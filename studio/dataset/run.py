@@ -31,7 +31,7 @@ from studio.dataset.summary import Summary
 from studio.executors.base import Executor
 from studio.files import write_atomically
 from studio.language.plan import Plan
-from studio.node.source import outdated, see_loaded
+from studio.node.source import outdated
 from studio.run.events import Event, Warned
 from studio.run.inputs import Inputs
 from studio.run.phases import phases_of
@@ -144,13 +144,11 @@ class DatasetRun:
 
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
-        nodes = [step.definition.node for step in self._plan.steps.values()]
         try:
-            for message in outdated(nodes):
+            for message in outdated(step.definition.node for step in self._plan.steps.values()):
                 yield Warned(message)
             yield from self._session()
         finally:
-            see_loaded(nodes)
             self._ended = time.monotonic()
             self._note()
 

@@ -16,6 +16,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -29,7 +30,7 @@ from studio.node.reading import Reading, read
 from studio.paths import NODES
 from studio.values.digest import of_data
 
-__all__ = ["Code", "code_of", "outdated", "see_loaded", "source_digest"]
+__all__ = ["Code", "code_of", "outdated", "ran_as_told", "source_digest"]
 
 _NAME = f"source-2-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 
@@ -63,12 +64,10 @@ def code_of(node: type[Node], memo: Memo) -> Code:
         return known.code
     lineage = [cls for cls in node.__mro__ if issubclass(cls, Node) and cls is not Node]
     files = _Files(memo, lineage)
+    files.closure = closure = Closure(node.__name__, files)
     reloaded = known is not None and known.reloaded()
     if reloaded or not all(_in_its_file(cls, files) for cls in lineage):
-        closure = Closure(node.__name__, files)
-        files.closure = closure
         return files.code(closure.of(node), by_name=False)
-    files.closure = Closure(node.__name__, files)
     names = [[cls.__qualname__, _bare(cls.__module__)] for cls in lineage]
     code = files.code(of_data([names, files.said([cls.__module__ for cls in lineage])]), by_name=True)
     if not code.in_memory:
@@ -87,13 +86,11 @@ def outdated(nodes: Iterable[type[Node]]) -> list[str]:
     return [f"'{name}' {says}" for name in sorted(names) if edited(name)]
 
 
-def see_loaded(nodes: Iterable[type[Node]]) -> None:
-    """Sees what these classes have imported since: it is what their digests say, and may be edited later."""
-    for node in nodes:
-        known = _known.get(node)
-        for mark in known.marks if known else ():
-            if mark.token is None and token_of(mark.name) is not None:
-                Sight.of(Found(mark.name, mark.file))
+def ran_as_told(node: type[Node]) -> bool:
+    """Whether what a class has imported since its digest was taken is what that says: a file may be edited first."""
+    known = _known.get(node)
+    late = [mark for mark in known.late if token_of(mark.name) is not None] if known else []
+    return all(Sight.of(Found(mark.name, mark.file)).source is not None for mark in late)
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,11 @@ class _Known:
     code: Code
     bodies: tuple[CodeType, ...]
     marks: tuple[_Mark, ...]
+
+    @cached_property
+    def late(self) -> tuple[_Mark, ...]:
+        """Those of modules that were not loaded yet, and whose files may be edited before they are."""
+        return tuple(mark for mark in self.marks if mark.token is None and mark.stamp is not None)
 
     def holds(self, node: type[Node]) -> bool:
         """Whether nothing was loaded since, or edited that is not loaded; some tools put new code into old classes."""
@@ -220,11 +222,8 @@ class _Files:
         if isinstance(known, ModuleSource):
             return known
         source = Sight.of(module).source if module.file else None
-        return (
-            ModuleSource(module.name, module.file, next(iter(module.places), ""), source)
-            if source is not None
-            else None
-        )
+        folder = module.places[0] if module.places else ""
+        return None if source is None else ModuleSource(module.name, module.file, folder, source)
 
     def _reading(self, module: Found) -> Reading:
         if module.name not in self._readings:

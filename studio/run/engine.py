@@ -25,6 +25,7 @@ from studio.clock import Alarm, Clock
 from studio.errors import Cancelled
 from studio.executors.base import Executor
 from studio.executors.task import Done, Failed, Outcome
+from studio.node.source import ran_as_told
 from studio.run.action import Action, ActionState, Computed, LookUp, Next
 from studio.run.events import Event, StepLoading, StepLogged, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Execution
@@ -245,13 +246,12 @@ class Engine:
         if done.unkept and self._in_flight.keeping:
             self._stop_keeping(done.unkept)
         computed = action.computed(done, self._lookups)
+        kept = not done.unkept and ran_as_told(action.step.definition.node)
         joined: list[tuple[Computed, list[SingleAction]]] = []
         for each in computed:
-            key, refreshes = each.named.key, self._lookups.refreshes(action.step)
-            basis, leased = None if done.unkept else each.named.basis, self._lookups.holds(key)
-            self._unrecorded.append(
-                PendingRecord(key, basis, each.inputs, each.outputs, each.measures, refreshes, leased)
-            )
+            key, anew = each.named.key, self._lookups.refreshes(action.step)
+            basis, leased = each.named.basis if kept else None, self._lookups.holds(key)
+            self._unrecorded.append(PendingRecord(key, basis, each.inputs, each.outputs, each.measures, anew, leased))
             joined.append((each, self._lookups.hand_over(key)))
         action.done(done)
         for each, others in joined:

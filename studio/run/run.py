@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from studio.cache.cache import Cache
 from studio.executors.base import Executor
-from studio.node.source import outdated, see_loaded
+from studio.node.source import outdated
 from studio.run.engine import Engine
 from studio.run.events import Event, RunFinished, RunStarted, Warned
 from studio.run.inputs import Inputs
@@ -44,10 +44,9 @@ class Run:
         """Runs, and tells what happens. Closing the iterator, or `cancel`, stops everything."""
         started = time.perf_counter()
         engine, execution = self._engine, self._execution
-        nodes = [step.definition.node for step in self._subplan.steps.values()]
         try:
             yield RunStarted(self._name, tuple(execution.scheduler.steps))
-            for message in outdated(nodes):
+            for message in outdated(step.definition.node for step in self._subplan.steps.values()):
                 yield Warned(message)
             execution.advance()
             yield from self._told()
@@ -57,7 +56,6 @@ class Run:
             yield RunFinished(execution.scheduler.outputs(), time.perf_counter() - started)
         finally:
             engine.let_go()
-            see_loaded(nodes)
 
     def finish(self, result: Result) -> None:
         """Runs to the end; the result hears all of it."""

@@ -198,6 +198,17 @@ def test_a_helper_that_is_not_loaded_yet_follows_its_file(importable):
     assert spoken(importable, "waiting.node:Say") == ("anew", True, [])
 
 
+def test_what_ran_other_code_than_its_key_says_is_not_kept(importable):
+    """Its helper is edited between the taking of the digest and the import."""
+    edit = "open(__file__.replace('node', 'helper'), 'w').write(\"W = 'new!'\")"
+    put(importable / "racing", __init__="", helper="W = 'old'")
+    put(importable / "racing", node=NODE.format(imports="", late=f"{edit}; from .helper import W", word="W"))
+    assert spoken(importable, "racing.node:Say")[:2] == ("anew!", True)
+    forget(importable)
+    put(importable / "racing", helper="W = 'old'")
+    assert spoken(importable, "racing.node:Say")[:2] == ("anew!", True)
+
+
 def test_a_module_that_was_loaded_again(importable):
     put(importable, again=NODE.format(imports="W = 'old'", late="", word="W"))
     assert spoken(importable, "again:Say") == ("aold", True, [])
