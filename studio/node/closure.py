@@ -188,7 +188,7 @@ class Closure:
         return [found, [[name, self._files.of_module(name)] for name in sorted(wanted)]]
 
     def _check_sighted(self, module: types.ModuleType, words: Iterable[str]) -> None:
-        part = _BLIND_PARTS.get(module.__name__)
+        part = _BLIND_PARTS.get(module.__name__, "")
         if part in words:
             self._refuse_blind(f"{module.__name__}.{part}")
 

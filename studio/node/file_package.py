@@ -106,15 +106,13 @@ class _FilePackage:
         return lying_in(folder, name) or folder_in(folder, name)
 
     def _means_beside(self, top: str) -> bool:
-        """Whether an absolute import means a file beside: if no installation brought something of that name."""
+        """Whether an absolute import means what lies beside: if no installation brought something of that name."""
         if top not in self._absolute:
-            known = locate(top) if self._inside(f"{self._home}.{top}") else None
-            self._absolute[top] = (
-                self._inside(f"{self._home}.{top}") is not None
-                and top not in sys.stdlib_module_names
-                and not is_engine(top)
-                and not (known is not None and known.file and installed(known.file))
-            )
+            beside = self._inside(f"{self._home}.{top}")
+            known = locate(top) if beside else None
+            hidden = known is not None and known.file and (installed(known.file) or not (beside and beside.file))
+            built_in = top in sys.stdlib_module_names or is_engine(top)
+            self._absolute[top] = beside is not None and not built_in and not hidden
         return self._absolute[top]
 
     def _beside(self, module: Found) -> list[str]:

@@ -215,7 +215,8 @@ class _Files:
         return tuple(_Mark.of(name, module.file) for name, module in self._found.items() if module.file)
 
     def _source(self, module: Found) -> ModuleSource | None:
-        if module.name == "__main__" or (module.file and not module.file.endswith(".py")):
+        plain = module.file.endswith(".py") and Path(module.file).parent.is_dir()  # and in no archive
+        if module.name == "__main__" or (module.file and not plain):
             return None
         loader = getattr(token_of(module.name), "loader", None)
         known = served(module.name) or getattr(loader, "module", None)

@@ -5,6 +5,7 @@ import itertools
 import os
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -295,6 +296,30 @@ def test_the_package_of_a_node_file(tmp_path):
     (tmp_path / "top" / "__init__.py").unlink()
     put(tmp_path / "top" / "inner", node=NODE.format(imports="from ..beside import B", late="", word="B"))
     assert spoken(tmp_path, "./top/inner/node.py:Say") == ("ab", True, [])
+
+
+def test_a_folder_beside_hides_no_module(tmp_path, importable):
+    """One without Python files of its own; as in Python itself."""
+    put(tmp_path, shelf="W = 's'")
+    put(tmp_path / "own" / "shelf")
+    put(tmp_path / "own", node=NODE.format(imports="import shelf", late="", word="shelf.W"))
+    assert spoken(tmp_path, "./own/node.py:Say") == ("as", True, [])
+
+
+def test_modules_in_an_archive(tmp_path, monkeypatch):
+    archive = tmp_path / "packed.zip"
+    monkeypatch.syspath_prepend(archive)
+    found = []
+    for word in ("old", "new"):
+        forget(tmp_path)
+        sys.modules.pop("in_archive", None)
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr(
+                "in_archive.py", NODE.format(imports="from studio import Resources", late="", word=f"'{word}'")
+            )
+        found.append(source_digest(Registry().find("in_archive:Say").node, memo))
+    sys.modules.pop("in_archive", None)
+    assert found[0] != found[1]
 
 
 def test_a_file_beside_is_no_library(tmp_path):
