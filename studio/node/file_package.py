@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from studio.node.modules import Found, folder_in, installed, is_engine, locate, 
 from studio.node.reading import Reading, read
 from studio.values.digest import of_data
 
-__all__ = ["is_of_file", "load_file"]
+__all__ = ["in_plain", "is_of_file", "load_file"]
 
 _PREFIX = "studio_file_"
 
@@ -27,6 +28,11 @@ _PREFIX = "studio_file_"
 def is_of_file(module: str) -> bool:
     """Whether a module was loaded for a node file."""
     return module.startswith(_PREFIX)
+
+
+def in_plain(text: str) -> str:
+    """A message, with the modules of node files named as the files name them: `.helper`."""
+    return re.sub(rf"{_PREFIX}[0-9a-f]+", "", text)
 
 
 def load_file(path: Path) -> ModuleType:

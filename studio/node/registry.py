@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from studio.errors import did_you_mean
-from studio.node.file_package import load_file
+from studio.node.file_package import in_plain, load_file
 from studio.node.modules import see, sighted
 from studio.node.node import Node, NodeDefinitionError, ports_of
 from studio.paths import NODES, find_graph, graph_names
@@ -126,7 +126,8 @@ class Registry:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise NoSuchNode(f"'{place}' cannot be loaded: {type(error).__name__}: {error}") from None
+            what = in_plain(f"{type(error).__name__}: {error}")
+            raise NoSuchNode(f"'{place}' cannot be loaded: {what}") from None
 
 
 def _imported(module: str, use: str) -> ModuleType:

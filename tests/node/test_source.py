@@ -298,6 +298,12 @@ def test_the_package_of_a_node_file(tmp_path):
     assert spoken(tmp_path, "./top/inner/node.py:Say") == ("ab", True, [])
 
 
+def test_a_helper_that_is_not_there(tmp_path):
+    put(tmp_path, node=NODE.format(imports="from .gone import W", late="", word="W"))
+    with pytest.raises(studio.GraphError, match=r"cannot be loaded: ModuleNotFoundError: No module named '\.gone'"):
+        spoken(tmp_path, "./node.py:Say")
+
+
 def test_a_folder_beside_hides_no_module(tmp_path, importable):
     """One without Python files of its own; as in Python itself."""
     put(tmp_path, shelf="W = 's'")
