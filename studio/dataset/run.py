@@ -29,6 +29,7 @@ from studio.dataset.step_stats import RunStats
 from studio.dataset.summary import Summary
 from studio.executors.base import Executor
 from studio.language.plan import Plan
+from studio.node.source import outdated
 from studio.run.again import Again
 from studio.run.events import Event, Warned
 from studio.run.given import rooted
@@ -134,6 +135,8 @@ class DatasetRun:
     def events(self) -> Generator[Event]:
         """Runs, and tells: of each item when it is over and written, and of what went wrong around."""
         try:
+            for message in outdated(step.definition.node for step in self._plan.steps.values()):
+                yield Warned(message)
             yield from self._session()
         finally:
             self._ended = time.monotonic()

@@ -1,21 +1,18 @@
 """ShippedRecipe: a recipe on its way to a process that may not have its code, and is not to load it: the service.
 
-A class that every Python here can import goes by its name, with its config as JSON; any other goes
-with its code. Only the worker opens a recipe. What the code imports is part of the key: edited code never
-meets an old worker.
+A class that is found by its name goes by it, with its config; any other goes with its code. Either way the
+sources of all that the author wrote go with it, as the sender has them: the worker computes what the key
+says, whatever becomes of the files. Only the worker opens a recipe.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
-import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -23,18 +20,17 @@ from pydantic import BaseModel
 from studio.executors.surroundings import Surroundings
 from studio.executors.task import Recipe
 from studio.node.config import ConfigReader, digest_of
+from studio.node.module_source import ModuleSource
+from studio.node.modules import serve_instead
 from studio.node.node import Node, Ports, ports_of
 from studio.node.resources import Resources
-from studio.node.source import parsed
-from studio.paths import NODES, absolute
+from studio.paths import absolute
 from studio.values import KINDS
-from studio.values.digest import Uncacheable, of_data
+from studio.values.digest import Uncacheable
 
-__all__ = ["ShippedRecipe", "sealed", "send_by_value", "ship", "shipped_from", "unpacked", "unsealed"]
+__all__ = ["ShippedRecipe", "opened", "packed", "sealed", "ship", "shipped_from", "unpacked", "unsealed"]
 
 Message = list[Any]
-
-_ENGINE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -52,43 +48,65 @@ def ship(recipe: Recipe) -> Message:
         recipe = recipe.within(Surroundings.here())
     assert recipe.surroundings is not None
     ports = ports_of(recipe.node)
-    own = not recipe.portable or not recipe.node.__module__.startswith(f"{NODES}.")
-    key = f"{recipe.key} {of_data(_code_of(recipe.node))[:12]}" if own else recipe.key
     heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
-    told = _by_name(recipe) if recipe.portable else _by_value(replace(recipe, surroundings=None), ports)
-    contents = [_search_path(), recipe.name, told]
-    resources = recipe.resources.model_dump()
+    contents = [_search_path(), packed(recipe, ports)]
+    resources, around = recipe.resources.model_dump(), recipe.surroundings.as_plain()
     sizes = [recipe.replicas, recipe.least, recipe.batch]
-    return [key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config), recipe.surroundings.as_plain()]
+    return [recipe.key, recipe.name, resources, sizes, contents, heavy, _label(recipe.config), around]
 
 
 def shipped_from(message: Message) -> ShippedRecipe:
     """The recipe, unopened."""
-    key, name, resources, (replicas, least, batch), contents, heavy, label, surroundings = message
-    need = Resources.model_validate(resources)
-    sizes = {
-        "replicas": replicas,
-        "least": least,
-        "batch": batch,
-        "surroundings": Surroundings.from_plain(surroundings),
-    }
-    return ShippedRecipe(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
+    key, name, resources, (replicas, least, batch), contents, heavy, label, around = message
+    need, surroundings = Resources.model_validate(resources), Surroundings.from_plain(around)
+    sizes = {"replicas": replicas, "least": least, "batch": batch}
+    made = ShippedRecipe(key, name, Node, Node.Config(), need, **sizes, contents=contents, heavy=heavy, label=label)
+    return replace(made, surroundings=surroundings)
 
 
 def unpacked(shipped: ShippedRecipe) -> tuple[Recipe, Ports]:
     """The recipe, in the process where it is to be followed, whose surroundings are those of the sender by then."""
-    path, name, told = shipped.contents
+    path, told = shipped.contents
     _add(path)
-    if told[0] == "value":
+    return opened(told)
+
+
+def packed(recipe: Recipe, ports: Ports) -> Message:
+    """What it takes to follow a recipe in another process: the author's sources, and the class by name or by value."""
+    sources = [source.as_list() for source in recipe.sources]
+    config = _as_json(recipe.config) if recipe.portable else ""
+    if not config:
+        return [sources, "value", _by_value(recipe, ports)]
+    names = [recipe.node.__module__, recipe.node.__qualname__]
+    return [sources, "name", *names, config, recipe.key, recipe.name, recipe.resources.model_dump()]
+
+
+def opened(told: Message) -> tuple[Recipe, Ports]:
+    """The recipe that was packed, in a process of its own; its code is loaded from the sources that came with it."""
+    sources, how, *rest = told
+    serve_instead(map(ModuleSource.of_list, sources))
+    if how == "value":
         import ray.cloudpickle
 
-        recipe, ports = ray.cloudpickle.loads(told[1])
+        modules, recipe, ports = ray.cloudpickle.loads(rest[0])
+        sys.modules.update(modules)
         return recipe, ports
-    _, module, qualified, config = told
+    module, qualified, config, key, name, resources = rest
     node: Any = importlib.import_module(module)
     for part in qualified.split("."):
         node = getattr(node, part)
-    return Recipe(shipped.key, name, node, _config_from(node, config), shipped.resources), ports_of(node)
+    need = Resources.model_validate(resources)
+    return Recipe(key, name, node, node.Config.model_validate_json(config), need), ports_of(node)
+
+
+def _as_json(config: BaseModel) -> str:
+    """The config as JSON; nothing if that would not tell all of it."""
+    form = ConfigReader(digest_of, lambda _: "").of
+    with suppress(Uncacheable, ValueError, TypeError):
+        told = config.model_dump_json()
+        if digest_of(form(type(config).model_validate_json(told))) == digest_of(form(config)):
+            return told
+    return ""
 
 
 def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
@@ -96,8 +114,9 @@ def sealed(content: object, nodes: Iterable[type[Node]]) -> Message:
     import ray.cloudpickle
 
     for node in nodes:
-        send_by_value(node)
-    return [Surroundings.here().of_models.as_plain(), _search_path(), ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
+        _send_by_value(node)
+    around, path = Surroundings.here().of_models.as_plain(), _search_path()
+    return [around, path, ray.cloudpickle.dumps(content)]  # type: ignore[no-untyped-call]
 
 
 def unsealed(message: Message) -> Any:
@@ -110,13 +129,13 @@ def unsealed(message: Message) -> Any:
     return ray.cloudpickle.loads(content)
 
 
-def send_by_value(node: type[Node]) -> None:
-    """Makes a class that no other process can import travel with its code."""
+def _send_by_value(node: type[Node], in_memory: Iterable[str] = ()) -> None:
+    """Makes a class travel with its code, and with that of modules whose files say something else by now."""
     import ray.cloudpickle
 
-    for cls in node.__mro__:
-        module = sys.modules.get(cls.__module__)
-        if module is not None and module.__name__ not in ("__main__", "builtins") and not _shipped(module.__name__):
+    for name in {cls.__module__ for cls in node.__mro__} | set(in_memory):
+        module = sys.modules.get(name)
+        if module is not None and name not in ("__main__", "builtins") and not _shipped(name):
             ray.cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
@@ -124,36 +143,15 @@ def _shipped(module: str) -> bool:
     return module.partition(".")[0] in ("studio", "nodes", "pydantic", "typing")
 
 
-def _by_name(recipe: Recipe) -> Message:
-    return ["name", recipe.node.__module__, recipe.node.__qualname__, _told(recipe.config)]
-
-
-def _told(config: BaseModel) -> str | bytes:
-    """A config as JSON where that says all of it, or else with the state of its objects."""
-    form = ConfigReader(digest_of, lambda _: "").of
-    with suppress(Uncacheable, ValueError, TypeError):
-        told = config.model_dump_json()
-        if digest_of(form(type(config).model_validate_json(told))) == digest_of(form(config)):
-            return told
+def _by_value(recipe: Recipe, ports: Ports) -> bytes:
     import ray.cloudpickle
 
-    return bytes(ray.cloudpickle.dumps(config))  # type: ignore[no-untyped-call]
-
-
-def _config_from(node: type[Node], told: str | bytes) -> BaseModel:
-    if isinstance(told, str):
-        return node.Config.model_validate_json(told)
-    import ray.cloudpickle
-
-    config: BaseModel = ray.cloudpickle.loads(told)
-    return config
-
-
-def _by_value(recipe: Recipe, ports: Ports) -> Message:
-    import ray.cloudpickle
-
-    send_by_value(recipe.node)
-    return ["value", ray.cloudpickle.dumps((recipe, ports))]  # type: ignore[no-untyped-call]
+    if not recipe.portable:
+        _send_by_value(recipe.node, recipe.in_memory)
+    modules = {name: sys.modules[name] for name in sorted(recipe.in_memory - {"__main__"}) if name in sys.modules}
+    content = (modules, replace(recipe, sources=(), surroundings=None), ports)
+    made: bytes = ray.cloudpickle.dumps(content)  # type: ignore[no-untyped-call]
+    return made
 
 
 def _search_path() -> list[str]:
@@ -164,48 +162,6 @@ def _search_path() -> list[str]:
 
 def _add(path: Iterable[str]) -> None:
     sys.path += [place for place in path if place not in sys.path]
-
-
-def _code_of(node: type[Node]) -> list[list[object]]:
-    """The state of all files of code that a node's module imports, however far, and that no package brought."""
-    pending = [cls.__module__ for cls in node.__mro__]
-    files: dict[str, list[object]] = {}
-    seen: set[str] = set()
-    while pending:
-        module = pending.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        file = _file_of(module)
-        if file and not file.startswith((sys.prefix, sys.base_prefix, str(_ENGINE))):
-            with suppress(OSError, SyntaxError, ValueError):
-                stat = Path(file).stat()
-                files[file] = [file, stat.st_mtime_ns, stat.st_size]
-                pending += _imported_by(Path(file), module)
-    return sorted(files.values(), key=str)
-
-
-def _file_of(module: str) -> str:
-    loaded = sys.modules.get(module)
-    if loaded is not None:
-        return getattr(loaded, "__file__", None) or ""
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):
-        return ""
-    return (spec.origin if spec else "") or ""
-
-
-def _imported_by(file: Path, module: str) -> Iterator[str]:
-    """The modules that a file imports, at the top or inside of functions; and perhaps some that are none."""
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for part in ast.walk(parsed(file.read_bytes())):
-        if isinstance(part, ast.Import):
-            yield from (alias.name for alias in part.names)
-        elif isinstance(part, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - part.level + 1] if part.level else []
-            base = ".".join([*above, *([part.module] if part.module else [])])
-            yield from (base, *(f"{base}.{alias.name}" for alias in part.names))
 
 
 def _label(config: BaseModel) -> str:

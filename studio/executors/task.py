@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from studio.cache.store import Store
 from studio.executors.surroundings import Surroundings
+from studio.node.module_source import ModuleSource
 from studio.node.node import Node
 from studio.node.resources import Resources
 from studio.paths import NODES
@@ -41,11 +42,13 @@ class Recipe:
     node: type[Node]
     config: BaseModel
     resources: Resources
-    portable: bool = True  # whether another process can import the class by its name
+    portable: bool = True  # whether another process finds the class by its name, where these sources are served
     replicas: int = 1  # most workers at a time
     least: int = 1  # workers that are set up as soon as one is needed
     batch: int = 1  # most tasks that a worker is given at once
     once: bool = False  # whether it is of one run alone: nobody can ask for the same again
+    sources: tuple[ModuleSource, ...] = field(default=(), repr=False)  # of its code, as this process has it
+    in_memory: frozenset[str] = frozenset()  # modules of its code that are no longer what their files say
     surroundings: Surroundings | None = field(default=None, compare=False)  # of who asks; None for any
 
     def within(self, surroundings: Surroundings) -> Recipe:
@@ -53,7 +56,7 @@ class Recipe:
 
         That is what model libraries go by, and for a node of the caller's own the working folder.
         """
-        own = not self.portable or not self.node.__module__.startswith(f"{NODES}.")
+        own = not self.node.__module__.startswith(f"{NODES}.")
         return replace(self, key=f"{self.key} {surroundings.tells_apart[own]}", surroundings=surroundings)
 
 

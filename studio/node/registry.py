@@ -11,18 +11,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from studio.errors import did_you_mean
+from studio.node.file_package import in_plain, load_file
+from studio.node.modules import see, sighted
 from studio.node.node import Node, NodeDefinitionError, ports_of
 from studio.paths import GRAPHS, NODES, absolute, graph_names
-from studio.values.digest import of_bytes
 
 __all__ = ["Definition", "NoSuchNode", "Registry"]
 
@@ -122,34 +121,22 @@ class Registry:
             raise NoSuchNode(f"{place!r} is no path: {error}") from None
         if not found:
             raise NoSuchNode(f"there is no file '{place}'", f"Looked for {path}.")
-        name = f"studio_file_{of_bytes(str(path).encode() + path.read_bytes())[:16]}"
-        if name in sys.modules:
-            return sys.modules[name]
-        spec = importlib.util.spec_from_file_location(name, path, loader=_AsItIs(name, str(path)))
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            return load_file(path)
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:
-            del sys.modules[name]
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise NoSuchNode(f"'{place}' cannot be loaded: {type(error).__name__}: {error}") from None
-        return module
-
-
-class _AsItIs(SourceFileLoader):
-    """Loads a file as it is now: bytecode that was kept of it may be of a file of the same second and size."""
-
-    def path_stats(self, path: Any) -> Mapping[str, Any]:
-        raise OSError(path)
+            what = in_plain(f"{type(error).__name__}: {error}")
+            raise NoSuchNode(f"'{place}' cannot be loaded: {what}") from None
 
 
 def _imported(module: str, use: str) -> ModuleType:
     try:
-        return importlib.import_module(module)
+        if sys.modules.get(module) is not None:
+            see(module, module.partition(".")[0])
+            return sys.modules[module]
+        with sighted(module):
+            return importlib.import_module(module)
     except (Exception, SystemExit) as error:
         raise NoSuchNode(f"'{use}' cannot be imported: {type(error).__name__}: {error}") from None
 

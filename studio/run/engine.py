@@ -24,6 +24,7 @@ from studio.cache.record_writer import PendingRecord, RecordWriter
 from studio.clock import Alarm, Clock
 from studio.errors import Cancelled
 from studio.executors.task import Done, Failed, Outcome
+from studio.node.source import ran_as_told
 from studio.run.action import Action, ActionState, Computed, LookUp, Next
 from studio.run.events import Event, StepLoading, StepLogged, StepRestarted, StepWaiting, Warned
 from studio.run.execution import Execution
@@ -295,9 +296,10 @@ class Engine:
 
 
 def _pending(lookups: Lookups, action: Action, done: Done) -> Iterator[tuple[Computed, PendingRecord]]:
-    """What was computed, and how it is to be put on record."""
+    """What was computed, and how it is to be put on record: not at all, if other code ran than its key says."""
+    right = not done.unkept and ran_as_told(action.step.definition.node)
     for each in action.computed(done, lookups):
-        key, basis = each.named.key, None if done.unkept else each.named.basis
+        key, basis = each.named.key, each.named.basis if right else None
         replace = action.state is ActionState.REMAKING or lookups.refreshes(action.step)  # else the first stays
         kept = PendingRecord(key, basis, each.inputs, each.outputs, each.measures, replace, lookups.holds(key))
         yield each, kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import weakref
 from collections.abc import Iterable
@@ -17,10 +16,11 @@ from studio.errors import StudioError
 from studio.executors.task import Recipe
 from studio.language.plan import Plan, Step
 from studio.node.config import Form, digest_of
+from studio.node.file_package import is_of_file
 from studio.node.node import Node
 from studio.node.registry import Definition
 from studio.node.resources import Machine, Resources
-from studio.node.source import source_digest
+from studio.node.source import Code, code_of
 from studio.run.inputs import Inputs
 from studio.run.parts import StepParts, salt_of_user
 from studio.values.digest import Uncacheable, of_data
@@ -28,7 +28,7 @@ from studio.values.digest import Uncacheable, of_data
 __all__ = ["batch_of", "identity_of", "recipe_of", "recipe_of_node"]
 
 _BATCH = 8  # tasks that a node which computes several together is given at once, if nobody says otherwise
-_sources: weakref.WeakKeyDictionary[type[Node], str] = weakref.WeakKeyDictionary()
+_own: weakref.WeakKeyDictionary[type[Node], str] = weakref.WeakKeyDictionary()
 
 
 def recipe_of(step: Step, config: BaseModel, machine: Machine, files: FileDigests) -> Recipe:
@@ -64,9 +64,11 @@ def _recipe(definition: Definition, config: BaseModel, resources: Resources, fil
         form = [parts.config(node, config), parts.model(node, config)]  # what is not here, the worker will say
     except Uncacheable:
         form, once = [secrets.token_hex()], True
-    form += [_source(node, files), str(resources)]
+    code = _code(definition, files)
+    form += [code.digest, str(resources)]
     key = f"{definition.name} {of_data([salt_of_user(), json.dumps(form)])[:24]}"
-    return Recipe(key, definition.name, node, config, resources, definition.portable, batch=_batch_of(node), once=once)
+    made = Recipe(key, definition.name, node, config, resources, code.by_name, batch=_batch_of(node), once=once)
+    return replace(made, sources=code.sources, in_memory=code.in_memory)
 
 
 def identity_of(plan: Plan, steps: Iterable[Step], inputs: Inputs, files: FileDigests) -> str:
@@ -79,7 +81,7 @@ def identity_of(plan: Plan, steps: Iterable[Step], inputs: Inputs, files: FileDi
         instead = {name: str(edge) for name, edge in sorted(step.instead.items())}
         policy = [step.each, [str(guard.condition) for guard in step.when], step.on_error, step.cache == "never"]
         given = [_constants(step, inputs), wires, instead, policy]
-        code = [step.definition.name, node.version, _source(node, files)]
+        code = [step.definition.name, node.version, _code(step.definition, files).digest]
         told.append([step.id, *code, *given, _of_step(parts, step)])
     return digest_of([told, {name: str(edge) for name, edge in plan.outputs.items()}])
 
@@ -97,21 +99,18 @@ def _constants(step: Step, inputs: Inputs) -> Form:
     written: dict[str, Form] = {name: json.dumps(raw, default=str) for name, raw in step.constants.items()}
     with suppress(StudioError):
         found = inputs.constants_of(step)
-        return {name: found[name].digest or raw for name, raw in written.items()}
+        return {name: found[name].identity or raw for name, raw in written.items()}
     return written
 
 
-def _source(node: type[Node], files: FileDigests) -> str:
-    """What tells the code of a node apart; where only this process can tell, something of its own.
-
-    Asked once: what was loaded stays what it is, whatever becomes of its file.
-    """
-    if node not in _sources:
-        try:
-            _sources[node] = source_digest(node, files.view)
-        except Uncacheable:
-            _sources[node] = f"{os.getpid()} {id(node)}"
-    return _sources[node]
+def _code(definition: Definition, files: FileDigests) -> Code:
+    """The code of a node; where nobody can tell it apart, something of its own stands for its digest."""
+    node = definition.node
+    try:
+        code = code_of(node, files.view)
+    except Uncacheable:
+        return Code(_own.setdefault(node, secrets.token_hex()), by_name=definition.portable)
+    return replace(code, by_name=code.by_name and (definition.portable or is_of_file(node.__module__)))
 
 
 def _within_reach(asked: Resources, machine: Machine) -> Resources:

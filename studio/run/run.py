@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 from studio.cache.cache import Cache
 from studio.executors.base import Executor
+from studio.node.source import outdated
 from studio.run.engine import Engine
-from studio.run.events import Event, RunFinished, RunStarted
+from studio.run.events import Event, RunFinished, RunStarted, Warned
 from studio.run.inputs import Inputs
 from studio.run.listener import Told
 from studio.run.provisioning import Found, Provisioning
@@ -35,7 +36,7 @@ class Run:
         waits: bool = True,
     ) -> None:
         """found: when it was asked for, if not now. waits: for what another run computes."""
-        self._name = subplan.plan.name
+        self._name, self._subplan = subplan.plan.name, subplan
         self.cache = cache
         self._news: deque[Event] = deque()
         self._engine = Engine(
@@ -54,6 +55,8 @@ class Run:
         engine, execution = self._engine, self._execution
         try:
             yield RunStarted(self._name, tuple(execution.scheduler.steps))
+            for message in outdated(step.definition.node for step in self._subplan.steps.values()):
+                yield Warned(message)
             execution.advance()
             yield from self._told()
             while execution.open or engine.busy:

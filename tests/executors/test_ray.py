@@ -1,7 +1,9 @@
 """What only Ray can do: lose a process, and pin a device."""
 
+import importlib
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -92,6 +94,31 @@ def test_a_node_in_a_file_travels(ray_executor, tmp_path):
     )
     (tmp_path / "g.yaml").write_text("nodes: {m: {use: './mine.py:Mine', with: {text: abc}}}\noutputs: {x: m}")
     assert studio.load(tmp_path / "g.yaml").run(options={"executor": ray_executor})["x"] == "abc!"
+
+
+LATE = "from studio import Node\nfrom .early import A\nclass Mine(Node):\n    def run(self, text: str) -> str:\n        from .late import B\n        return text + A + B\n"
+
+
+@pytest.mark.parametrize("use", ["./late_pack/node.py:Mine", "late_pack.node:Mine", "Mine"])
+def test_a_worker_runs_the_code_of_which_the_key_is(ray_executor, tmp_path, monkeypatch, use):
+    """Edited since it was loaded here, or read: what the worker would find is another."""
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "late_pack"
+    folder.mkdir()
+    for name, text in {"__init__": "", "early": "A = '1'", "late": "B = '1'", "node": LATE}.items():
+        (folder / f"{name}.py").write_text(text)
+    own = [importlib.import_module("late_pack.node").Mine] if use == "Mine" else []
+    (tmp_path / "g.yaml").write_text(f"nodes: {{m: {{use: '{use}', with: {{text: a}}}}}}\noutputs: {{x: m}}")
+    graph = studio.load(tmp_path / "g.yaml", nodes=own)
+    graph.check()
+    (folder / "early.py").write_text("A = '2'")
+    if use.startswith("./"):  # read whole when the graph was loaded
+        (folder / "late.py").write_text("B = '2'")
+    try:
+        assert graph.run(options={"executor": ray_executor})["x"] == "a11"
+    finally:
+        for name in [name for name in sys.modules if name.startswith("late_pack")]:
+            del sys.modules[name]
 
 
 def test_a_secret_in_a_log_is_hidden(log, monkeypatch):

@@ -220,7 +220,7 @@ def test_every_shipped_node_goes_by_name(name):
     except ValueError:
         pytest.skip("its config has no defaults")
     message = ship(recipe)
-    assert message[4][2][0] == "name"
+    assert message[4][1][1] == "name"
     found, _ = unpacked(shipped_from(msgpack.unpackb(msgpack.packb(message))))
     assert found.node is definition.node
     assert found.config == recipe.config

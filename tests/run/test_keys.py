@@ -97,32 +97,6 @@ def test_what_decides_the_result(mine, what):
     assert mine()[0].steps("cached") == ["say"]  # and what was known before is known still
 
 
-def test_a_helper_beside_the_node(tmp_path):
-    package = tmp_path / "mypack"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "_help.py").write_text("def shout(text):\n    return text.upper()\n")
-    (package / "loud.py").write_text(
-        "from studio import Node\nfrom ._help import shout\nclass Loud(Node):\n    def run(self, text: str) -> str:\n        return shout(text)\n"
-    )
-    import importlib
-    import sys
-
-    sys.path.insert(0, str(tmp_path))
-    try:
-        graph = "nodes: {s: {use: 'mypack.loud:Loud', with: {text: a}}}\noutputs: {x: s}"
-        assert outputs(graph) == {"x": "A"}
-        (package / "_help.py").write_text("def shout(text):\n    # louder\n    return text.upper()\n")
-        assert run_log(graph) == [("cached", "s")]
-        (package / "_help.py").write_text("def shout(text):\n    return text.upper() + '!'\n")
-        assert run_log(graph)[0][0] == "done"
-    finally:
-        sys.path.remove(str(tmp_path))
-        for name in [name for name in sys.modules if name.startswith("mypack")]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
-
-
 def test_two_classes_of_one_name_and_other_code():
     """Made by a function: what they close over, and what they hold, tells them apart."""
 

@@ -16,11 +16,10 @@ from studio.cache.store import Store
 from studio.executors.messages import Message, artifact_from, column_from, outcome_to, work_from
 from studio.executors.pool.executor import Started
 from studio.executors.ray.printed import Printed, printed_to
-from studio.executors.shipping import ShippedRecipe, unpacked
+from studio.executors.shipping import ShippedRecipe, opened, unpacked
 from studio.executors.surroundings import Surroundings
-from studio.executors.task import Ended, Failed, Outcome, Recipe
+from studio.executors.task import Ended, Failed, Outcome
 from studio.executors.worker import Worker, failure
-from studio.node.node import Ports
 from studio.values.artifact import Artifact
 
 __all__ = ["Around", "Host", "as_it_is"]
@@ -39,8 +38,8 @@ class Host:
         self._stores: dict[Path, Store] = {}
         self._setup_log = ""  # what was printed while it was set up; told with its first task
 
-    def start(self, recipe: Recipe, threads: int, ports: Ports) -> Started | Failed:
-        """Sets the worker up."""
+    def start(self, told: ShippedRecipe | Message, around: list[Any] | None, threads: int) -> Started | Failed:
+        """Sets up the worker of a recipe, which is opened here, in the surroundings of who asked for it."""
         import ray
 
         _keep_freed_memory()
@@ -48,10 +47,9 @@ class Host:
         devices = tuple(int(device) for device in ray.get_gpu_ids())
         with printed_to(Printed()) as out:
             try:
-                if recipe.surroundings is not None:
-                    recipe.surroundings.settle()
-                if isinstance(recipe, ShippedRecipe):
-                    recipe, ports = unpacked(recipe)
+                if around is not None:
+                    Surroundings.from_plain(around).settle()
+                recipe, ports = unpacked(told) if isinstance(told, ShippedRecipe) else opened(told)
                 self._worker = Worker(recipe, "cuda" if devices else "cpu", threads, ports)
             except Exception as error:
                 return replace(failure(error), log=out.getvalue())

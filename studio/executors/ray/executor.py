@@ -39,11 +39,11 @@ from studio.executors.ray.cluster import (
 )
 from studio.executors.ray.listener import Listener
 from studio.executors.ray.printed import LogTail
-from studio.executors.shipping import ShippedRecipe, send_by_value
+from studio.executors.shipping import ShippedRecipe, packed
 from studio.executors.surroundings import Surroundings
 from studio.executors.task import Failed, Outcome, Recipe, Task
 from studio.executors.worker import failure
-from studio.node.node import Ports, ports_of
+from studio.node.node import ports_of
 from studio.node.resources import Machine
 from studio.values import KINDS
 from studio.values.artifact import Damaged
@@ -168,16 +168,17 @@ class RayExecutor(PooledExecutor):
         actor = host.options(num_cpus=0, num_gpus=gpus, **kept).remote()
         self._actors[worker] = actor
         if isinstance(recipe, ShippedRecipe):
-            ports, heavy = Ports(), recipe.heavy
+            told: ShippedRecipe | Message = recipe
+            heavy = recipe.heavy
         else:
             ports = ports_of(recipe.node)
             heavy = any(not KINDS[port.type.kind].plain for port in ports.outputs.values())
-            if not recipe.portable:
-                send_by_value(recipe.node)
+            told = packed(recipe, ports)
         self._sends[worker] = _calls_with_values(actor) if heavy else _calls_plain(actor)
         threads = max(1, int(recipe.resources.cpus or self.residency.machine.cpus))
         begun = partial(self._begun, worker, recipe)
-        self._listener.settle(actor.start.remote(recipe, threads, ports), started, begun)
+        around = recipe.surroundings.as_plain() if recipe.surroundings else None
+        self._listener.settle(actor.start.remote(told, around, threads), started, begun)
 
     def _begun(self, worker: int, recipe: Recipe, ready: Started | Failed) -> Started | Failed:
         if recipe.surroundings is not None and worker in self._actors:
