@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-SCHEME = 2  # raised when keys or records change their form
+SCHEME = 3  # raised when keys or records change their form
 
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
