@@ -10,7 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from studio.cache.cache import Cache
 from studio.commands.arguments import setting_from
+from tests.support.at_rest import unused_since_yesterday
 from tests.support.processes import COMMAND, begin, command, environment
 
 GRAPH = """
@@ -225,6 +227,8 @@ def test_cache_commands(studio, cache_folder):
     blob.chmod(0o644)
     blob.write_bytes(blob.read_bytes()[:-1] + b"x")
     assert json.loads(studio("cache", "verify", "--json", code=1).stdout)["damaged"] == 1
+    assert json.loads(studio("cache", "prune", "--budget", "0", "--json").stdout)["records"] == 0  # used just now
+    unused_since_yesterday(Cache(cache_folder))
     assert json.loads(studio("cache", "prune", "--budget", "0", "--json").stdout)["records"] == 4
     run(studio, "text=a")
     studio("cache", "clear", code=130, input="n\n")
