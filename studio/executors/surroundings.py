@@ -39,7 +39,7 @@ class Surroundings:
     """Those of one moment. No value of a variable is ever shown: there are secrets among them."""
 
     folder: str = ""  # empty where it was deleted
-    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     machine: str = ""
     whole: bool = True  # whether variables that are not there are to be gone
 
@@ -50,14 +50,18 @@ class Surroundings:
             folder = os.getcwd()  # noqa: PTH109 it is asked for at every run
         except FileNotFoundError:
             folder = ""
-        env = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
-        return Surroundings(folder, env, _machine())
+        return Surroundings(folder, dict(os.environ), _machine())
+
+    @cached_property
+    def env(self) -> Mapping[str, str]:
+        """The variables that are the caller's, and not of its process. That is worked out only where it is asked."""
+        return {name: value for name, value in self.variables.items() if not name.startswith(_OWN)}
 
     @property
     def of_models(self) -> Surroundings:
         """With no variables but those that model libraries go by, to be added to what is there."""
-        found = {name: value for name, value in self.env.items() if name.startswith(_OF_MODELS)}
-        return replace(self, env=found, whole=False)
+        found = {name: value for name, value in self.variables.items() if name.startswith(_OF_MODELS)}
+        return replace(self, variables=found, whole=False)
 
     @cached_property
     def tells_apart(self) -> tuple[str, str]:

@@ -52,12 +52,16 @@ class Recipe:
     surroundings: Surroundings | None = field(default=None, compare=False)  # of who asks; None for any
 
     def within(self, surroundings: Surroundings) -> Recipe:
-        """The same, asked for from there. What a worker sees while it is set up tells it from others.
+        """The same, asked for from there."""
+        return replace(self, key=self.key_within(self.key, self.node, surroundings), surroundings=surroundings)
+
+    @staticmethod
+    def key_within(key: str, node: type[Node], surroundings: Surroundings) -> str:
+        """The key of a recipe that is asked for from there. What a worker sees while it is set up tells it from others.
 
         That is what model libraries go by, and for a node of the caller's own the working folder.
         """
-        own = not self.node.__module__.startswith(f"{NODES}.")
-        return replace(self, key=f"{self.key} {surroundings.tells_apart[own]}", surroundings=surroundings)
+        return f"{key} {surroundings.tells_apart[not node.__module__.startswith(f'{NODES}.')]}"
 
 
 @dataclass(slots=True)  # see Artifact

@@ -137,9 +137,10 @@ class _Mark:
         return cls(name, file, token, stamp)
 
     def holds(self) -> bool:
-        """Whether it is still the same."""
-        now = _Mark.of(self.name, self.file)
-        return now.token is self.token and now.stamp == self.stamp
+        """Whether it is still the same: that is asked for each step of each run."""
+        if token_of(self.name) is not self.token:
+            return False
+        return self.token is not None or _Mark.of(self.name, self.file).stamp == self.stamp
 
 
 def _bodies(node: type) -> tuple[CodeType, ...]:

@@ -74,8 +74,7 @@ class Provisioning:
         """What kind of worker a step needs."""
         if step.id not in self._recipes:
             files = self._cache.files if self._cache else FileDigests.of_process()
-            made = recipe_of(step, self.config(step), self.executor(step).machine, files)
-            made = made.within(self._surroundings)
+            made = recipe_of(step, self.config(step), self.executor(step).machine, files, self._surroundings)
             if self._strays(step):
                 made = replace(made, key=f"{made.key} {secrets.token_hex(8)}", once=True)
             self._recipes[step.id] = made
