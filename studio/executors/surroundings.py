@@ -66,7 +66,7 @@ class Surroundings:
     @cached_property
     def tells_apart(self) -> tuple[str, str]:
         """What of them tells workers apart: of the shipped nodes, and of the caller's own."""
-        variables = sorted(f"{name}={value}" for name, value in self.env.items() if name.startswith(_OF_MODELS))
+        variables = sorted(f"{name}={value}" for name, value in self.variables.items() if name.startswith(_OF_MODELS))
         texts = ("\0".join(variables), "\0".join([self.folder, *variables]))
         shipped, own = (of_bytes(os.fsencode(text))[:12] for text in texts)
         return shipped, own
