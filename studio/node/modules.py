@@ -30,6 +30,7 @@ __all__ = [
     "folder_in",
     "installed",
     "is_engine",
+    "lies_in",
     "locate",
     "lying_in",
     "see",
@@ -172,11 +173,11 @@ def token_of(name: str) -> object:
 
 def stamp_of(file: str) -> Stamp:
     """What changes when a file does; OSError if it is not there."""
-    stat = os.stat(_lying(file))  # noqa: PTH116  this is asked often
+    stat = os.stat(lies_in(file))  # noqa: PTH116  this is asked often
     return stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_dev
 
 
-def _lying(file: str) -> str:
+def lies_in(file: str) -> str:
     """The file itself, or the archive that it lies in."""
     while not os.path.exists(file) and file != os.path.dirname(file):  # noqa: PTH110, PTH120
         file = os.path.dirname(file)  # noqa: PTH120
@@ -186,7 +187,7 @@ def _lying(file: str) -> str:
 
 
 def _bytes_of(file: str) -> bytes:
-    return Path(_lying(file)).read_bytes()
+    return Path(lies_in(file)).read_bytes()
 
 
 @functools.cache

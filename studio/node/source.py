@@ -24,7 +24,7 @@ from studio.node.closure import Closure, member
 from studio.node.file_package import is_of_file
 from studio.node.imports import reached
 from studio.node.module_source import ModuleSource, served
-from studio.node.modules import Found, Sight, edited, installed, is_engine, locate, stamp_of, token_of
+from studio.node.modules import Found, Sight, edited, installed, is_engine, lies_in, locate, stamp_of, token_of
 from studio.node.node import Node
 from studio.node.reading import Reading, read
 from studio.paths import NODES
@@ -32,7 +32,7 @@ from studio.values.digest import of_data
 
 __all__ = ["Code", "code_of", "outdated", "ran_as_told", "source_digest"]
 
-_NAME = f"source-2-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
+_NAME = f"source-3-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 
 # Gives what follows from a file's content, under a name: looked up by the file's stat, or made and remembered.
 Memo = Callable[[Path, str, Callable[[], str]], str]
@@ -242,7 +242,7 @@ class _Files:
                 return read(b"")
         source = sight.source
         if sight.stamp is not None and _unchanged(module.file, sight.stamp):
-            return Reading.loads(self.memo(Path(module.file), _NAME, lambda: read(source).dumps()))
+            return Reading.loads(self.memo(Path(lies_in(module.file)), _NAME, lambda: read(source).dumps()))
         return read(source)
 
     def _find(self, name: str, importer: Found | None) -> Found | None:
