@@ -10,7 +10,6 @@ What decides a result but cannot be told in plain data raises `Uncacheable`, and
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import sys
 import weakref
@@ -149,11 +148,7 @@ def _bodies(node: type) -> tuple[CodeType, ...]:
 
 def _in_its_file(cls: type[Node], files: _Files) -> bool:
     """Whether a class is what the file of its module made under its name."""
-    module = cls.__module__
-    if not files.in_file(module) or member(module, cls.__qualname__) is not cls:
-        return False
-    typed = hasattr(sys, "ps1") or sys.flags.interactive or hasattr(builtins, "get_ipython")
-    return not (module == "__main__" and typed)
+    return files.in_file(cls.__module__) and member(cls.__module__, cls.__qualname__) is cls
 
 
 @dataclass
@@ -179,7 +174,9 @@ class _Files:
         return self._said[name]
 
     def in_file(self, name: str) -> bool:
-        """Whether an author's own module is, in memory, what its file said."""
+        """Whether an author's own module is, in memory, what its file said. A script that still runs is in no state."""
+        if name == "__main__":
+            return False
         found = self._find(name, None)
         return found is not None and bool(found.file) and Sight.of(found).source is not None
 
