@@ -17,13 +17,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import CodeType, FunctionType
 
 from studio.node.closure import Closure, member
 from studio.node.file_package import is_of_file
 from studio.node.imports import reached
 from studio.node.module_source import ModuleSource, served
-from studio.node.modules import Found, Sight, edited, installed, is_engine, lies_in, locate, stamp_of, token_of
+from studio.node.modules import Found, Sight, edited, holds, installed, is_engine, lies_in, locate, stamp_of, token_of
 from studio.node.node import Node
 from studio.node.reading import Reading, read
 from studio.paths import NODES
@@ -59,7 +58,7 @@ def source_digest(node: type[Node], memo: Memo) -> str:
 def code_of(node: type[Node], memo: Memo) -> Code:
     """The code of a node as this process has it; Uncacheable as `source_digest`."""
     known = _known.get(node)
-    if known is not None and known.holds(node):
+    if known is not None and known.holds():
         return known.code
     lineage = [cls for cls in node.__mro__ if issubclass(cls, Node) and cls is not Node]
     files = _Files(memo, lineage)
@@ -70,7 +69,7 @@ def code_of(node: type[Node], memo: Memo) -> Code:
     names = [[cls.__qualname__, _bare(cls.__module__)] for cls in lineage]
     code = files.code(of_data([names, files.said([cls.__module__ for cls in lineage])]), by_name=True)
     if not code.in_memory:
-        _known[node] = _Known(code, _bodies(node), files.marks())
+        _known[node] = _Known(code, files.marks())
     return code
 
 
@@ -97,7 +96,6 @@ class _Known:
     """The code of a class that files speak for, and what would change with it."""
 
     code: Code
-    bodies: tuple[CodeType, ...]
     marks: tuple[_Mark, ...]
 
     @cached_property
@@ -105,9 +103,9 @@ class _Known:
         """Those of modules that were not loaded yet, and whose files may be edited before they are."""
         return tuple(mark for mark in self.marks if mark.token is None and mark.stamp is not None)
 
-    def holds(self, node: type[Node]) -> bool:
-        """Whether nothing was loaded since, or edited that is not loaded; some tools put new code into old classes."""
-        return self.bodies == _bodies(node) and all(mark.holds() for mark in self.marks)
+    def holds(self) -> bool:
+        """Whether nothing was loaded or replaced since, or edited that is not loaded."""
+        return all(mark.holds() for mark in self.marks)
 
     def reloaded(self) -> bool:
         """Whether a module was loaded again: which parts of the class are of which loading, only memory can tell."""
@@ -138,12 +136,7 @@ class _Mark:
     def holds(self) -> bool:
         """Whether it is still the same."""
         now = _Mark.of(self.name, self.file)
-        return now.token is self.token and now.stamp == self.stamp
-
-
-def _bodies(node: type) -> tuple[CodeType, ...]:
-    parts = [getattr(part, "__func__", part) for part in vars(node).values()]
-    return tuple(part.__code__ for part in parts if isinstance(part, FunctionType))
+        return now.token is self.token and now.stamp == self.stamp and holds(self.name)
 
 
 def _in_its_file(cls: type[Node], files: _Files) -> bool:

@@ -243,6 +243,27 @@ def test_a_module_that_was_loaded_again(importable):
     assert spoken(importable, "again:Say") == ("anew!", True, [])
 
 
+@pytest.mark.parametrize("place", ["node.Say.run", "helper.word", "helper.Word.said"])
+def test_what_a_test_puts_in_the_place_of_a_function_is_not_kept_as_that(importable, place):
+    """As a mock does; put back, it is the old one again."""
+    helper = "def word(): return Word().said()\nclass Word:\n    def said(self): return 'old'"
+    node = NODE.format(imports="from . import helper", late="", word="helper.word()")
+    put(importable / "mocked", __init__="", node=node, helper=helper)
+    use = "mocked.node:Say"
+    assert spoken(importable, use) == ("aold", True, [])
+
+    def run(self, text: str) -> str:
+        return f"{text}new"
+
+    instead = {"node.Say.run": run, "helper.word": lambda: "new", "helper.Word.said": lambda self: "new"}[place]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"mocked.{place}", instead)
+        assert [spoken(importable, use, text) for text in "ab"] == [("anew", True, []), ("bnew", True, [])]
+    assert spoken(importable, use) == ("aold", False, [])
+    forget(importable)
+    assert spoken(importable, use, "b") == ("bold", True, [])
+
+
 def test_a_module_that_was_edited_before_anybody_looked(importable):
     """Its file tells nothing of what was loaded, so that its code in memory does."""
     take, helper = "from .helper import W", "def speak(): return W\nW = 'old'\n"
