@@ -11,10 +11,12 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import inspect
 import ipaddress
 import json
 import math
 import re
+import sys
 import uuid
 import zoneinfo
 from collections import defaultdict, deque
@@ -23,11 +25,14 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path, PurePath
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, NameEmail, Secret, SecretBytes, SecretStr
 from pydantic_core import MultiHostUrl, TzInfo, Url
 
+from studio.node.closure import member
+from studio.node.modules import installed
 from studio.values.digest import Uncacheable, of_bytes
 
 __all__ = ["ConfigReader", "Form", "digest_of"]
@@ -35,6 +40,7 @@ __all__ = ["ConfigReader", "Form", "digest_of"]
 Made = TypeVar("Made")
 Form = Any  # plain data that JSON keeps as it is
 
+_NAMED = (type, FunctionType, BuiltinFunctionType)
 _LARGEST = 1 << 63  # not every reader of JSON takes larger integers
 _FROM_FILE = re.compile(r"^studio_file_[0-9a-f]*\.?")  # a module that was loaded from a file is named by its place
 
@@ -94,7 +100,13 @@ class ConfigReader:
         }
         extra = value.__pydantic_extra__ or {}
         more = {"!extra": [[name, self._of(extra[name], f"{place}.{name}")] for name in sorted(extra)]} if extra else {}
-        return {"!class": _name(type(value)), **fields, **more}
+        private = value.__pydantic_private__ or {}
+        return {
+            "!class": _name(type(value)),
+            **fields,
+            **more,
+            **self._besides(value, {**vars(value), **private}, fields, place),
+        }
 
     def _dataclass(self, value: Any, place: str) -> Form:
         fields = {
@@ -102,7 +114,17 @@ class ConfigReader:
             for field in dataclasses.fields(value)
             if hasattr(value, field.name)
         }
-        return {"!class": _name(type(value)), **fields}
+        return {
+            "!class": _name(type(value)),
+            **fields,
+            **self._besides(value, getattr(value, "__dict__", {}), fields, place),
+        }
+
+    def _besides(self, value: object, held: Mapping[str, object], fields: Iterable[str], place: str) -> Form:
+        """What a value holds that is no field: a validator or `__post_init__` put it there, of what no field keeps."""
+        names = sorted(name for name in held.keys() - set(fields) if not _is_made_of_fields(type(value), name))
+        own = {name: self.hidden(self._of(held[name], f"{place}.{name}")) for name in names}
+        return {"!own": own} if own else {}
 
     def _field(self, value: object, shown: bool, place: str) -> Form:
         """What a field holds; of one that its author hides from every `repr`, no more than a digest."""
@@ -143,12 +165,14 @@ class ConfigReader:
             return sorted(items, key=json.dumps)
         return [value.maxlen, items] if base is deque else items
 
-    def _other(self, value: object, place: str) -> Form:
-        """A URL of pydantic's, a type of Python's; anything else has no form."""
+    def _other(self, value: Any, place: str) -> Form:
+        """A URL of pydantic's, a class or function of a library, an array of numbers; anything else has no form."""
         if isinstance(url := getattr(value, "_url", None), Url | MultiHostUrl):
             return {f"!url {_name(type(value))}": str(url)}
-        if isinstance(value, type) and value.__module__ == "builtins":
-            return {"!type": value.__qualname__}
+        if isinstance(value, _NAMED) and _is_of_library(value):
+            return {"!named": f"{value.__module__}.{value.__qualname__}"}
+        if _is_array(value):
+            return {"!array": [type(value).__name__, repr(value.dtype), list(value.shape), of_bytes(value.tobytes())]}
         raise Uncacheable(f"{place}: a {type(value).__name__} has no canonical form")
 
     def _dict(self, items: Iterable[tuple[object, object]], place: str) -> Form:
@@ -192,6 +216,25 @@ def _name(kind: type) -> str:
     return f"{_FROM_FILE.sub('', kind.__module__).lstrip('.')}.{kind.__qualname__}".lstrip(".")
 
 
+@functools.lru_cache(maxsize=512)
+def _is_made_of_fields(kind: type, name: str) -> bool:
+    """Whether what stands under a name was computed when it was first asked for."""
+    return isinstance(inspect.getattr_static(kind, name, None), functools.cached_property)
+
+
+def _is_of_library(value: Any) -> bool:
+    """Whether a class or function is what an installation has under its name."""
+    module, qualified = str(value.__module__), value.__qualname__
+    file = getattr(sys.modules.get(module), "__file__", None)
+    comes = installed(file) if file else module.partition(".")[0] in sys.stdlib_module_names
+    return comes and module != "__main__" and member(module, qualified) is value
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is an array or a scalar of numpy's that holds no objects."""
+    return type(value).__module__ == "numpy" and not getattr(getattr(value, "dtype", None), "hasobject", True)
+
+
 def _shown(key: object) -> str:
     return repr(key) if type(key) in (str, int) else f"a {type(key).__name__}"
 
@@ -217,10 +260,16 @@ def _moment(value: Any) -> Form:
     zone = value.tzinfo
     if zone is not None and type(zone) not in (dt.timezone, TzInfo, zoneinfo.ZoneInfo):
         raise Uncacheable(f"a {type(zone).__name__} has no canonical form")
-    if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is None:
-        raise Uncacheable("a time zone without a name has no canonical form")
+    if isinstance(zone, zoneinfo.ZoneInfo):
+        _zone(zone)
     zoned = [] if zone is None else [type(zone).__name__, str(zone), str(zone.utcoffset(None))]
     return {f"!{type(value).__name__}": [value.isoformat(), value.fold, *zoned]}
+
+
+def _zone(value: zoneinfo.ZoneInfo) -> Form:
+    if value.key is None:
+        raise Uncacheable("a time zone without a name has no canonical form")
+    return {"!zone": value.key}
 
 
 def _worded(name: str, words: Callable[[Any], Form] = str) -> Callable[[Any], Form]:
@@ -243,6 +292,7 @@ _WITHOUT_PARTS: Mapping[type, Callable[[Any], Form]] = {
     dt.date: _worded("date"),
     dt.timedelta: _worded("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
     dt.timezone: _worded("timezone", lambda value: [str(value), str(value.utcoffset(None))]),
+    zoneinfo.ZoneInfo: _zone,
     re.Pattern: _worded("pattern", lambda value: [repr(value.pattern), value.flags]),
     range: _worded("range", lambda value: [_int(value.start), _int(value.stop), _int(value.step)]),
     NameEmail: _worded("email", lambda value: [value.name, value.email]),

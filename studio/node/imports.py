@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pkgutil
+import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 
 from studio.node.modules import Found
@@ -47,14 +48,29 @@ def _imported(module: Found, find: Find, reading: Callable[[Found], Reading]) ->
         starred = find(base, module) if "*" in parts else None
         exports = reading(starred).exports if starred is not None and starred.file else ()
         yield from (f"{base}.{part}" for part in (*parts, *exports) if part != "*")
+        if starred is not None and "*" in exports:
+            yield from _inside(starred.places, f"{starred.name}.")
     if said.open:
-        beside = find(package, None) if package else None
-        yield from _within(beside.places if beside else (), package)
+        beside = find(package, None) if package else Found("", "", (os.path.dirname(module.file),))  # noqa: PTH120
+        yield from _within(beside.places if beside else (), f"{package}." if package else "")
 
 
-def _within(places: tuple[str, ...], package: str) -> Iterator[str]:
+def _within(places: Iterable[str], before: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
     """All modules of a package, and of the packages in it: any of them may be imported by a name made at run time."""
-    for found in pkgutil.iter_modules(list(places)):
-        yield f"{package}.{found.name}"
-        if found.ispkg:
-            yield from _within(tuple(f"{place}/{found.name}" for place in places), f"{package}.{found.name}")
+    real = {os.path.realpath(place) for place in places}
+    if not real.isdisjoint(above):
+        return  # a link leads round in a circle
+    for name in _inside(places, before):
+        yield name
+        yield from _within([f"{place}/{name.rpartition('.')[2]}" for place in places], f"{name}.", above | real)
+
+
+def _inside(places: Iterable[str], before: str) -> Iterator[str]:
+    """The names of the modules in folders, and of folders that may be packages."""
+    names: set[str] = set()
+    for place in places:
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
+            names |= {
+                entry.name.removesuffix(".py") for entry in entries if entry.name.endswith(".py") or entry.is_dir()
+            }
+    yield from (before + name for name in sorted(names) if name.isidentifier() and not name.startswith("__"))

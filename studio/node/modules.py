@@ -13,10 +13,11 @@ import os
 import sys
 import sysconfig
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 from studio.node.module_source import ModuleSource, serve, served
@@ -28,8 +29,10 @@ __all__ = [
     "Sight",
     "edited",
     "folder_in",
+    "holds",
     "installed",
     "is_engine",
+    "lies_in",
     "locate",
     "lying_in",
     "see",
@@ -134,6 +137,7 @@ class Sight:
     token: object  # tells this loading of it from others; None if it was not loaded yet
     stamp: Stamp | None  # of its file
     source: bytes | None  # None if nobody can tell what was loaded
+    defined: tuple[_Definition, ...] = ()  # by a loaded module, when it was seen first
 
     @classmethod
     def of(cls, found: Found, since: float | None = None) -> Sight:
@@ -143,8 +147,16 @@ class Sight:
         """
         token, known = token_of(found.name), _sights.get(found.name)
         if known is None or known.token is None or known.token is not token:
-            _sights[found.name] = known = cls._new(found, token, known, since)
-        return known
+            known = cls._new(found, token, known, since)
+            _sights[found.name] = known = replace(known, defined=_defined(found.name))
+        return known if known.holds() else replace(known, source=None)
+
+    def holds(self) -> bool:
+        """Whether nobody has put another function or class in the place of one; a test does, and some tools."""
+        for get, name, value, code in self.defined:
+            if get(name) is not value or (code is not None and value.__code__ is not code):
+                return False
+        return True
 
     @classmethod
     def _new(cls, found: Found, token: object, known: Sight | None, since: float | None) -> Sight:
@@ -163,6 +175,25 @@ class Sight:
         return cls(token, stamp, source)
 
 
+# Where a function or a class was put, under which name, and the code of a function.
+_Definition = tuple[Callable[[str], object], str, Any, CodeType | None]
+
+
+def _defined(module: str) -> tuple[_Definition, ...]:
+    """What a loaded module and its classes define. Its other variables are its own affair: it may well set them."""
+    loaded = sys.modules.get(module)
+    holders: list[Any] = [loaded] if hasattr(loaded, "__dict__") else []
+    found: list[_Definition] = []
+    for holder in holders:
+        for name, value in list(vars(holder).items()):
+            if issubclass(type(value), _DEFINED) and getattr(value, "__module__", module) == module:
+                found.append((vars(holder).get, name, value, getattr(value, "__code__", None)))
+                if isinstance(value, type) and not any(value is known for known in holders):
+                    holders.append(value)
+    return tuple(found)
+
+
+_DEFINED = (type, FunctionType, classmethod, staticmethod, property)
 _sights: dict[str, Sight] = {}  # by module: what was loaded cannot be asked of anything else
 
 
@@ -174,11 +205,11 @@ def token_of(name: str) -> object:
 
 def stamp_of(file: str) -> Stamp:
     """What changes when a file does; OSError if it is not there."""
-    stat = os.stat(_lying(file))  # noqa: PTH116  this is asked often
+    stat = os.stat(lies_in(file))  # noqa: PTH116  this is asked often
     return stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_dev
 
 
-def _lying(file: str) -> str:
+def lies_in(file: str) -> str:
     """The file itself, or the archive that it lies in."""
     while not os.path.exists(file) and file != os.path.dirname(file):  # noqa: PTH110, PTH120
         file = os.path.dirname(file)  # noqa: PTH120
@@ -188,7 +219,7 @@ def _lying(file: str) -> str:
 
 
 def _bytes_of(file: str) -> bytes:
-    return Path(_lying(file)).read_bytes()
+    return Path(lies_in(file)).read_bytes()
 
 
 @functools.cache
@@ -248,6 +279,12 @@ def see(name: str, package: str, since: float | None = None) -> None:
     file = _file(getattr(sys.modules.get(name), "__file__", None))
     if file.endswith(".py") and not is_engine(name) and (name.partition(".")[0] == package or not installed(file)):
         Sight.of(Found(name, file), since)
+
+
+def holds(name: str) -> bool:
+    """Whether a loaded module still defines what it did when it was seen first."""
+    known = _sights.get(name)
+    return known is None or known.holds()
 
 
 def edited(name: str) -> bool:

@@ -51,7 +51,7 @@ class Node:
     class Config(BaseModel):
         """What stays the same from task to task; unknown keys are refused."""
 
-        model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+        model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), populate_by_name=True)
 
     config: Any
     device: str = "cpu"  # "cpu" or "cuda"; with a share of a GPU, only that one is visible

@@ -21,6 +21,7 @@ __all__ = ["Import", "Reading", "bare", "parsed", "read"]
 
 _PARSING = threading.Lock()  # CPython 3.11 counts the depth of all threads' trees together, and then raises SystemError
 _OWN_TEXT = {"__doc__", "getdoc", "getcomments", "getsource", "getsourcelines", "f_lineno", "co_firstlineno"}
+_OWN_TEXT |= {"extract_stack", "extract_tb", "getframeinfo", "tb_lineno"}
 # Names by which code is found that no import statement names.
 _AT_RUN_TIME = {"__import__", "import_module", "iter_modules", "walk_packages", "run_path", "run_module", "exec"}
 _AT_RUN_TIME |= {"spec_from_file_location", "SourceFileLoader", "find_spec"}
@@ -35,7 +36,7 @@ class Reading:
     tree: str
     text: str
     imports: tuple[Import, ...] = ()
-    exports: tuple[str, ...] = ()  # what `__all__` names, which a star takes
+    exports: tuple[str, ...] = ()  # what `__all__` names, which a star takes; a star: it is made at run time
     open: bool = False  # whether it imports by names that are made at run time
     sees_text: bool = False  # whether it looks at docstrings, sources or line numbers
 
@@ -106,21 +107,37 @@ def _imports(tree: ast.Module) -> Iterator[Import]:
 
 
 def _literal_import(call: ast.Call) -> Import | None:
-    """What `import_module("a.b")` imports."""
-    name = call.args[0] if _called(call) in ("import_module", "__import__") and call.args else None
+    """What `import_module("a.b")` imports, or `__import__("a", fromlist=["b"])`."""
+    name, taken = call.args[0] if call.args else None, _taken(call)
+    if _called(call) not in ("import_module", "__import__") or taken is None:
+        return None
     if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
         return None
     of = call.args[1] if len(call.args) > 1 else None
     if isinstance(of, ast.Constant) and isinstance(of.value, str) and name.value.startswith("."):
         return 0, resolve_name(name.value, of.value), ()
     module = name.value.lstrip(".")
-    return len(name.value) - len(module), module, ()
+    return len(name.value) - len(module), module, taken
+
+
+def _taken(call: ast.Call) -> tuple[str, ...] | None:
+    """The names that a call of `__import__` takes from its module; None if they are made at run time."""
+    given = [*call.args[3:4], *(each.value for each in call.keywords if each.arg in ("fromlist", None))]
+    parts = given[0].elts if given and isinstance(given[0], ast.List | ast.Tuple) else given
+    names = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    return tuple(names) if len(names) == len(parts) else None
 
 
 def _opens(tree: ast.Module) -> bool:
     """Whether it finds code by names that are not written in it."""
-    calls = [part for part in ast.walk(tree) if isinstance(part, ast.Call)]
-    return any(_called(call) in _AT_RUN_TIME and _literal_import(call) is None for call in calls)
+    literal = {id(part.func) for part in ast.walk(tree) if isinstance(part, ast.Call) and _literal_import(part)}
+    return any(_finds_code(part) for part in ast.walk(tree) if id(part) not in literal)
+
+
+def _finds_code(part: ast.AST) -> bool:
+    if isinstance(part, ast.ImportFrom):  # under its own name it is seen where it is used
+        return any(alias.asname and alias.name in _AT_RUN_TIME for alias in part.names)
+    return not _AT_RUN_TIME.isdisjoint(_words(part))
 
 
 def _called(call: ast.Call) -> str:
@@ -137,12 +154,22 @@ def _chain(part: ast.expr) -> list[str]:
 
 
 def _exports(tree: ast.Module) -> Iterator[str]:
-    for part in tree.body:
+    for part in ast.walk(tree):
         if isinstance(part, ast.Assign | ast.AugAssign | ast.AnnAssign) and part.value is not None:
             targets = part.targets if isinstance(part, ast.Assign) else [part.target]
             if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
-                inside = [each.value for each in ast.walk(part.value) if isinstance(each, ast.Constant)]
-                yield from (value for value in inside if isinstance(value, str))
+                yield from _listed(part.value)
+        elif isinstance(part, ast.Call) and _chain(part.func)[:1] == ["__all__"]:  # `__all__.append("a")`
+            for value in part.args:
+                yield from _listed(value)
+
+
+def _listed(value: ast.expr) -> Iterator[str]:
+    for part in ast.walk(value):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value
+        elif isinstance(part, ast.Name | ast.Call):
+            yield "*"
 
 
 def _words(part: ast.AST) -> Iterator[str]:

@@ -10,7 +10,6 @@ What decides a result but cannot be told in plain data raises `Uncacheable`, and
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import sys
 import weakref
@@ -18,13 +17,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import CodeType, FunctionType
 
 from studio.node.closure import Closure, member
 from studio.node.file_package import is_of_file
 from studio.node.imports import reached
 from studio.node.module_source import ModuleSource, served
-from studio.node.modules import Found, Sight, edited, installed, is_engine, locate, stamp_of, token_of
+from studio.node.modules import Found, Sight, edited, holds, installed, is_engine, lies_in, locate, stamp_of, token_of
 from studio.node.node import Node
 from studio.node.reading import Reading, read
 from studio.paths import NODES
@@ -32,7 +30,7 @@ from studio.values.digest import of_data
 
 __all__ = ["Code", "code_of", "outdated", "ran_as_told", "source_digest"]
 
-_NAME = f"source-2-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
+_NAME = f"source-3-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 
 # Gives what follows from a file's content, under a name: looked up by the file's stat, or made and remembered.
 Memo = Callable[[Path, str, Callable[[], str]], str]
@@ -60,7 +58,7 @@ def source_digest(node: type[Node], memo: Memo) -> str:
 def code_of(node: type[Node], memo: Memo) -> Code:
     """The code of a node as this process has it; Uncacheable as `source_digest`."""
     known = _known.get(node)
-    if known is not None and known.holds(node):
+    if known is not None and known.holds():
         return known.code
     lineage = [cls for cls in node.__mro__ if issubclass(cls, Node) and cls is not Node]
     files = _Files(memo, lineage)
@@ -71,7 +69,7 @@ def code_of(node: type[Node], memo: Memo) -> Code:
     names = [[cls.__qualname__, _bare(cls.__module__)] for cls in lineage]
     code = files.code(of_data([names, files.said([cls.__module__ for cls in lineage])]), by_name=True)
     if not code.in_memory:
-        _known[node] = _Known(code, _bodies(node), files.marks())
+        _known[node] = _Known(code, files.marks())
     return code
 
 
@@ -98,7 +96,6 @@ class _Known:
     """The code of a class that files speak for, and what would change with it."""
 
     code: Code
-    bodies: tuple[CodeType, ...]
     marks: tuple[_Mark, ...]
 
     @cached_property
@@ -106,9 +103,9 @@ class _Known:
         """Those of modules that were not loaded yet, and whose files may be edited before they are."""
         return tuple(mark for mark in self.marks if mark.token is None and mark.stamp is not None)
 
-    def holds(self, node: type[Node]) -> bool:
-        """Whether nothing was loaded since, or edited that is not loaded; some tools put new code into old classes."""
-        return self.bodies == _bodies(node) and all(mark.holds() for mark in self.marks)
+    def holds(self) -> bool:
+        """Whether nothing was loaded or replaced since, or edited that is not loaded."""
+        return all(mark.holds() for mark in self.marks)
 
     def reloaded(self) -> bool:
         """Whether a module was loaded again: which parts of the class are of which loading, only memory can tell."""
@@ -140,21 +137,14 @@ class _Mark:
         """Whether it is still the same: that is asked for each step of each run."""
         if token_of(self.name) is not self.token:
             return False
-        return self.token is not None or _Mark.of(self.name, self.file).stamp == self.stamp
-
-
-def _bodies(node: type) -> tuple[CodeType, ...]:
-    parts = [getattr(part, "__func__", part) for part in vars(node).values()]
-    return tuple(part.__code__ for part in parts if isinstance(part, FunctionType))
+        if self.token is None and _Mark.of(self.name, self.file).stamp != self.stamp:
+            return False
+        return holds(self.name)
 
 
 def _in_its_file(cls: type[Node], files: _Files) -> bool:
     """Whether a class is what the file of its module made under its name."""
-    module = cls.__module__
-    if not files.in_file(module) or member(module, cls.__qualname__) is not cls:
-        return False
-    typed = hasattr(sys, "ps1") or sys.flags.interactive or hasattr(builtins, "get_ipython")
-    return not (module == "__main__" and typed)
+    return files.in_file(cls.__module__) and member(cls.__module__, cls.__qualname__) is cls
 
 
 @dataclass
@@ -180,7 +170,9 @@ class _Files:
         return self._said[name]
 
     def in_file(self, name: str) -> bool:
-        """Whether an author's own module is, in memory, what its file said."""
+        """Whether an author's own module is, in memory, what its file said. A script that still runs is in no state."""
+        if name == "__main__":
+            return False
         found = self._find(name, None)
         return found is not None and bool(found.file) and Sight.of(found).source is not None
 
@@ -243,7 +235,7 @@ class _Files:
                 return read(b"")
         source = sight.source
         if sight.stamp is not None and _unchanged(module.file, sight.stamp):
-            return Reading.loads(self.memo(Path(module.file), _NAME, lambda: read(source).dumps()))
+            return Reading.loads(self.memo(Path(lies_in(module.file)), _NAME, lambda: read(source).dumps()))
         return read(source)
 
     def _find(self, name: str, importer: Found | None) -> Found | None:

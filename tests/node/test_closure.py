@@ -1,12 +1,14 @@
 """Closure: a class that no file speaks for is told apart by its code in memory, and all that this uses."""
 
 import sys
+import time
 import types
 
 import pytest
 
 from studio.node.source import source_digest
 from studio.values.digest import Uncacheable
+from tests.support import processes
 
 HEAD = "from studio import Node\n"
 CLASS = "class W(Node):\n    def run(self, text: str) -> float:\n        return f(len(text))\n"
@@ -156,3 +158,28 @@ def test_a_cell_that_was_run_again(monkeypatch):
     before = digest("K = 1\ndef f(n): return K\n", monkeypatch)
     sys.modules["__main__"].K = 2
     assert source_digest(sys.modules["__main__"].W, lambda path, name, make: make()) != before
+
+
+SCRIPT = """
+import studio
+
+LOUD = 1
+
+class Shout(studio.Node):
+    def run(self, text: str) -> str:
+        return text + "!" * LOUD
+
+graph = studio.load({"nodes": {"s": {"use": "Shout", "with": {"text": "hi"}}}, "outputs": {"x": "s"}}, nodes=[Shout])
+for LOUD in (1, 2, 1):
+    result = graph.run(options={"executor": "local"})
+    print(result["x"], result.steps["s"].status)
+"""
+
+
+def test_a_script_that_changes_what_its_node_uses(tmp_path):
+    """Its file is no word on the variables that it sets while it runs."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    time.sleep(0.03)  # the file is older than the process
+    for status in ("done", "cached"):
+        done = processes.python("script.py", folder=tmp_path, STUDIO_CACHE=str(tmp_path / "cache"))
+        assert done.stdout.splitlines() == [f"hi! {status}", f"hi!! {status}", "hi! cached"], done.stderr

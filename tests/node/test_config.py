@@ -1,12 +1,18 @@
 """The form of a config: equal where its fields are equal, whatever its author shows of them, and nowhere else."""
 
+import dataclasses
+import functools
 import io
 import json
+import math
+import zoneinfo
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, PrivateAttr, SecretStr, model_validator
 
+import studio
 from studio.node.config import ConfigReader, digest_of
 from studio.values.digest import Uncacheable, of_bytes, of_data
 from tests.support import configs
@@ -95,6 +101,101 @@ def test_what_has_no_form_is_told_by_its_place(thing):
 def test_what_holds_itself_has_no_form():
     with pytest.raises(Uncacheable, match="it holds itself"):
         form_of(LOOP)
+
+
+@dataclasses.dataclass
+class Seeded:
+    """It keeps what it was made with in no field."""
+
+    x: int = 0
+    y: dataclasses.InitVar[int] = 0
+
+    def __post_init__(self, y):
+        self.z = y
+
+    @functools.cached_property
+    def twice(self):
+        return self.x * 2
+
+
+class Signed(BaseModel):
+    """So does this."""
+
+    _token: str = PrivateAttr("")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def signed(cls, given, handler):
+        made = handler({})
+        made._token = given["token"]
+        return made
+
+    @functools.cached_property
+    def loud(self):
+        return self._token.upper()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ask"),
+    [
+        (Seeded(1, 4), Seeded(1, 5), "twice"),
+        (Signed.model_validate({"token": "swordfish"}), Signed.model_validate({"token": "b"}), "loud"),
+    ],
+    ids=["dataclass", "model"],
+)
+def test_what_is_held_in_no_field_counts(one, other, ask):
+    forms = [form_of(value) for value in (one, other)]
+    assert digest_of(forms[0]) != digest_of(forms[1])
+    assert "swordfish" not in json.dumps(forms)
+    getattr(one, ask)  # what follows from the rest does not count
+    assert form_of(one) == forms[0]
+
+
+class Token(studio.Node):
+    """Says under whose token it works."""
+
+    class Config(studio.Node.Config):
+        """A token that is taken out before the fields are made."""
+
+        token: str = ""
+        named: int = studio.Field(0, alias="other")
+        _token: str = PrivateAttr("")
+
+        @model_validator(mode="wrap")
+        @classmethod
+        def taken(cls, given, handler):
+            """Keep it to itself."""
+            made = handler({name: value for name, value in given.items() if name != "token"})
+            made._token = given["token"]
+            return made
+
+    config: Config
+
+    def run(self, text: str) -> str:
+        """Say it."""
+        return f"{text} by {self.config._token}, {self.config.named}"
+
+
+@pytest.mark.parametrize("cache", [False, None])
+def test_two_steps_work_each_with_its_own(tmp_path, cache):
+    steps = {name: {"use": "Token", "with": {"text": "hi", "token": name, "named": 1}} for name in ("one", "two")}
+    graph = studio.load({"nodes": steps, "outputs": {"one": "one", "two": "two"}}, nodes=[Token])
+    options = {"executor": "local", "cache": tmp_path if cache is None else cache}
+    for _ in range(2):
+        result = graph.run(options=options)
+        assert (result["one"], result["two"]) == ("hi by one, 1", "hi by two, 1")
+
+
+def test_what_a_library_brings_has_a_form():
+    things = [
+        *(len, max, math.sqrt, json.dumps, np.float32, zoneinfo.ZoneInfo("UTC"), zoneinfo.ZoneInfo("Europe/Lisbon")),
+        *(np.array([1, 2]), np.array([1.0, 2.0]), np.array([[1, 2]]), np.array(1), np.int64(1), np.datetime64(1, "D")),
+    ]
+    assert len({digest_of(form_of(thing)) for thing in things}) == len(things)
+    assert form_of(np.array([1, 2])) == form_of(np.array([1, 2]))
+    for thing in (np.array([object()]), functools.partial(len), form_of):
+        with pytest.raises(Uncacheable):
+            form_of(thing)
 
 
 def test_a_file_counts_by_its_content(tmp_path):

@@ -105,20 +105,45 @@ COUNTS = {
     "an import for types": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .helper import W",
     "a submodule by its attribute": "import PACKAGE\nuse = lambda: PACKAGE.helper.W",
     "any module, by a name made at run time": "import importlib\nuse = lambda name: importlib.import_module(f'.{name}', __package__)",
+    "that function by another name": "from importlib import import_module as take\nuse = lambda: take('PACKAGE.helper')",
+    "that function as a value": "import importlib\nuse = lambda: [*map(importlib.import_module, ['PACKAGE.helper'])]",
+    "that function by its name": "import importlib\nuse = lambda: getattr(importlib, 'import_module')('PACKAGE.helper')",
     "what a star takes": "from .stars import *",
+    "what a star takes by names made at run time": "from .bright import *",
+    "what a star takes by names that are added": "from .added import *",
+    "what a call takes": "use = lambda: __import__('PACKAGE.stars', fromlist=['one'])",
 }
 
 
 @pytest.mark.parametrize("what", COUNTS)
 def test_what_may_be_imported_counts(importable, what):
     name = f"counted{next(NAMES)}"
-    put(importable / name / "stars", __init__="__all__ = ['one']", one="W = 1")
+    package = importable / name
     imports = COUNTS[what].replace("PACKAGE", name)
-    put(importable / name, __init__="", node=NODE.format(imports=imports, late="", word="''"), helper="W = 1")
-    before = digest(importable, f"{name}.node:Say")
-    put(importable / name, helper="W = 2")
-    put(importable / name / "stars", one="W = 2")
-    assert digest(importable, f"{name}.node:Say") != before
+    put(package / "stars", __init__="__all__ = ['one']")
+    put(package / "bright", __init__="names = ['one']\n__all__ = [*names]")
+    put(package / "added", __init__="__all__ = []\n__all__.append('one')")
+    put(package, __init__="", node=NODE.format(imports=imports, late="", word="''"))
+    found = []
+    for word in "12":
+        put(package, helper=f"W = {word}")
+        for folder in ("stars", "bright", "added"):
+            put(package / folder, one=f"W = {word}")
+        found.append(digest(importable, f"{name}.node:Say"))
+    assert found[0] != found[1]
+
+
+def test_modules_beside_one_in_no_package_may_be_imported(importable):
+    (importable / "shelf").mkdir()
+    (importable / "shelf" / "back").symlink_to(importable)
+    use = "import importlib\nuse = lambda name: importlib.import_module(name)"
+    put(importable, alone=NODE.format(imports=use, late="", word="''"))
+    found = []
+    for plug, deeper in ("11", "21", "22"):
+        put(importable, plug=f"W = {plug}")
+        put(importable / "shelf", plug=f"W = {deeper}")
+        found.append(digest(importable, "alone:Say"))
+    assert len({*found}) == 3
 
 
 def test_exchanged_files_count(importable):
@@ -216,6 +241,27 @@ def test_a_module_that_was_loaded_again(importable):
     put(importable, again=NODE.format(imports="W = 'new!'", late="", word="W"))
     importlib.reload(sys.modules["again"])
     assert spoken(importable, "again:Say") == ("anew!", True, [])
+
+
+@pytest.mark.parametrize("place", ["node.Say.run", "helper.word", "helper.Word.said"])
+def test_what_a_test_puts_in_the_place_of_a_function_is_not_kept_as_that(importable, place):
+    """As a mock does; put back, it is the old one again."""
+    helper = "def word(): return Word().said()\nclass Word:\n    def said(self): return 'old'"
+    node = NODE.format(imports="from . import helper", late="", word="helper.word()")
+    put(importable / "mocked", __init__="", node=node, helper=helper)
+    use = "mocked.node:Say"
+    assert spoken(importable, use) == ("aold", True, [])
+
+    def run(self, text: str) -> str:
+        return f"{text}new"
+
+    instead = {"node.Say.run": run, "helper.word": lambda: "new", "helper.Word.said": lambda self: "new"}[place]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"mocked.{place}", instead)
+        assert [spoken(importable, use, text) for text in "ab"] == [("anew", True, []), ("bnew", True, [])]
+    assert spoken(importable, use) == ("aold", False, [])
+    forget(importable)
+    assert spoken(importable, use, "b") == ("bold", True, [])
 
 
 def test_a_module_that_was_edited_before_anybody_looked(importable):
@@ -323,6 +369,7 @@ def test_modules_in_an_archive(tmp_path, monkeypatch):
             file.writestr(
                 "in_archive.py", NODE.format(imports="from studio import Resources", late="", word=f"'{word}'")
             )
+        assert spoken(tmp_path, "in_archive:Say")[:2] == (f"a{word}", True)
         found.append(source_digest(Registry().find("in_archive:Say").node, memo))
     sys.modules.pop("in_archive", None)
     assert found[0] != found[1]
