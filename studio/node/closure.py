@@ -13,8 +13,9 @@ import dis
 import functools
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn, Protocol
 
 from studio.node.modules import installed
@@ -28,7 +29,17 @@ _BLIND = {"eval", "exec", "globals", "locals", "__import__"}  # what these reach
 _BLIND_PARTS = {"sys": "modules", "importlib": "import_module"}
 _UNSAID = {"resources", "inline", "extra", "licence", "version"}  # of a node: no results, or a part of keys by itself
 _SAID = {"__slots__", "__annotations__", "__pydantic_fields__"}  # of a class, among names that Python and pydantic make
+_DECLARED = {
+    "model_config",
+    "__pydantic_fields__",
+    "__hash__",
+}  # of a class: as it was written
 _DOCUMENTED = 0x4000000  # from Python 3.13 on: a flag of code whose first constant is its docstring
+
+
+# What is itself as long as no other value is in a place where it was found; what it holds is told by itself.
+_FIXED = (tuple, frozenset, type, types.ModuleType, types.CodeType, types.FunctionType, types.MethodType)
+_FIXED += (classmethod, staticmethod, property, functools.cached_property, types.BuiltinFunctionType)
 
 
 class Files(Protocol):
@@ -62,6 +73,22 @@ class Closure:
         self._open: dict[int, int] = {}  # what is being told: its depth
         self._told: dict[int, tuple[object, str]] = {}  # with what was told, so that no other gets its id
         self._trail: list[str] = []
+        self._looked: list[tuple[Callable[[Any], object], Any, object]] = []  # how, at what, and what was found
+        self._sizes: list[tuple[Sized, int]] = []  # of what may get further names
+        self._fixed = True  # whether what was met can change only by another value in the place of one
+        self._declared = 0  # how deep it is inside of what is as a class was written
+
+    def holds(self) -> bool:
+        """Whether all that was followed is known to be as it was: that is asked for each step of each run.
+
+        Of lists, objects and whatever else is changed in place only following it again can tell.
+        """
+        there = all(get(at) is found for get, at, found in self._looked)
+        return self._fixed and there and all(len(held) == size for held, size in self._sizes)
+
+    def forget_values(self) -> None:
+        """Keeps no more than `holds` needs."""
+        self._told = {}
 
     def of(self, value: object) -> str:
         """The digest of a value and of all that it uses."""
@@ -91,6 +118,8 @@ class Closure:
         return ["of", self._told[key][1]]
 
     def _parts(self, value: Any) -> object:
+        if not isinstance(value, _FIXED):
+            self._fixed = self._fixed and self._declared > 0
         if (tell := _TOLD.get(type(value))) is not None:
             return [type(value).__name__, tell(self, value)]
         if isinstance(value, type):
@@ -148,15 +177,23 @@ class Closure:
 
     def _function(self, value: types.FunctionType) -> object:
         module, home = value.__module__, str(value.__globals__.get("__name__", ""))
+        parts_of = partial(getattr, value)
+        self._looked += [(parts_of, name, parts_of(name)) for name in ("__code__", "__defaults__", "__kwdefaults__")]
+        self._sizes.append((vars(value), len(vars(value))))
         if member(module, value.__qualname__) is value and (said := self._said(module)) is not None:
             return [module, value.__qualname__, said]
-        defaults = [self.told(value.__defaults__), self.told(value.__kwdefaults__), self.told(vars(value))]
+        defaults = [self.told(value.__defaults__), self._optional(value.__kwdefaults__), self._optional(vars(value))]
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        self._looked += [(_held, cell, _held(cell)) for cell in value.__closure__ or ()]
         closed = [self._under(name, _held(cell)) for name, cell in cells if name != "__class__"]
         parts = [self._code(value.__code__), defaults, closed, self._annotations(value.__annotations__)]
         if installed(value.__code__.co_filename):
             return parts
         return [*parts, self._said(home) if self._files.in_file(home) else self._globals(value)]
+
+    def _optional(self, held: object) -> object:
+        """What is mostly empty, and then can be changed only by getting something."""
+        return self.told(held) if held else None
 
     def _said(self, module: str) -> object:
         """What stands for all that is found in a module by its name; None if that must be followed."""
@@ -175,6 +212,7 @@ class Closure:
         package = str(function.__globals__.get("__package__") or "")
         found: list[object] = []
         for name in sorted(names):
+            self._looked.append((function.__globals__.get, name, function.__globals__.get(name)))
             if name in function.__globals__:
                 value = function.__globals__[name]
                 found.append(self._under(name, value))
@@ -223,6 +261,8 @@ class Closure:
 
     def _attributes(self, cls: type) -> list[object]:
         found: list[object] = []
+        self._sizes.append((vars(cls), len(vars(cls))))
+        self._looked += [(vars(cls).get, name, value) for name, value in vars(cls).items()]
         for name, value in sorted(vars(cls).items()):
             made = name.startswith("__") and name.endswith("__") and not isinstance(value, types.FunctionType)
             if (made and name not in _SAID) or name == "_abc_impl" or (name in _UNSAID and issubclass(cls, Node)):
@@ -232,7 +272,10 @@ class Closure:
             elif name == "__annotations__":
                 found.append(self._annotations(value))
             else:
+                declared = name in _DECLARED
+                self._declared += declared
                 found.append(self._under(name, value))
+                self._declared -= declared
         return found
 
     def _annotations(self, told: Any) -> list[object]:
@@ -254,6 +297,8 @@ class Closure:
 
     def contents(self, module: types.ModuleType) -> object:
         """All that a module holds in memory, for one whose file says something else by now."""
+        self._sizes.append((vars(module), len(vars(module))))
+        self._looked += [(vars(module).get, name, value) for name, value in vars(module).items()]
         held = [(name, value) for name, value in sorted(vars(module).items()) if not name.startswith("__")]
         return [self._under(name, value) for name, value in held]
 

@@ -30,6 +30,7 @@ from studio.values.digest import of_data
 
 __all__ = ["Code", "code_of", "outdated", "ran_as_told", "source_digest"]
 
+_MOST_FOLLOWED = 64  # classes; cells of a notebook are run again and again
 _NAME = f"source-3-{sys.version_info[0]}.{sys.version_info[1]}"  # syntax trees differ between versions of Python
 
 # Gives what follows from a file's content, under a name: looked up by the file's stat, or made and remembered.
@@ -60,12 +61,20 @@ def code_of(node: type[Node], memo: Memo) -> Code:
     known = _known.get(node)
     if known is not None and known.holds():
         return known.code
+    followed = _followed.get(node)
+    if followed is not None and followed.holds():
+        return followed.code
     lineage = [cls for cls in node.__mro__ if issubclass(cls, Node) and cls is not Node]
     files = _Files(memo, lineage)
     files.closure = closure = Closure(node.__name__, files)
     reloaded = known is not None and known.reloaded()
     if reloaded or not all(_in_its_file(cls, files) for cls in lineage):
-        return files.code(closure.of(node), by_name=False)
+        code = files.code(closure.of(node), by_name=False)
+        closure.forget_values()
+        if len(_followed) >= _MOST_FOLLOWED:
+            _followed.clear()
+        _followed[node] = _Followed(code, files.marks(), closure)
+        return code
     names = [[cls.__qualname__, _bare(cls.__module__)] for cls in lineage]
     code = files.code(of_data([names, files.said([cls.__module__ for cls in lineage])]), by_name=True)
     if not code.in_memory:
@@ -112,7 +121,21 @@ class _Known:
         return any(mark.token is not None and token_of(mark.name) is not mark.token for mark in self.marks)
 
 
+@dataclass(frozen=True)
+class _Followed:
+    """The code of a class that only memory speaks for."""
+
+    code: Code
+    marks: tuple[_Mark, ...]
+    closure: Closure
+
+    def holds(self) -> bool:
+        """Whether all that was followed is as it was."""
+        return self.closure.holds() and all(mark.holds() for mark in self.marks)
+
+
 _known: weakref.WeakKeyDictionary[type[Node], _Known] = weakref.WeakKeyDictionary()
+_followed: dict[type[Node], _Followed] = {}  # what was followed leads back to the class: no weak reference would end it
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+from studio.node.closure import Closure
 from studio.node.source import source_digest
 from studio.values.digest import Uncacheable
 from tests.support import processes
@@ -183,3 +184,59 @@ def test_a_script_that_changes_what_its_node_uses(tmp_path):
     for status in ("done", "cached"):
         done = processes.python("script.py", folder=tmp_path, STUDIO_CACHE=str(tmp_path / "cache"))
         assert done.stdout.splitlines() == [f"hi! {status}", f"hi!! {status}", "hi! cached"], done.stderr
+
+
+CHANGING = """
+from studio import Node
+FACTOR, LISTED = 2, [1]
+def maker(made):
+    class Follows(Node):
+        class Config(Node.Config):
+            place: int = 0
+        own = 3
+        def run(self, text: str, more: int = 4) -> str:
+            return text * self.own * more * FACTOR * made
+        def change(self):
+            nonlocal made
+            made += 1
+    return Follows
+W = maker(5)
+"""
+
+
+def test_a_class_is_followed_again_only_where_it_may_have_changed(monkeypatch):
+    """It is asked for at each step of each run."""
+    notebook = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    exec(CHANGING, notebook.__dict__)
+    node, follow, followed = notebook.W, Closure.of, []
+    monkeypatch.setattr(Closure, "of", lambda closure, value: followed.append(value) or follow(closure, value))
+
+    def told():
+        return source_digest(node, lambda path, name, make: make())
+
+    def renewed(change):
+        before = [told(), told(), told()][-1]
+        count = len(followed)
+        change()
+        after = [told(), told()]
+        assert after[0] == after[1] != before
+        return len(followed) - count
+
+    assert renewed(lambda: vars(notebook).update(FACTOR=7)) == 1
+    assert renewed(lambda: node.change(node)) == 1
+    assert renewed(lambda: setattr(node, "own", 8)) == 1
+    assert renewed(lambda: setattr(node, "another", 9)) == 1
+    assert renewed(lambda: setattr(node.run, "__defaults__", (10,))) == 1
+    assert renewed(lambda: setattr(node, "run", lambda self, text: text)) == 1
+
+
+def test_what_is_changed_in_place_is_followed_each_time(monkeypatch):
+    notebook = types.ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    exec(f"{HEAD}LISTED = [1]\ndef f(n): return n * LISTED[0]\n{CLASS}", notebook.__dict__)
+    digests = []
+    for first in (1, 2, 1):
+        notebook.LISTED[0] = first
+        digests.append(source_digest(notebook.W, lambda path, name, make: make()))
+    assert digests[0] == digests[2] != digests[1]
