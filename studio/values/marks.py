@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from studio.values.base import JsonKind, existing, to_json
+from studio.values.plain import once_each
 from studio.values.subtitles import Cue, srt, vtt
 
 __all__ = ["Boxes", "BoxesKind", "Segments", "SegmentsKind"]
@@ -139,7 +140,7 @@ def _ordered(known: dict[str, Any], mark: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json_in(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_pairs_hook=once_each)
     except RecursionError:
         raise ValueError(f"'{path}' is nested too deeply") from None
     except ValueError as error:
