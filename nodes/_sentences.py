@@ -10,13 +10,14 @@ ABBREVIATIONS = frozenset(
     """
     mr mrs ms dr prof st sr sra srta dra dña jr rev hon gen capt lt col exmo av inc ltd co dept est approx
     vs etc cf no vol fig p pp ph.d jan feb mar apr jun jul aug sep sept oct nov dec
-    bzw ca evtl ggf nr usw vgl hr fr mme mlle sig dott ул им стр руб др проф डॉ डा प्रो श्री ডা ড
+    dhr mevr kl hab bzw ca evtl ggf nr usw vgl hr fr mme mlle sig dott ул им стр руб др проф डॉ डा प्रो श्री ডা ড
     """.split()  # noqa: SIM905 - words are easier to read and to add to than a list of strings
 )
 # Unicode's Sentence_Terminal, but for those of Latin text, the comma of Burmese (U+104A) and scripts no longer written.
 _STOPS = "։؝؞؟۔܀܁܂߹।॥။።፧፨᙮᜵᜶។៕᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟᰻᰼᱾᱿‼‽⁇⁈⁉⸮。꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫︒︕︖﹖﹗！？｡𑁇𑁈𑂾𑂿𑃀𑃁𑅁𑅂𑅃𑇅𑇆𑑋𑑌𑙁𑙂𑜼𑜽𑜾𖩮𖩯𖫵𖺘"
-_CLOSING = """"'”’»›)\\]）］】》〉」』｣"""
-_OPENING = """"'“‘«‹(\\[¿¡—–-"""
+_DIRECTION = "\u200e\u200f\u061c\u202a-\u202c\u2066-\u2069"  # marks of writing from right to left, not seen
+_CLOSING = f""""'”’»›)\\]）］】》〉」』｣{_DIRECTION}"""
+_OPENING = f""""'“‘«‹(\\[¿¡—–{_DIRECTION}-"""
 # Such a stop ends a sentence wherever it stands. One of Latin text does where a blank follows; so does the `;` with
 # which Greek asks, and the full-width `．`, unless it stands in a number.
 _END = re.compile(
@@ -97,7 +98,9 @@ def _split(paragraph: str) -> list[str]:
 
 def _goes_on(letter: str | None) -> bool:
     """Whether what follows a stop of Latin text goes on with the sentence: a small letter, or no word at all."""
-    return letter is not None and (letter.islower() or not (letter.isalnum() or unicodedata.category(letter)[0] == "S"))
+    if letter is None or "ა" <= letter <= "ჿ":  # Georgian is written in small letters only
+        return False
+    return letter.islower() or not (letter.isalnum() or unicodedata.category(letter)[0] == "S")
 
 
 def _abbreviated(sentence: str) -> bool:

@@ -60,6 +60,8 @@ class Segments(_Marks):
         start, end = _float(mark["start"], "start"), _float(mark["end"], "end")
         if not 0 <= start <= end:
             raise ValueError(f"a segment ends after it starts: {start} to {end}")
+        if not isinstance(mark["text"], str):
+            raise ValueError(f"the text of a segment is text, not {mark['text']!r}")
         return _ordered({"start": start, "end": end, "text": str(mark["text"])}, mark)
 
     @property
@@ -90,6 +92,8 @@ class Boxes(_Marks):
         box = [_float(edge, "box") for edge in edges]
         if box[0] > box[2] or box[1] > box[3]:
             raise ValueError(f"a box is left, top, right, bottom, not {box}")
+        if mark["label"] is None or isinstance(mark["label"], list | tuple | dict):
+            raise ValueError(f"the label of a box is text, not {mark['label']!r}")
         score = _float(mark.get("score", 1.0), "score")
         return _ordered({"box": box, "label": str(mark["label"]), "score": score}, mark)
 
