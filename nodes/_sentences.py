@@ -24,6 +24,11 @@ _END = re.compile(
     rf"(?:[{_STOPS}][{_STOPS}.!?…．]*|(?<!\d)．|．(?!\d))[{_CLOSING}]*\s*"
     rf"|(?:[.!?…﹒․]|(?<=[\u0370-\u03ff\u1f00-\u1fff])[;\u037e])[{_CLOSING}]*\s+(?=[{_OPENING}]*(?P<next>[^\s{_OPENING}]))"
 )
+# In German `3.` is the third, mostly of these; in other languages they begin with a small letter, or seldom a sentence.
+_THIRD = re.compile(
+    r"(?<![\d.,])\d{1,2}\.\s+(?=(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
+    r"|Dezember|Jahrhundert|Jahrtausend|Jh|Quartal|Weltkrieg)\w{0,2}\b)"
+)
 _CLAUSE = re.compile(r"(?<=[,;:—–])\s+|(?<=[，、；：،؛፣၊])\s*")
 _BLANK = re.compile(r"\s+")
 _ITEM = re.compile(r"\s*(?:[-–—*+•‣◦▪●・]\s|\(?\d{1,3}[.)]\s|\(?[A-Za-z]\)\s|#{1,6}\s|\[[ xX]\]\s|>|\|)")
@@ -87,9 +92,11 @@ def _split(paragraph: str) -> list[str]:
     """Cut at sentence ends, and mend a cut after an abbreviation, an initial or the number of an item."""
     found: list[str] = []
     start = 0
+    dates = {date.end() for date in _THIRD.finditer(paragraph)}
     for end in _END.finditer(paragraph):
         sentence = paragraph[start : end.end()].strip()
-        if not _goes_on(end["next"]) and any(map(str.isalpha, sentence)) and not _abbreviated(sentence):
+        goes_on = _goes_on(end["next"]) or end.end() in dates
+        if not goes_on and any(map(str.isalpha, sentence)) and not _abbreviated(sentence):
             found.append(sentence)
             start = end.end()
     last = paragraph[start:].strip()

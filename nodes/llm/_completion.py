@@ -54,7 +54,7 @@ class Completion:
             raise ErrorReply(error.get("code") if isinstance(error, dict) else None)
         try:
             choice = reply["choices"][0]
-            message, reason = choice["message"], choice.get("finish_reason")
+            message, reason = choice["message"], choice.get("finish_reason") or choice.get("finishReason")
             content, refusal = message.get("content"), message.get("refusal")
         except (LookupError, TypeError, AttributeError):
             raise NoCompletion from None

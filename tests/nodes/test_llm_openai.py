@@ -235,6 +235,7 @@ def test_a_batch_is_as_one_by_one_and_one_fails_alone(server, ask):
         ),
         (said("half of", finish_reason="content_filter"), "content filter"),
         (said("half of", finish_reason="SAFETY"), "content filter"),
+        (said("half of", finish_reason=None, finishReason="SAFETY"), "content filter"),
         (said("", finish_reason="stop"), "the answer is empty"),
         (said(" \n"), "the answer is empty"),
         (said(None), "the answer is empty"),

@@ -28,6 +28,8 @@ from nodes._sentences import fitting, paragraphs, sentences
         ("မင်္ဂလာပါ။ နေကောင်းလား။", ["မင်္ဂလာပါ။", "နေကောင်းလား။"]),
         ("ეს პირველია. ეს მეორეა? კი!", ["ეს პირველია.", "ეს მეორეა?", "კი!"]),
         ("שלום.\u200f \u202bמה שלומך?\u202c טוב.", ["שלום.\u200f", "\u202bמה שלומך?\u202c", "טוב."]),
+        ("Am 3. Mai kam er. Im 19. Jahrhundert nicht.", ["Am 3. Mai kam er.", "Im 19. Jahrhundert nicht."]),
+        ("It was 1990. May came.", ["It was 1990.", "May came."]),
         ("Dhr. Jansen kwam. Hij ging.", ["Dhr. Jansen kwam.", "Hij ging."]),
         ("ខ្ញុំ។ អ្នក៕", ["ខ្ញុំ។", "អ្នក៕"]),
         ("Τι κάνεις; Καλά. Εσύ\u037e Ναι", ["Τι κάνεις;", "Καλά.", "Εσύ\u037e", "Ναι"]),
