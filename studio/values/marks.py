@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from studio.values.base import JsonKind, existing, to_json
-from studio.values.plain import once_each
+from studio.values.plain import DataKind, once_each
 from studio.values.subtitles import Cue, srt, vtt
 
 __all__ = ["Boxes", "BoxesKind", "Segments", "SegmentsKind"]
+
+
+_MORE = DataKind()  # what a mark may hold beside what it must
 
 
 class _Marks:
@@ -139,7 +142,7 @@ class BoxesKind(_MarksKind):
 
 def _ordered(known: dict[str, Any], mark: Mapping[str, Any]) -> dict[str, Any]:
     """The known keys first, so that equal marks are equal at rest; then the others as they came."""
-    return {**known, **{key: value for key, value in mark.items() if key not in known}}
+    return {**known, **{key: _MORE.coerce(value) for key, value in mark.items() if key not in known}}
 
 
 def _json_in(path: Path) -> Any:

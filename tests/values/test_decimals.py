@@ -115,3 +115,17 @@ def test_a_file_that_is_no_text_is_refused(tmp_path, data, told):
     (tmp_path / "a.txt").write_bytes(data)
     with pytest.raises(ValueError, match=f"is not text in {told}.*save it as UTF-8"):
         text_in(tmp_path / "a.txt")
+
+
+def test_vectors_and_marks_take_more_digits_than_a_float_has():
+    long = Decimal("0.1000000000000000000001")
+    assert KINDS["vector"].coerce([[long, 2]]) == studio.Vector([[0.1, 2.0]])
+    box = {"box": [long, 0, 1, 1], "label": "cat", "score": long}
+    assert next(iter(KINDS["boxes"].coerce([box])))["score"] == 0.1
+
+
+def test_what_vectors_and_marks_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match=r"one of its numbers is beyond them: 1E\+400"):
+        KINDS["vector"].coerce([Decimal("1e400"), 2])
+    with pytest.raises(ValueError, match="more digits than a number keeps"):
+        KINDS["segments"].coerce([{"start": 0, "end": 1, "text": "a", "sure": Decimal(LONG)}])
