@@ -18,7 +18,7 @@ en eng: english · eo epo: esperanto · es spa: spanish, castilian · et est ekk
 fa fas per pes: persian, farsi · ff ful fuv: fulah · fi fin: finnish · fj fij: fijian · fo fao: faroese ·
 fr fra fre: french · fy fry: western frisian · ga gle: irish · gd gla: gaelic, scottish gaelic · gl glg: galician ·
 gn grn gug: guarani · gu guj: gujarati · gv glv: manx · ha hau: hausa · he heb iw: hebrew · hi hin: hindi ·
-ho hmo: hiri motu · hr hrv: croatian · ht hat: haitian creole, haitian · hu hun: hungarian · hy hye arm: armenian ·
+ho hmo: hiri motu · hr hrv scr: croatian · ht hat: haitian creole, haitian · hu hun: hungarian · hy hye arm: armenian ·
 hz her: herero · ia ina: interlingua · id ind in: indonesian · ie ile: interlingue, occidental · ig ibo: igbo ·
 ii iii: sichuan yi, nuosu · ik ipk: inupiaq · io ido: ido · is isl ice: icelandic · it ita: italian ·
 iu iku: inuktitut · ja jpn: japanese · jv jav jw: javanese · ka kat geo: georgian · kg kon: kongo ·
@@ -37,7 +37,7 @@ pl pol: polish · ps pus pbt pbu: pashto, pushto · pt por pob: portuguese · qu
 rn run: rundi · ro ron rum mo mol: romanian, moldavian, moldovan · ru rus: russian · rw kin: kinyarwanda ·
 sa san: sanskrit · sc srd: sardinian · sd snd: sindhi · se sme: northern sami · sg sag: sango ·
 si sin: sinhala, sinhalese · sk slk slo: slovak · sl slv: slovenian · sm smo: samoan · sn sna: shona · so som: somali ·
-sq sqi alb als: albanian · sr srp: serbian · ss ssw: swati · st sot: southern sotho, sotho · su sun: sundanese ·
+sq sqi alb als: albanian · sr srp scc: serbian · ss ssw: swati · st sot: southern sotho, sotho · su sun: sundanese ·
 sv swe: swedish · sw swa swh: swahili · ta tam: tamil · te tel: telugu · tg tgk: tajik · th tha: thai ·
 ti tir: tigrinya · tk tuk: turkmen · tl tgl fil: tagalog, filipino · tn tsn: tswana · to ton: tonga · tr tur: turkish ·
 ts tso: tsonga · tt tat: tatar · tw twi: twi · ty tah: tahitian · ug uig: uyghur, uighur · uk ukr: ukrainian ·

@@ -49,6 +49,9 @@ _PHRASES = {
     "traditional chinese": "zh-Hant",
     "chinese (traditional)": "zh-Hant",
     "brazilian portuguese": "pt-BR",
+    "sh": "sr-Latn",  # withdrawn: Serbo-Croatian
+    "hbs": "sr-Latn",
+    "serbo-croatian": "sr-Latn",
 }
 
 

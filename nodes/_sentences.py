@@ -10,18 +10,24 @@ ABBREVIATIONS = frozenset(
     """
     mr mrs ms dr prof st sr sra srta dra dña jr rev hon gen capt lt col exmo av inc ltd co dept est approx
     vs etc cf no vol fig p pp ph.d jan feb mar apr jun jul aug sep sept oct nov dec
-    bzw ca evtl ggf nr usw vgl hr fr mme mlle sig dott ул им стр руб др проф डॉ डा प्रो श्री ডা ড
+    dhr mevr kl hab bzw ca evtl ggf nr usw vgl hr fr mme mlle sig dott ул им стр руб др проф डॉ डा प्रो श्री ডা ড
     """.split()  # noqa: SIM905 - words are easier to read and to add to than a list of strings
 )
 # Unicode's Sentence_Terminal, but for those of Latin text, the comma of Burmese (U+104A) and scripts no longer written.
 _STOPS = "։؝؞؟۔܀܁܂߹।॥။።፧፨᙮᜵᜶។៕᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟᰻᰼᱾᱿‼‽⁇⁈⁉⸮。꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫︒︕︖﹖﹗！？｡𑁇𑁈𑂾𑂿𑃀𑃁𑅁𑅂𑅃𑇅𑇆𑑋𑑌𑙁𑙂𑜼𑜽𑜾𖩮𖩯𖫵𖺘"
-_CLOSING = """"'”’»›)\\]）］】》〉」』｣"""
-_OPENING = """"'“‘«‹(\\[¿¡—–-"""
+_DIRECTION = "\u200e\u200f\u061c\u202a-\u202c\u2066-\u2069"  # marks of writing from right to left, not seen
+_CLOSING = f""""'”’»›)\\]）］】》〉」』｣{_DIRECTION}"""
+_OPENING = f""""'“‘«‹(\\[¿¡—–{_DIRECTION}-"""
 # Such a stop ends a sentence wherever it stands. One of Latin text does where a blank follows; so does the `;` with
 # which Greek asks, and the full-width `．`, unless it stands in a number.
 _END = re.compile(
     rf"(?:[{_STOPS}][{_STOPS}.!?…．]*|(?<!\d)．|．(?!\d))[{_CLOSING}]*\s*"
     rf"|(?:[.!?…﹒․]|(?<=[\u0370-\u03ff\u1f00-\u1fff])[;\u037e])[{_CLOSING}]*\s+(?=[{_OPENING}]*(?P<next>[^\s{_OPENING}]))"
+)
+# In German `3.` is the third, mostly of these; in other languages they begin with a small letter, or seldom a sentence.
+_THIRD = re.compile(
+    r"(?<![\d.,])\d{1,2}\.\s+(?=(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November"
+    r"|Dezember|Jahrhundert|Jahrtausend|Jh|Quartal|Weltkrieg)\w{0,2}\b)"
 )
 _CLAUSE = re.compile(r"(?<=[,;:—–])\s+|(?<=[，、；：،؛፣၊])\s*")
 _BLANK = re.compile(r"\s+")
@@ -86,9 +92,11 @@ def _split(paragraph: str) -> list[str]:
     """Cut at sentence ends, and mend a cut after an abbreviation, an initial or the number of an item."""
     found: list[str] = []
     start = 0
+    dates = {date.end() for date in _THIRD.finditer(paragraph)}
     for end in _END.finditer(paragraph):
         sentence = paragraph[start : end.end()].strip()
-        if not _goes_on(end["next"]) and any(map(str.isalpha, sentence)) and not _abbreviated(sentence):
+        goes_on = _goes_on(end["next"]) or end.end() in dates
+        if not goes_on and any(map(str.isalpha, sentence)) and not _abbreviated(sentence):
             found.append(sentence)
             start = end.end()
     last = paragraph[start:].strip()
@@ -97,7 +105,9 @@ def _split(paragraph: str) -> list[str]:
 
 def _goes_on(letter: str | None) -> bool:
     """Whether what follows a stop of Latin text goes on with the sentence: a small letter, or no word at all."""
-    return letter is not None and (letter.islower() or not (letter.isalnum() or unicodedata.category(letter)[0] == "S"))
+    if letter is None or "ა" <= letter <= "ჿ":  # Georgian is written in small letters only
+        return False
+    return letter.islower() or not (letter.isalnum() or unicodedata.category(letter)[0] == "S")
 
 
 def _abbreviated(sentence: str) -> bool:

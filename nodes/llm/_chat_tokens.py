@@ -14,8 +14,9 @@ from studio import InputError
 
 Message = dict[str, str]
 
-# How templates whose marks are no tokens of their own write them: [INST], [/INST], <<SYS>>, <start_of_turn>, <s>.
-_WRITTEN = re.compile(r"\[/?[A-Z][A-Z_]+\]|<[|/]?[a-z_]+[|]?>|<</?[A-Z]+>>")
+# How templates whose marks are no tokens of their own write them: [INST], [/INST], [|user|], <<SYS>>, <start_of_turn>,
+# <|im_start|>, <｜User｜>, <用户>, <s>.
+_WRITTEN = re.compile(r"\[/?[A-Z][A-Z_]+\]|\[\|/?\w+\|\]|<[|｜/]?\w+[|｜]?>|<</?[A-Z]+>>")
 
 
 class ChatTokens:

@@ -7,6 +7,8 @@ say that an answer came to its end; the words that mean it are listed here, and 
 from dataclasses import dataclass
 from typing import Any
 
+from ._words import has_words
+
 # vLLM, llama.cpp, Ollama and LM Studio say stop; older TGI and gateways to Anthropic, Google and Cohere the others.
 ENDED = frozenset(
     {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "finished", "done"}
@@ -48,36 +50,49 @@ class Completion:
     @classmethod
     def of(cls, reply: Any) -> "Completion":
         """Read from the JSON of a reply with status 200; ErrorReply, NoCompletion or NoAnswer where it is none."""
-        if isinstance(reply, dict) and (error := reply.get("error")):
+        if error := error_in(reply):
             raise ErrorReply(error.get("code") if isinstance(error, dict) else None)
         try:
             choice = reply["choices"][0]
-            message, reason = choice["message"], choice.get("finish_reason")
+            message, reason = choice["message"], choice.get("finish_reason") or choice.get("finishReason")
             content, refusal = message.get("content"), message.get("refusal")
         except (LookupError, TypeError, AttributeError):
             raise NoCompletion from None
-        if refusal:
+        if refusal or (refusal := _parts(content, "refusal")):
             raise NoAnswer(f"the model refused to answer: {refusal}")
-        if (failed := choice.get("error")) and str(reason).lower() not in ENDED:  # a gateway that broke off on the way
+        if failed := choice.get("error"):  # a gateway that broke off on the way
             raise NoAnswer(
                 f"the server broke off: {failed.get('message', failed) if isinstance(failed, dict) else failed}"
             )
         said = str(reason or "").strip().lower()  # a server that says nothing ended as far as it knows
         if said and said not in ENDED | CUT:
             raise NoAnswer(f"{_WHY.get(said, 'the answer did not come to its end')} (finish_reason: {reason})")
-        text = _words(content)
-        if not text and said in CUT:
+        if message.get("tool_calls") or message.get("function_call"):  # whatever it says beside it
+            raise NoAnswer(_WHY["tool_calls"])
+        text = _parts(content, "text")
+        if not has_words(text) and said in CUT:
             raise NoAnswer(f"its limit of tokens was reached before the answer began (finish_reason: {reason})")
-        if not text:
-            called = message.get("tool_calls") or message.get("function_call")
-            raise NoAnswer(_WHY["tool_calls"] if called else f"the answer is empty (finish_reason: {reason})")
+        if not has_words(text):
+            seen = "holds only thoughts, or nothing that is seen" if text else "is empty"
+            raise NoAnswer(f"the answer {seen} (finish_reason: {reason})")
         usage = reply.get("usage")
         return cls(text, said in CUT, usage if isinstance(usage, dict) else {})
 
 
-def _words(content: Any) -> str:
-    """The text of a message, which some servers send in parts."""
+def error_in(reply: Any) -> Any:
+    """What a reply says went wrong, as `{"error": …}`, that in a list, or an object that calls itself an error."""
+    if isinstance(reply, list) and reply:
+        reply = reply[0]
+    if not isinstance(reply, dict):
+        return None
+    error = reply.get("error") or (reply if reply.get("object") == "error" else None)
+    inner = error.get("error") if isinstance(error, dict) else None
+    return inner or error
+
+
+def _parts(content: Any, kind: str) -> str:
+    """What a message holds of a kind; some servers send it in parts, and else all of it is text."""
     if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type", "text") == "text"]
-        content = "".join(part for part in parts if isinstance(part, str))
-    return content.strip() if isinstance(content, str) else ""
+        found = [part.get(kind) for part in content if isinstance(part, dict) and part.get("type", "text") == kind]
+        return "".join(part for part in found if isinstance(part, str)).strip()
+    return content.strip() if isinstance(content, str) and kind == "text" else ""

@@ -13,6 +13,7 @@ from .._hub import identify
 from .._transformers import pretrained
 from ._chat_tokens import ChatTokens
 from ._smollm import INSTALL, PACKAGED, unpacked
+from ._words import has_words
 
 
 class Chat(Node):
@@ -157,11 +158,11 @@ class Chat(Node):
     def _text(self, tokens: list[int]) -> str | Exception:
         """The words of an answer, or why it is none."""
         text = str(self.tokenizer.decode(tokens, skip_special_tokens=True)).strip()
-        if self._cut(tokens) and (self.config.cut == "fail" or not text):
+        if self._cut(tokens) and (self.config.cut == "fail" or not has_words(text)):
             return InputError(
                 f"'{self.config.model}' gave no whole answer: it was cut off after {self.config.max_tokens} tokens "
                 "(give it a higher max_tokens, or take what there is with cut: keep)"
             )
         if self._cut(tokens):
             print(f"the answer was cut off after {self.config.max_tokens} tokens (max_tokens)")
-        return text or InputError(f"'{self.config.model}' gave no answer: it has no words")
+        return text if has_words(text) else InputError(f"'{self.config.model}' gave no answer: it has no words")

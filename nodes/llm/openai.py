@@ -18,7 +18,7 @@ from pydantic import SecretStr, field_validator
 
 from studio import Field, Image, InputError, MissingExtra, ModelUnavailable, Node
 
-from ._completion import Completion, ErrorReply, NoAnswer
+from ._completion import Completion, ErrorReply, NoAnswer, error_in
 
 CONNECT, BACKOFF, LONGEST_WAIT = 10.0, 0.5, 60.0  # seconds
 TOGETHER = 8  # requests at once
@@ -171,7 +171,7 @@ class OpenAI(Node):
 
     def _answer(self, response: Any) -> Completion:
         """What a response says, or what is wrong with it."""
-        if response.status_code != 200:
+        if response.status_code >= 300:
             raise self._refusal(response, response.status_code)
         try:
             completion = Completion.of(response.json())
@@ -179,10 +179,11 @@ class OpenAI(Node):
             raise self._refusal(response, error.status) from None
         except NoAnswer as error:
             raise InputError(f"{self.place} gave no answer: {self._clean(str(error))}") from None
-        except ValueError:
-            told = self._clean(response.text)
+        except (ValueError, RecursionError):
+            status = f"status {response.status_code}, " if response.status_code != 200 else ""
+            told = self._clean(response.text) or "an empty reply"
             raise ServerFailed(
-                f"{self.place} sent no chat completion (is 'url' the base of the API?): {told}"
+                f"{self.place} sent no chat completion ({status}is 'url' the base of the API?): {told}"
             ) from None
         if completion.cut and self.config.cut == "fail":
             raise InputError(
@@ -195,7 +196,7 @@ class OpenAI(Node):
         """The tokens that the server says each took, if it does, and which were cut off."""
         for name, part in (("prompt tokens", "prompt_tokens"), ("tokens", "completion_tokens")):
             took = [each.usage.get(part) if each else None for each in completions]
-            self.measure(**{name: [number if isinstance(number, int) else None for number in took]})
+            self.measure(**{name: [number if _is_count(number) else None for number in took]})
         self.measure(cut=[1 if each and each.cut else None for each in completions])
 
     def _refusal(self, response: Any, status: int) -> Exception:
@@ -206,12 +207,15 @@ class OpenAI(Node):
             return ModelUnavailable(
                 f"{told}) refused the key: set OPENAI_API_KEY and write key: ${{env:OPENAI_API_KEY}}"
             )
-        told = f"{told}: {self._clean(_said(response))})"
+        if status < 400 and (elsewhere := response.headers.get("location")):
+            return InputError(f"{told}) sends requests on to '{self._clean(elsewhere)}': is 'url' the base of the API?")
+        told = f"{told}: {self._clean(_said(response)) or 'an empty reply'})"
         if status == 404:
             return ModelUnavailable(f"{told} does not know model '{model}', or 'url' is not the base of the API")
         if status in (408, 409, 429) or status >= 500:
             return _Busy(
-                ServerFailed(f"{told} could not answer, asked {self.config.tries} times"), _retry_after(response)
+                ServerFailed(f"{told} could not answer, asked {self.config.tries} time{'s' * (self.config.tries > 1)}"),
+                _retry_after(response),
             )
         return InputError(f"{told} did not accept what it was asked")
 
@@ -251,10 +255,16 @@ def _retry_after(response: Any) -> float | None:
 def _said(response: Any) -> str:
     """The message of an error: `{"error": {"message": …}}`, or whatever else there is."""
     try:
-        error = response.json()["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
-    except (ValueError, LookupError, TypeError):
-        return str(response.text)
+        error = error_in(response.json())
+    except (ValueError, RecursionError):
+        error = None
+    told = error.get("message") if isinstance(error, dict) else error
+    return str(told or response.text)
+
+
+def _is_count(number: object) -> bool:
+    """Whether it is a number of tokens that can be told; what a server says beside its answer spoils no answer."""
+    return type(number) is int and 0 <= number < 1 << 53
 
 
 def _data_url(image: Image) -> str:

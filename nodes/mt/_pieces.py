@@ -1,10 +1,12 @@
 """What the translation nodes share: text goes through a sentence-level model in pieces, and keeps its lines.
 
-What is no sentence is not shown to the model: blank lines, indents, the marks of lists, headings and quotations, rules.
+What is no sentence is not shown to the model: blank lines, indents, the marks of lists, headings and quotations, rules,
+the bars of tables, and code between fences.
 A long line that breaks off within a sentence is one with the next: a model must see a sentence whole.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from .._languages import Language
@@ -13,6 +15,9 @@ from .._sentences import fitting, item, sentences
 LONGEST = 350  # characters; sentence-level students lose the thread in longer sentences
 WRAPPED = 45  # characters; a shorter line ends where its author wanted
 _UNSPACED = {"zh", "ja", "yue"}  # between sentences
+_CODE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n`]*\n(?:.*?\n)??[ \t>]*\1[ \t]*\r?$", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"\s*\|.*\|\s*")  # of a table
+_BAR = re.compile(r"(?<!\\)(\|)")
 
 
 @dataclass
@@ -54,12 +59,28 @@ def translated(text: str, target: str, translate: Callable[[list[str]], list[str
 
 def _lines(text: str) -> list[_Line]:
     found: list[_Line] = []
-    for line in map(_Line.of, text.splitlines(keepends=True)):
+    for line in _parted(text):
         if found and found[-1].goes_on(line):
             found[-1] = _Line(found[-1].before, f"{found[-1].body} {line.body}", line.after)
         else:
             found.append(line)
     return found
+
+
+def _parted(text: str) -> Iterator[_Line]:
+    """The lines of a text as they stand; code as one that holds nothing to translate, a row of a table by its cells."""
+    start = 0
+    for code in _CODE.finditer(text):
+        yield from _plain(text[start : code.start()])
+        yield _Line(code[0], "", "")
+        start = code.end()
+    yield from _plain(text[start:])
+
+
+def _plain(text: str) -> Iterator[_Line]:
+    for line in text.splitlines(keepends=True):
+        cells = _BAR.split(line) if _ROW.fullmatch(line) else [line]
+        yield from (_Line("|", "", "") if cell == "|" else _Line.of(cell) for cell in cells)
 
 
 def _pieces(body: str) -> list[str]:

@@ -16,7 +16,7 @@ from studio import Audio, Field, InputError, MissingExtra, ModelUnavailable, Nod
 from .._hub import identify, resolve
 from .._languages import spoken
 from ._kokoro import PACKAGED, VOICES, phonemes
-from ._letters import readable, sayable, western
+from ._letters import plain, readable, sayable, western
 from ._speech import Piece, joined, pieces
 
 RATE = 24_000
@@ -76,7 +76,7 @@ class Kokoro(Node):
     def run(self, text: str, language: str) -> Audio:
         """Speak piece by piece, with pauses between."""
         language = spoken(language, list(VOICES), "tts.kokoro")
-        text = sayable(self, readable(text), western)
+        text = sayable(self, plain(readable(text)), western)
         found = pieces(text, lambda piece: len(phonemes(piece, language)) <= LONGEST)
         with ThreadPoolExecutor(max(1, self.threads // TOGETHER)) as pool:
             sound = list(pool.map(lambda piece: self._speak(piece, language), found))

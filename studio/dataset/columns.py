@@ -57,12 +57,20 @@ def check_over_all(
 
 
 def _must_be_there(feeds: Mapping[str, str], free: Mapping[str, GraphInput], rows: Rows) -> None:
-    """Where the columns are known, one that is needed and not there is said at once, and not for every row."""
+    """Where the columns are known, one that is needed and not there is said at once, and not for every row.
+
+    So it is where none feeds anything: then nothing of the data would be used.
+    """
     for name, column in feeds.items():
         if column not in rows.columns and (free[name].required or column != name):
             hint = did_you_mean(column, rows.columns) or f"Columns: {', '.join(rows.columns)}."
             way = f"Give --input {name}=COLUMN, or {name}=VALUE for all items"
             raise UsageError(f"'{rows.name}' has no column '{column}' for the input '{name}'. {hint} {way}")
+    if free and not {*feeds.values()} & {*rows.columns}:
+        raise UsageError(
+            f"no column of '{rows.name}' feeds an input. Columns: {', '.join(rows.columns)}. "
+            f"Inputs: {', '.join(free)}. Give --input {next(iter(free))}=COLUMN"
+        )
 
 
 def check_id(rows: Rows, column: str) -> None:

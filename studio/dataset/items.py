@@ -128,7 +128,8 @@ class Items:
 def _missing(given: GraphInput, column: str, row: Row) -> str:
     """What to say of a row that lacks a column which the graph needs."""
     columns = [name for name in row.values if isinstance(name, str)]
-    known = did_you_mean(column, columns) or f"its columns: {', '.join(columns) or 'none'}"
+    meant = "" if column in columns else did_you_mean(column, columns)
+    known = meant or f"its columns: {', '.join(columns) or 'none'}"
     return f"the column '{column}' for the input '{given.name}' ({given.type}) is missing or empty; {known}"
 
 

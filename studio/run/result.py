@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from studio.cache.packing import unpack
 from studio.cache.store import Store
@@ -29,8 +29,9 @@ from studio.values import KINDS, JsonKind
 from studio.values.artifact import Artifact, Damaged
 from studio.values.digest import of_bytes, of_file
 
-__all__ = ["Result", "StepResult"]
+__all__ = ["Places", "Result", "StepResult"]
 
+Places: TypeAlias = "Path | list[Places]"  # where an output was saved: of lists, in lists as deep
 
 _ENDINGS: dict[type[Event], str] = {StepCached: "cached", StepFinished: "done", StepFailed: "failed"}
 
@@ -132,7 +133,7 @@ class Result(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.artifacts)
 
-    def save(self, folder: str | Path, media_only: bool = False) -> dict[str, Path | list[Path]]:
+    def save(self, folder: str | Path, media_only: bool = False) -> dict[str, Places]:
         """Writes every output (or those that are media) into a folder, and says where each is."""
         names = [name for name in self if not (media_only and _is_plain(self.artifacts[name]))]
         folder = Path(folder)
@@ -140,8 +141,8 @@ class Result(Mapping[str, Any]):
             folder.mkdir(parents=True, exist_ok=True)
         return {name: self.save_as(name, folder / name) for name in names}
 
-    def save_as(self, name: str, stem: Path) -> Path | list[Path]:
-        """Writes one output as a file of this name, to which the suffix is added; of a list of media, several."""
+    def save_as(self, name: str, stem: Path) -> Places:
+        """Writes one output as a file of this name, to which the suffix is added; of lists of media, several."""
         artifact = self.artifacts[name]
         at_rest = all(leaf.stored for leaf in artifact.leaves)  # encoded already
         value = self._read(name, at_rest=True) if at_rest else self[name]
@@ -150,9 +151,6 @@ class Result(Mapping[str, Any]):
             path = stem.with_name(f"{stem.name}.json")
             path.write_text(json.dumps(self.data(name), ensure_ascii=False) + "\n", encoding="utf-8")
             return path
-        if artifact.items is not None:
-            pairs = enumerate(zip(value, artifact.items, strict=True))
-            return [_write(stem.with_name(f"{stem.name}-{index:03}"), item, part) for index, (item, part) in pairs]
         return _write(stem, value, artifact)
 
     def as_json(self, saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,37 +191,40 @@ class Result(Mapping[str, Any]):
         """One output as plain data; of media, what it is and where it was saved."""
         if encoded := self.artifacts[name].inline:
             return json.loads(encoded)
-        value, artifact = self[name], self.artifacts[name]  # in this order: made again, it may be another
-        if artifact.items is None:
-            return _data(artifact, value, saved)
-        places = saved if isinstance(saved, list) else [None] * len(artifact.items)
-        return [_data(*each) for each in zip(artifact.items, value, places, strict=True)]
+        value = self[name]
+        return _data(self.artifacts[name], value, saved)  # read now: made again, it may be another
 
     def __repr__(self) -> str:
         return f"Result({', '.join(f'{name}: {artifact.kind}' for name, artifact in self.artifacts.items())})"
 
 
-def _places(where: Path | list[Path]) -> str:
-    return ", ".join(map(str, where)) if isinstance(where, list) else str(where)
+def _places(where: Places) -> str:
+    return ", ".join(filter(None, map(_places, where))) if isinstance(where, list) else str(where)
 
 
 def _is_plain(artifact: Artifact) -> bool:
     return artifact.kind not in KINDS or KINDS[artifact.kind].plain
 
 
-def _data(artifact: Artifact, value: Any, path: Path | None) -> Any:
+def _data(artifact: Artifact, value: Any, where: Places | None) -> Any:
     if value is None:
         return None
+    if artifact.items is not None:
+        places = where if isinstance(where, list) else [None] * len(artifact.items)
+        return [_data(*each) for each in zip(artifact.items, value, places, strict=True)]
     kind = KINDS[artifact.kind]
     if isinstance(kind, JsonKind):
         return kind.dump(value)
     encoded = kind.encode(value) if artifact.digest is None else b""
     digest = artifact.digest or (of_file(encoded) if isinstance(encoded, Path) else of_bytes(encoded))
-    return {"kind": artifact.kind, "path": str(path.absolute()) if path else None, "digest": digest}
+    return {"kind": artifact.kind, "path": str(where.absolute()) if isinstance(where, Path) else None, "digest": digest}
 
 
-def _write(stem: Path, value: Any, artifact: Artifact) -> Path:
-    """One value as a file that other programs read."""
+def _write(stem: Path, value: Any, artifact: Artifact) -> Places:
+    """One value as a file that other programs read, the items of a list as numbered ones."""
+    if value is not None and artifact.items is not None:
+        pairs = enumerate(zip(value, artifact.items, strict=True))
+        return [_write(stem.with_name(f"{stem.name}-{index:03}"), item, part) for index, (item, part) in pairs]
     kind = KINDS.get(artifact.kind)
     if kind is None or value is None:
         path = stem.with_name(f"{stem.name}.json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from sys import getrefcount
@@ -112,6 +113,10 @@ def to_json(data: object) -> bytes:
         raise ValueError(f"half of a character ({error.object[error.start]!r}) is no text") from None
     except TypeError as error:
         raise ValueError(f"not plain data: {error}") from None
+    except ValueError as error:
+        if "digits" not in str(error):
+            raise
+        raise ValueError(f"an integer has more than {sys.get_int_max_str_digits():,} digits: give it as text") from None
 
 
 def _decode(text: str) -> Any:

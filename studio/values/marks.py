@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from studio.values.base import JsonKind, existing, to_json
+from studio.values.plain import DataKind, once_each
 from studio.values.subtitles import Cue, srt, vtt
 
 __all__ = ["Boxes", "BoxesKind", "Segments", "SegmentsKind"]
+
+
+_MORE = DataKind()  # what a mark may hold beside what it must
 
 
 class _Marks:
@@ -59,6 +63,8 @@ class Segments(_Marks):
         start, end = _float(mark["start"], "start"), _float(mark["end"], "end")
         if not 0 <= start <= end:
             raise ValueError(f"a segment ends after it starts: {start} to {end}")
+        if not isinstance(mark["text"], str):
+            raise ValueError(f"the text of a segment is text, not {mark['text']!r}")
         return _ordered({"start": start, "end": end, "text": str(mark["text"])}, mark)
 
     @property
@@ -89,6 +95,8 @@ class Boxes(_Marks):
         box = [_float(edge, "box") for edge in edges]
         if box[0] > box[2] or box[1] > box[3]:
             raise ValueError(f"a box is left, top, right, bottom, not {box}")
+        if mark["label"] is None or isinstance(mark["label"], list | tuple | dict):
+            raise ValueError(f"the label of a box is text, not {mark['label']!r}")
         score = _float(mark.get("score", 1.0), "score")
         return _ordered({"box": box, "label": str(mark["label"]), "score": score}, mark)
 
@@ -134,12 +142,12 @@ class BoxesKind(_MarksKind):
 
 def _ordered(known: dict[str, Any], mark: Mapping[str, Any]) -> dict[str, Any]:
     """The known keys first, so that equal marks are equal at rest; then the others as they came."""
-    return {**known, **{key: value for key, value in mark.items() if key not in known}}
+    return {**known, **{key: _MORE.coerce(value) for key, value in mark.items() if key not in known}}
 
 
 def _json_in(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), object_pairs_hook=once_each)
     except RecursionError:
         raise ValueError(f"'{path}' is nested too deeply") from None
     except ValueError as error:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from studio.values.base import JsonKind
 
-__all__ = ["BoolKind", "DataKind", "NumberKind", "TextKind", "float_of", "from_json"]
+__all__ = ["BoolKind", "DataKind", "NumberKind", "TextKind", "float_of", "from_json", "once_each"]
 
 Plain: TypeAlias = Any  # JSON of any shape
 
@@ -25,11 +25,20 @@ def float_of(word: str) -> float | Decimal:
     return number if repr(number) == word or Decimal(repr(number)) == Decimal(word) else Decimal(word)
 
 
-_decode = json.JSONDecoder(parse_float=float_of).decode
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ValueError where a key stands twice, as one of its values would be lost."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' stands twice")
+    return made
+
+
+_decode = json.JSONDecoder(object_pairs_hook=once_each, parse_float=float_of).decode
 
 
 def from_json(text: str) -> Any:
-    """What JSON says, with every digit of its numbers; ValueError for what is none."""
+    """What JSON says, with every digit of its numbers, and every key once; ValueError for what is none."""
     return _decode(text)
 
 
@@ -150,6 +159,10 @@ def _exact(decimal: Decimal) -> int | float:
         return int(decimal)
     if Decimal(repr(number)) == decimal:
         return number
+    if number == 0 or math.isinf(number):
+        raise ValueError(
+            f"{decimal} is beyond what a number keeps (64 bits): give it as text, to an input that is text"
+        )
     raise ValueError(
         f"{decimal} has more digits than a number keeps (about 16): give it as text, to an input that is text"
     )

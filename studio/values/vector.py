@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self
@@ -23,7 +24,7 @@ class Vector(Media):
         import numpy as np
 
         given = getrefcount(array) <= TEMPORARY
-        plain = np.asarray(array)
+        plain = _rounded(np.asarray(array))
         if plain.dtype.kind not in "fiub":
             raise ValueError(f"a vector holds floats, integers or bools, not {plain.dtype}")
         plain = np.ascontiguousarray(plain if plain.dtype.isnative else plain.astype(plain.dtype.newbyteorder("=")))
@@ -89,6 +90,22 @@ class VectorKind(MediaKind[Vector]):
 
     def convert(self, raw: object) -> Vector:
         return Vector(raw)  # type: ignore[arg-type]
+
+
+def _rounded(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, decimals in it as the floats next to them: what a model gave has no more digits than these."""
+    import numpy as np
+
+    if array.dtype.kind != "O" or not any(isinstance(item, Decimal) for item in array.flat):
+        return array
+    if any(isinstance(item, bool) or not isinstance(item, int | float | Decimal) for item in array.flat):
+        return array
+    floats = array.astype(np.float64)
+    if not np.isfinite(floats).all():
+        raise ValueError(
+            f"a vector holds floats of 64 bits, and one of its numbers is beyond them: {max(array.flat, key=abs)}"
+        )
+    return floats
 
 
 def _from_npy(data: bytes) -> NDArray[Any]:

@@ -225,9 +225,13 @@ def wrong(folder):
     (folder / "p" / "p.png").write_bytes(picture())
     write(folder / "d.jsonl", [{"text": "a"}])
     (folder / "d.csv").write_text("txet,n\na,1\n")
+    (folder / "u.csv").write_text("Text,N\na,1\n")
     (folder / "d.json").write_text("[]")
     (folder / "other").mkdir()
     (folder / "other" / "thesis.txt").write_text("years of work")
+    (folder / "o.yaml").write_text(
+        "inputs: {text: text?, n: number?}\nnodes: {a: {use: text.template, with: {template: '{{ t }}'}, in: {t: text}}}\noutputs: {x: a}"
+    )
     (folder / "broken.yaml").write_text("nodes: {b: {use: text.jion}}\noutputs: {x: b}")
     return folder
 
@@ -238,6 +242,7 @@ def wrong(folder):
         (["g.yaml", "d.csv"], 2, "'d.csv' has no column 'text' for the input 'text'. Did you mean 'txet'? Give --input text=COLUMN, or text=VALUE for all items"),
         (["g.yaml", "d.csv", "--input", "text=nosuch"], 2, "'d.csv' has no column 'nosuch' for the input 'text'. Columns: txet, n."),
         (["g.yaml", "d.csv", "text=x", "--id", "m"], 2, "'d.csv' has no column 'm' to tell items apart by. Columns: txet, n."),
+        (["o.yaml", "u.csv"], 2, "no column of 'u.csv' feeds an input. Columns: Text, N. Inputs: text. Give --input text=COLUMN"),
         (["g.yaml", "d.jsonl", "--input", "txt=text"], 2, "there is no input 'txt'. Did you mean 'text'? Inputs: text"),
         (["g.yaml", "d.jsonl", "--input", "text"], 2, "'text' is not NAME=COLUMN"),
         (["g.yaml", "d.jsonl", "text=x", "--input", "text=text"], 2, "the input 'text' is given for all items, and by the column 'text'"),

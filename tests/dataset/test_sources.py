@@ -259,3 +259,11 @@ def test_results_that_lie_among_the_data_are_no_items(tmp_path):
     for _ in range(2):
         assert len(list(mapped(SOUND, tmp_path, resume=tmp_path / "run"))) in (3, 0)
         assert len(lines(tmp_path / "run")) == 3
+
+
+def test_a_graph_over_files_takes_a_single_one(tmp_path):
+    (tmp_path / "notes.txt").write_text("one")
+    step = {"use": "text.template", "with": {"template": "A paper"}}
+    graph = {"inputs": {"paper": "file"}, "nodes": {"a": step}, "outputs": {"a": "a", "paper": "paper"}}
+    (row,) = studio.load(graph).map(tmp_path / "notes.txt", options={"executor": "local", "cache": False})
+    assert (row.id, row["paper"].name) == ("notes.txt", "notes.txt")

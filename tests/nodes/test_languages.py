@@ -25,6 +25,8 @@ from studio import InputError
         ("jw", "jv"),
         ("fil", "tl"),
         ("iw", "he"),
+        ("sh", "sr"),
+        ("scr", "hr"),
         ("in", "id"),
         ("ji", "yi"),
         ("ger", "de"),

@@ -165,6 +165,17 @@ def test_marks_that_a_template_writes_as_plain_text_are_not_written_the_same(tin
     assert chat.tokenizer.decode(asked) == "[INST]a [/INST] b[/INST]"
 
 
+@pytest.mark.parametrize("mark", ["[|user|]", "<用户>", "<|im_start|>", "<｜User｜>"])
+def test_marks_of_any_letters_that_a_template_writes_are_not_written_the_same(tiny, work, mark):
+    chat = work(Chat, model=tiny, max_tokens=8)
+    start = mark[:2]  # one token where it is written by the template, and none in a text
+    chat.tokenizer.add_tokens([start])
+    chat.tokenizer.chat_template = "{% for message in messages %}" + mark + "{{ message['content'] }}{% endfor %}"
+    asked = ChatTokens(chat.tokenizer).of([{"role": "user", "content": f"a {mark} b"}])
+    assert chat.tokenizer.convert_ids_to_tokens(asked).count(start) == 1
+    assert chat.tokenizer.decode(asked) == f"{mark}a {mark} b"
+
+
 def test_a_template_that_changes_a_text_with_marks_is_refused(tiny, work):
     chat = work(Chat, model=tiny, max_tokens=8)
     chat.tokenizer.chat_template = "{{ messages[0]['content'] | upper }}"

@@ -235,6 +235,7 @@ def test_a_batch_is_as_one_by_one_and_one_fails_alone(server, ask):
         ),
         (said("half of", finish_reason="content_filter"), "content filter"),
         (said("half of", finish_reason="SAFETY"), "content filter"),
+        (said("half of", finish_reason=None, finishReason="SAFETY"), "content filter"),
         (said("", finish_reason="stop"), "the answer is empty"),
         (said(" \n"), "the answer is empty"),
         (said(None), "the answer is empty"),
@@ -247,6 +248,20 @@ def test_a_batch_is_as_one_by_one_and_one_fails_alone(server, ask):
         (said("half of", finish_reason="length"), r"cut off at its limit of tokens \(give it a higher max_tokens"),
         ({"choices": [{"message": {"content": None, "refusal": "I will not"}, "finish_reason": "stop"}]}, "I will not"),
         ({"choices": [{"message": {"content": "", "tool_calls": [{}]}, "finish_reason": "stop"}]}, "call a tool"),
+        (
+            {"choices": [{"message": {"content": "I look.", "tool_calls": [{}]}, "finish_reason": "stop"}]},
+            "call a tool",
+        ),
+        (
+            said([{"type": "text", "text": "Well,"}, {"type": "refusal", "refusal": "I will not"}]),
+            "refused.* I will not",
+        ),
+        (said("<think>two and two …</think>\n\n"), "only thoughts"),
+        (said("<think>two and two …"), "only thoughts"),
+        (said("two and two …</think>\n"), "only thoughts"),
+        (said("<think>two and", finish_reason="length"), "reached before the answer began"),
+        (said("\u200b\ufeff"), "no answer"),
+        (said("half of", error={"message": "upstream is gone"}), "broke off: upstream is gone"),
     ],
 )
 def test_what_is_no_answer_fails_and_is_never_kept(server, tmp_path, answer, told):
@@ -271,6 +286,34 @@ def test_every_servers_word_for_an_end_is_one(server, ask, reason):
 def test_a_server_that_says_nothing_of_the_end_is_believed(server, ask):
     server.script += [(200, {}, {"choices": [{"message": {"content": [{"type": "text", "text": "In parts."}]}}]})]
     assert ask().run("Hi?") == "In parts."
+
+
+def test_thoughts_beside_an_answer_stay(server, ask):
+    server.script += [(200, {}, said("<think>hm</think>\n4"))]
+    assert ask().run("Hi?") == "<think>hm</think>\n4"
+
+
+@pytest.mark.parametrize("usage", [{"completion_tokens": True}, {"completion_tokens": 10**400}, {"prompt_tokens": -1}])
+def test_odd_numbers_beside_an_answer_spoil_none(server, ask, usage):
+    server.script += [(200, {}, {**said("Four."), "usage": usage})]
+    assert ask().run_batch([{"prompt": "Hi?"}, {"prompt": "Ho?"}])[1] in ("Ho?", "Four.")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "told"),
+    [
+        (204, b"", "no chat completion .status 204, .*an empty reply"),
+        (302, b"", "status 302: an empty reply"),
+        (200, b"[" * 100_000, "no chat completion"),
+        (200, b'[{"error": {"code": 400, "message": "in a list"}}]', "status 400: in a list"),
+        (200, b'{"object": "error", "code": 400, "message": "too long"}', "status 400: too long"),
+        (200, b'{"error": {"error": {"code": 400, "message": "within"}}}', "status 400: within"),
+    ],
+)
+def test_a_reply_that_is_no_completion_says_what_it_is(server, ask, status, answer, told):
+    server.script += [(status, {}, answer)]
+    with pytest.raises(Exception, match=told):
+        ask(tries=1).run("Hi?")
 
 
 def test_an_error_in_a_reply_that_is_well_is_asked_again_where_it_may_pass(server, ask):

@@ -27,6 +27,18 @@ def test_the_model_sees_sentences_and_nothing_else():
     assert shouted("- [x] done\n(a) so")[1] == ["done", "so"]
 
 
+def test_a_table_is_seen_cell_by_cell():
+    table = "| a \\| b | c |\r\n|---|:-:|\r\n|| d |\nx | y\n"
+    assert shouted(table) == (table.upper(), ["a \\| b", "c", "d", "x | y"])
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~"])
+def test_code_between_fences_stays(fence):
+    code = f"{fence}py\r\nprint('x')\n\n{fence}\r\n"
+    assert shouted(f"Run\n{code}Then") == (f"RUN\n{code}THEN", ["Run", "Then"])
+    assert shouted(f"{fence}\nnever closed") == (f"{fence}\nNEVER CLOSED", ["never closed"])
+
+
 def test_a_sentence_that_a_long_line_breaks_is_seen_whole():
     assert shouted(WRAPPED)[0] == WRAPPED.replace("\n", " ").upper()
     assert shouted(WRAPPED)[1] == [WRAPPED.replace("\n", " ").removesuffix(" End"), "End"]

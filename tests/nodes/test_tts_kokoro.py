@@ -5,6 +5,7 @@ import pytest
 
 from nodes.asr.faster_whisper import FasterWhisper
 from nodes.tts._espeak import ipa
+from nodes.tts._letters import plain, western
 from nodes.tts.kokoro import Kokoro
 from studio import InputError
 
@@ -80,3 +81,16 @@ def test_espeaks_marks_of_a_language_are_no_sounds():
 def test_a_nul_cuts_nothing():
     pytest.importorskip("espeakng_loader")
     assert ipa("hi\0there", "en-us") == ipa("hi there", "en-us")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("१२३ apples, ٣٤ books", "123 apples, 34 books"),
+        ("Ａ５ ① ⑫ Ⅳ 𝐛 ﬁ", "A5 1 12 IV b fi"),
+        ("½ x² ™ № é ª", "½ x² ™ № é ª"),
+    ],
+)
+def test_digits_of_any_script_and_letters_of_any_form_are_read(text, read):
+    assert plain(text) == read
+    assert all(map(western, filter(str.isalnum, read)))

@@ -76,6 +76,12 @@ def test_weights_are_identified_by_content(checkpoint):
     }
 
 
+def test_digits_that_the_voice_does_not_know_are_named(checkpoint, work, capsys):
+    voice = work(Vits, model=checkpoint)
+    voice.run("hello ४७", "en")
+    assert "the voice cannot speak ४ ७" in capsys.readouterr().out
+
+
 def test_letters_that_the_voice_does_not_know_are_named(checkpoint, work, capsys):
     voice = work(Vits, model=checkpoint)
     assert voice.run("Héllo п п wörld", "en").samples.any()

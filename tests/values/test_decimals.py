@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 
 import studio
-from studio.values import KINDS
-from studio.values.words import text_in
+from studio.values import KINDS, PortType
+from studio.values.words import text_in, value_from
 
 LONG = "12345678901234567.89"
 GRAPH = {
@@ -38,9 +38,9 @@ def test_what_a_number_can_hold_is_exact(word, number):
 @pytest.mark.parametrize("word", [LONG, "0.1234567890123456789", "-9007199254740992.5", "1e400", "1e-400"])
 def test_what_it_cannot_hold_is_refused_with_the_way_out(word):
     for parse in (KINDS["number"].parse, lambda word: KINDS["data"].parse(f'{{"x": {word}}}')):
-        with pytest.raises(ValueError, match=r"more digits than a number keeps .*: give it as text"):
+        with pytest.raises(ValueError, match=r"(more digits than|beyond what) a number keeps .*: give it as text"):
             parse(word)
-    with pytest.raises(ValueError, match="more digits"):
+    with pytest.raises(ValueError, match=r"more digits|beyond"):
         KINDS["data"].coerce([Decimal(word)])
 
 
@@ -55,6 +55,41 @@ def test_as_text_a_decimal_is_all_its_digits():
     assert KINDS["text"].coerce(Decimal("1E+3")) == "1000"
     with pytest.raises(ValueError, match="expected text"):
         KINDS["text"].coerce(Decimal("1E+1000000"))
+
+
+def test_an_integer_that_is_too_long_is_refused_with_the_way_out(tmp_path):
+    with pytest.raises(studio.InputError, match=r"more than 4,300 digits: give it as text"):
+        studio.load(GRAPH).run(price=10**5000, options={"executor": "local", "cache": str(tmp_path)})
+
+
+@pytest.mark.parametrize("word", ['{"a": 1, "a": 2}', '[{"b": {"a": 1, "c": 0, "a": 2}}]'])
+def test_a_key_that_stands_twice_is_refused(tmp_path, word):
+    with pytest.raises(ValueError, match="the key 'a' stands twice"):
+        KINDS["data"].parse(word)
+    (tmp_path / "found.json").write_text('[{"start": 0, "end": 1, "text": "a", "end": 2}]')
+    with pytest.raises(ValueError, match="the key 'end' stands twice"):
+        KINDS["segments"].coerce(tmp_path / "found.json")
+
+
+@pytest.mark.parametrize("word", ['["a",]', "[" * 9000])
+def test_a_list_that_is_no_json_says_what_it_should_be(word):
+    with pytest.raises(ValueError, match=r"expected list\[text\]"):
+        value_from(word, PortType.parse("list[text]"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_text_that_does_not_say_its_encoding_is_not_read_as_nuls(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("It’s nine".encode(encoding))
+    with pytest.raises(ValueError, match=r"UTF-16 or UTF-32 without a byte order mark"):
+        text_in(tmp_path / "a.txt")
+    (tmp_path / "rows.csv").write_bytes("id,note\n1,nine\n".encode(encoding))
+    with pytest.raises(studio.InputError, match="save it as UTF-8"):
+        list(studio.load(GRAPH).map(tmp_path / "rows.csv", options={"executor": "local", "cache": False}))
+
+
+def test_what_cannot_be_opened_is_told_in_words(tmp_path):
+    with pytest.raises(ValueError, match="' cannot be read: is a directory"):
+        text_in(tmp_path)
 
 
 def test_rows_lose_no_digit(tmp_path):
@@ -80,3 +115,17 @@ def test_a_file_that_is_no_text_is_refused(tmp_path, data, told):
     (tmp_path / "a.txt").write_bytes(data)
     with pytest.raises(ValueError, match=f"is not text in {told}.*save it as UTF-8"):
         text_in(tmp_path / "a.txt")
+
+
+def test_vectors_and_marks_take_more_digits_than_a_float_has():
+    long = Decimal("0.1000000000000000000001")
+    assert KINDS["vector"].coerce([[long, 2]]) == studio.Vector([[0.1, 2.0]])
+    box = {"box": [long, 0, 1, 1], "label": "cat", "score": long}
+    assert next(iter(KINDS["boxes"].coerce([box])))["score"] == 0.1
+
+
+def test_what_vectors_and_marks_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match=r"one of its numbers is beyond them: 1E\+400"):
+        KINDS["vector"].coerce([Decimal("1e400"), 2])
+    with pytest.raises(ValueError, match="more digits than a number keeps"):
+        KINDS["segments"].coerce([{"start": 0, "end": 1, "text": "a", "sure": Decimal(LONG)}])

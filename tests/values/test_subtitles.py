@@ -66,3 +66,11 @@ def test_neighbours_do_not_overlap_by_rounding(tmp_path):
 def test_nothing_is_a_valid_file(tmp_path):
     assert saved(tmp_path, ".vtt")[0] == "WEBVTT\n"
     assert saved(tmp_path, ".srt")[0] == ""
+
+
+@pytest.mark.parametrize("text", [None, 5, ["a"]])
+def test_what_is_no_text_is_no_text_of_a_segment(text):
+    with pytest.raises(ValueError, match="the text of a segment is text, not"):
+        studio.Segments([{"start": 0, "end": 1, "text": text}])
+    with pytest.raises(ValueError, match="the label of a box is text, not None"):
+        studio.Boxes([{"box": [0, 0, 1, 1], "label": None}])

@@ -72,7 +72,7 @@ def _of_file(path: Path, media: Media | None) -> Rows:
     if suffix in _FORMATS:
         return _FORMATS[suffix](path)
     named = any(suffix == known.lower() for suffixes in (media or {}).values() for known in suffixes)
-    if named or kind_held(path, media or ()):
+    if named or media is None or kind_held(path, media):
         return FileRows(path.parent, glob.escape(path.name), media)
     if suffix == ".json":
         raise UsageError(f"'{path}' is one JSON document. Write one object a line, as {path.stem}.jsonl. {_READABLE}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 from studio.errors import InputError
-from studio.values.words import encoding_of
+from studio.values.words import encoding_of, is_unmarked
 
 __all__ = ["LeftOut", "Row", "Rows", "check_columns", "newlines", "opened", "why"]
 
@@ -86,12 +86,14 @@ def opened(path: Path) -> BinaryIO:
     """A file to read; InputError says why it cannot be."""
     try:
         file = path.open("rb")
-        encoding = encoding_of(file.peek(4)[:4])
+        start = file.peek(4)
+        encoding = encoding_of(start[:4])
     except OSError as error:
         raise InputError(f"'{path}': {why(error)}") from None
-    if not encoding.startswith("utf-8"):
+    if not encoding.startswith("utf-8") or is_unmarked(start):
         file.close()
-        raise InputError(f"'{path}' is text in {encoding.upper()}: save it as UTF-8")
+        told = "UTF-16 or UTF-32" if encoding.startswith("utf-8") else encoding.upper()
+        raise InputError(f"'{path}' is text in {told}: save it as UTF-8")
     return file
 
 

@@ -78,7 +78,7 @@ class ParquetRows(Rows):
 def _rows(name: str, batch: Any, number: int) -> Iterator[Row]:
     """The rows of a batch that follow upon row `number`."""
     try:
-        found = batch.to_pylist()
+        found = _whole(batch).to_pylist()
     except Exception as error:  # a value that Python has no type for: the other rows have theirs
         if batch.num_rows == 1:
             yield Row(f"{name}:{number + 1}", error=why(error))
@@ -88,6 +88,16 @@ def _rows(name: str, batch: Any, number: int) -> Iterator[Row]:
         return
     for place, values in enumerate(found, number + 1):
         yield Row(f"{name}:{place}", {column: _plain(value) for column, value in values.items()})
+
+
+def _whole(batch: Any) -> Any:
+    """The batch with times of the day as text where they have nanoseconds, which Python's own would lose."""
+    import pyarrow as pa
+
+    for place, column in enumerate(batch.columns):
+        if column.type == pa.time64("ns"):
+            batch = batch.set_column(place, batch.schema.names[place], column.cast(pa.string()))
+    return batch
 
 
 def _plain(value: Any) -> Any:

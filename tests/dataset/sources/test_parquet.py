@@ -77,12 +77,14 @@ def test_no_digit_of_a_decimal_or_a_length_of_time_is_lost(tmp_path):
         {
             "price": [decimal.Decimal("12345678901234567.89")],
             "took": pa.array([10**17 + 1], pa.duration("us")),
+            "at": pa.array([86_399_999_999_999], pa.time64("ns")),
         }
     )
     (row,) = rows_of(tmp_path, table)
     assert row.values == {
         "price": decimal.Decimal("12345678901234567.89"),
         "took": decimal.Decimal("100000000000.000001"),
+        "at": "23:59:59.999999999",
     }
 
 
