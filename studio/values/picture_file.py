@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import PIL.Image
     import PIL.ImageFile
 
-__all__ = ["all_pages", "count_pages", "first_page", "readable", "upright"]
+__all__ = ["all_pages", "first_page", "readable", "upright"]
 
 _MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
 
@@ -28,16 +28,12 @@ class _Refused(ValueError):
     """A file that is not read; the text says what it is."""
 
 
-def first_page(data: bytes) -> PIL.Image.Image:
-    """What a file shows first, in a mode that PNG holds; ValueError says what it is instead."""
+def first_page(data: bytes) -> tuple[PIL.Image.Image, int]:
+    """What a file shows first, in a mode that PNG holds, and of how many pages; ValueError says what it is instead."""
     with readable():
-        return _page(_opened(data))
-
-
-def count_pages(data: bytes) -> int:
-    """How many pages, or frames, a file holds."""
-    with readable():
-        return _count(_opened(data))
+        picture = _opened(data)
+        count = _count(picture)
+        return _page(picture), count
 
 
 def all_pages(data: bytes, most: int) -> list[PIL.Image.Image]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, pairwise
@@ -28,7 +27,7 @@ class SoundTrack:
     """The sound of one track, of one rate, from the file's first moment to the end of the track.
 
     Gaps in the time stamps, a late start and packets that cannot be decoded become silence, so that what comes after
-    is heard at its time. Where the rate changes on the way, it is brought to the first one. What was lost is logged.
+    is heard at its time. Where the rate changes on the way, it is brought to the first one. `notes` say what was lost.
     """
 
     def __init__(self, container: Any, stream: Any, rate: int = 0) -> None:
@@ -36,6 +35,7 @@ class SoundTrack:
         import av
 
         self.rate = rate  # samples a second; known with the first block
+        self.notes: list[str] = []  # what a listener should know of how it was read; complete with the last block
         self._container, self._stream = container, stream
         name, flags = container.format.name, container.format.flags
         self._broadcast = bool(flags & av.format.Flags.ts_discont.value)
@@ -126,7 +126,7 @@ class SoundTrack:
             except IndexError:  # PyAV meets a stream that began on the way; after it, it reads on
                 continue
             except av.FFmpegError as error:
-                self._note(f"the file breaks off: {error.strerror}")
+                self.notes.append(f"the file breaks off: {error.strerror}")
             return
 
     def _before(self, frame: Any, following: Any) -> float:
@@ -142,7 +142,7 @@ class SoundTrack:
         if 0 < ahead <= min(_LIVE if self._broadcast and self._heard else _SILENCE, self._silence) and not alone:
             return ahead
         if ahead > 0:
-            self._note(f"time stamps leap ahead by {ahead:,.1f} s, which is not believed: what follows is joined on")
+            self.notes.append(f"time stamps leap ahead by {ahead:,.1f} s, which is not believed: the rest is joined on")
         self._zero += ahead  # another clock from here on
         return lost
 
@@ -169,20 +169,17 @@ class SoundTrack:
         return done
 
     def _tell(self) -> None:
-        """What a listener should know of the whole."""
+        """Notes what a listener should know of the whole."""
         if not self._heard and self._broken:
             raise ValueError(f"no sound that can be read: not one of its {self._broken} packets can be decoded")
         if self._broken:
-            self._note(f"{self._broken} packets cannot be decoded")
+            self.notes.append(f"{self._broken} packets cannot be decoded")
         if self._gaps:
-            self._note(f"{self._gaps:.2f} s amid it are missing, and are silence")
+            self.notes.append(f"{self._gaps:.2f} s amid it are missing, and are silence")
         said = float((self._stream.duration or 0) * self._stream.time_base)
         guessed = self._broadcast or (not self._timed and self._container.format.name != "flac")  # from the file's size
         if not guessed and said - self._heard > 1:
-            self._note(f"the file says that it lasts {said:.1f} s, but there are {self._heard:.1f} s in it")
-
-    def _note(self, what: str) -> None:
-        logging.getLogger("studio").warning("sound in %s: %s", self._container.format.name, what)
+            self.notes.append(f"the file says that it lasts {said:.1f} s, but there are {self._heard:.1f} s in it")
 
 
 def _samples(frame: Any, channels: int) -> NDArray[np.float32]:
