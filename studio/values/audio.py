@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -238,13 +238,17 @@ def _decode_plain(data: bytes) -> _Decoded | None:
     """
     import soundfile
 
-    if data.startswith((b"fLaC", b"OggS", b"ID3")):  # FFmpeg's
+    begins = 10 + sum((byte & 127) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=False))
+    tagged = data.startswith(b"ID3")
+    if tagged and data[begins : begins + 4] in (b"RIFF", b"FORM"):  # tags before a file that has no place for them
+        data, tagged = data[begins:], False
+    if tagged or data.startswith((b"fLaC", b"OggS")) or len(_links(data)) > 1:  # FFmpeg's
         return None
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format in ("MP3", "OGG", "FLAC"):
                 return None
-            samples = file.read(dtype="float32")
+            samples = file.read(-1 if file.seekable() else file.frames, dtype="float32")
             return _Decoded(samples, int(file.samplerate), _cut_off(data)) if len(samples) else None
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         return None
@@ -293,18 +297,36 @@ def _decode_link(data: bytes, rate: int, blocks: list[NDArray[np.float32]], note
 
 
 def _links(data: bytes) -> list[bytes]:
-    """The files that a chained Ogg file is made of, as radio stations write them: FFmpeg wants all to have one rate.
+    """The files that one is made of: WAV files one behind the other, or the links of a chained Ogg file.
+
+    Radio stations write such, and FFmpeg wants all of them to have one rate.
+    """
+    starts = [0, *(_later_waves(data) if data.startswith(b"RIFF") else _later_streams(data))]
+    return [data[start:end] for start, end in pairwise([*starts, len(data)])]
+
+
+def _later_waves(data: bytes) -> Iterator[int]:
+    """Where a further WAV file begins: behind the length that the one before it says, which may be odd."""
+    place = 0
+    while data.startswith(b"RIFF", place):
+        place += 8 + int.from_bytes(data[place + 4 : place + 8], "little")
+        place += data.startswith(b"\0RIFF", place)
+        if data.startswith(b"RIFF", place):
+            yield place
+
+
+def _later_streams(data: bytes) -> Iterator[int]:
+    """Where a further stream of Ogg begins, with all that goes beside it.
 
     A page is a head of 27 bytes, the lengths of its segments, and these. Bit 2 of its flags says that a stream begins.
     """
-    starts, place, begins = [0], 0, True
+    place, begins = 0, True
     while data.startswith(b"OggS", place) and len(data) > place + 27:
         if data[place + 5] & 2 and not begins:
-            starts.append(place)
+            yield place
         begins = bool(data[place + 5] & 2)
         count = data[place + 26]
         place += 27 + count + sum(data[place + 27 : place + 27 + count])
-    return [data[start:end] for start, end in pairwise([*starts, len(data)])]
 
 
 def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ __all__ = ["SoundTrack"]
 
 _JITTER = 0.1  # seconds: stamps are rounded, and decoders start early; what is more is a gap
 _EXACT = {"flac": 0.005, "ogg": 0.03}  # the same for formats whose stamps count samples
-_LIVE = 60.0  # seconds: a longer leap of a broadcast stream's clock is another recording's
+_LIVE = 60.0  # seconds: a longer leap of a broadcast stream's clock, or start of any, is another recording's
 _SILENCE = 3600.0  # seconds put into the gaps of one file at most: a broken stamp must not fill the memory
 _MOST = 3600 * 48_000 * 2  # samples of silence, if that is less: an hour of stereo
 _CHECKED = {"flac", "tta", "wavpack"}  # codecs whose packets carry a checksum; without it a broken one is noise
@@ -45,7 +45,7 @@ class SoundTrack:
         start = (container.start_time or 0) / av.time_base
         cover = av.stream.Disposition.attached_pic
         film = any(not stream.disposition & cover for stream in container.streams.video)  # begins with its first track
-        anywhere = self._broadcast and (name != "ogg" or start > _LIVE)  # where the clock of a stream may begin
+        anywhere = start > _LIVE or (self._broadcast and name != "ogg")  # as in a part cut out of something long
         self._zero = start if film or anywhere else min(start, 0.0)
         self._heard = 0.0  # seconds so far
         self._lost = 0.0  # seconds of packets that could not be decoded, since the last frame
@@ -177,6 +177,8 @@ class SoundTrack:
         if self._gaps:
             self.notes.append(f"{self._gaps:.2f} s amid it are missing, and are silence")
         said = float((self._stream.duration or 0) * self._stream.time_base)
+        if not said and len(self._container.streams) == 1:  # as MKV says it
+            said = (self._container.duration or 0) / 1e6 - max(self._zero, 0.0)
         guessed = self._broadcast or (not self._timed and self._container.format.name != "flac")  # from the file's size
         if not guessed and said - self._heard > 1:
             self.notes.append(f"the file says that it lasts {said:.1f} s, but there are {self._heard:.1f} s in it")

@@ -74,6 +74,31 @@ def test_chained_ogg(rate, channels):
     assert pitch(sound.mono()[2 * RATE :], RATE) == pytest.approx(440, abs=3)
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_wav_files_one_behind_the_other(odd):
+    first = file(tone(2, RATE), RATE, "WAV", "PCM_U8" if odd else "PCM_16")
+    if odd:  # a length that is odd, and a byte that fills up
+        first = first[:4] + (int.from_bytes(first[4:8], "little") - 1).to_bytes(4, "little") + first[8:-1] + b"\0"
+    sound = Audio.from_bytes(first + file(tone(2, 16_000), 16_000, "WAV"))
+    assert (sound.rate, sound.seconds) == (RATE, pytest.approx(4, abs=0.01))
+    assert pitch(sound.samples[2 * RATE :], RATE) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [("WAV", "GSM610"), ("AIFF", "GSM610"), ("WAV", "G721_32"), ("AU", "G723_24"), ("XI", "DPCM_16")],
+)
+def test_formats_that_cannot_be_wound(form, subtype):
+    sound = Audio.from_bytes(file(tone(2, 8000), 8000, form, subtype))
+    assert len(sound.samples) == pytest.approx(16_000, abs=400)
+    assert pitch(sound.samples, 8000) == pytest.approx(440, abs=10)
+
+
+def test_tags_before_a_wav():
+    tags = b"ID3\3\0\0" + bytes([0, 0, 0, 14]) + b"TIT2\0\0\0\4\0\0\0abc"
+    assert Audio.from_bytes(tags + file(tone(1), 16_000, "WAV")).seconds == 1
+
+
 VOICE, OTHER, NOBODY = tone(4), tone(4, pitch=300), np.zeros(64_000, np.float32)
 TURNS = np.repeat([1, 0, 1, 0], 16_000).astype(np.float32)
 
@@ -91,13 +116,33 @@ TURNS = np.repeat([1, 0, 1, 0], 16_000).astype(np.float32)
         ([*[NOBODY] * 7, VOICE], VOICE),
         ([VOICE * TURNS, OTHER * (1 - TURNS)], VOICE * TURNS + OTHER * (1 - TURNS)),
     ],
-    ids=["equal", "inverted", "nearly", "in part", "pairs", "left", *["one of six"] * 6, "last of eight", "in turns"],
+    ids=[
+        "equal",
+        "inverted",
+        "nearly",
+        "in part",
+        "pairs",
+        "left",
+        *["one of six"] * 6,
+        "last of eight",
+        "in turns",
+    ],
 )
 def test_nobody_is_lost_in_the_mix(channels, heard):
     mixed = Audio(np.stack(channels, axis=1), 16_000).mono()
     assert np.abs(mixed).max() == pytest.approx(0.4, abs=0.01)
     off = np.minimum(np.abs(mixed - heard), np.abs(mixed + heard))
     assert (off > 0.02).mean() < 0.02  # while a channel turns round
+
+
+def test_a_quiet_recording_with_one_channel_inverted():
+    mixed = Audio(np.stack([VOICE, -VOICE], axis=1) / 1000, 16_000).mono()
+    assert np.abs(mixed).max() == pytest.approx(0.0004, abs=1e-5)
+
+
+def test_one_channel_inverted_beside_an_offset_of_both():
+    mixed = Audio(np.stack([VOICE + 0.3, 0.3 - VOICE], axis=1), 16_000).mono()
+    assert np.corrcoef(mixed[2000:], VOICE[2000:])[0, 1] == pytest.approx(1, abs=0.01)
 
 
 def test_two_voices_at_once_and_one_that_is_inverted_beside_a_third():
@@ -127,6 +172,13 @@ def test_a_gap_is_silence(name, codec, rate, tmp_path):
 def test_a_late_start_is_silence(name, codec, tmp_path):
     sound = Audio.open(written(tmp_path / name, codec, tone(2, RATE), RATE, begins=3))
     assert loud(sound.samples, RATE) == pytest.approx((3, 5), abs=0.1)
+    assert not sound.notes
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "pcm_s16le"), ("a.mp4", "aac")])
+def test_a_part_cut_out_of_something_long_begins_at_once(name, codec, tmp_path):
+    sound = Audio.open(written(tmp_path / name, codec, tone(2, RATE), RATE, begins=3600))
+    assert loud(sound.samples, RATE) == pytest.approx((0, 2), abs=0.1)
     assert not sound.notes
 
 
@@ -203,6 +255,13 @@ def test_a_file_that_ends_too_soon():
     sound = Audio.from_bytes(data[: len(data) // 2])
     assert 4 < sound.seconds < 6
     assert "the file is cut off" in sound.notes[0]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "aac"), ("a.webm", "libopus"), ("a.flv", "aac")])
+def test_a_container_that_ends_too_soon(name, codec, tmp_path):
+    data = written(tmp_path / name, codec, tone(6, 48_000), 48_000).read_bytes()
+    assert not Audio.from_bytes(data).notes
+    assert "the file says that it lasts 6.0 s" in Audio.from_bytes(data[: len(data) // 2]).notes[-1]
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
