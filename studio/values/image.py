@@ -133,7 +133,9 @@ class Image(Media):
         """As much of the picture as the formats of a suffix hold."""
         if suffix in _DEEP:
             return self.pil
-        return in_eight_bits(self.pil) if suffix in _WITH_ALPHA else self.rgb()
+        if suffix not in _WITH_ALPHA:
+            return self.rgb()
+        return self.pil.convert("RGBA") if self.pil.mode == "LA" else in_eight_bits(self.pil)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Image):

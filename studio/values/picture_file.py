@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from studio.values.pixels import as_shown
+from studio.values.tiff import as_meant, readied
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -18,6 +20,7 @@ __all__ = ["all_pages", "first_page", "readable", "upright"]
 
 _MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _FOREIGN = {"EPS", "IPTC", "WMF"}  # formats that Pillow gives to other programs, or that may hold one of these
 _LAYERED = {"PSD"}  # formats whose further pictures are no pages: the first one shows them all
 _WHITE_IS_ZERO, _PHOTOMETRIC, _BITS, _ORIENTATION = 0, 262, 258, 274  # of TIFF; the last one of EXIF, too
@@ -97,9 +100,25 @@ def _opened(data: bytes) -> PIL.ImageFile.ImageFile:
     import PIL.Image
 
     picture = PIL.Image.open(io.BytesIO(data))
+    if picture.format == "PNG":
+        _check_pixels(data)
     if picture.format in _FOREIGN:
         raise _Refused(f"a picture in the format {picture.format}, which is not read: make it a PNG")
     return picture
+
+
+def _check_pixels(data: bytes) -> None:
+    """Refuses a PNG of which what holds pixels is not what was written: Pillow passes over its checksums.
+
+    A chunk is its length, its name, what it holds, and the checksum of name and content.
+    """
+    place, view = len(_PNG), memoryview(data)
+    while len(data) >= place + 12:
+        end = place + 8 + int.from_bytes(view[place : place + 4], "big")
+        checked, told = view[place + 4 : end], view[end : end + 4]
+        if checked[:4] in (b"IDAT", b"fdAT") and len(told) == 4 and zlib.crc32(checked) != int.from_bytes(told, "big"):
+            raise _Refused("a broken picture: a checksum of its pixels is wrong")
+        place = end + 4
 
 
 def _page(picture: PIL.ImageFile.ImageFile) -> PIL.Image.Image:
@@ -107,11 +126,14 @@ def _page(picture: PIL.ImageFile.ImageFile) -> PIL.Image.Image:
     width, height = picture.size
     if width * height > _MAX_PIXELS:
         raise _Refused(f"a picture of {width:,} × {height:,} pixels: more than the {_MAX_PIXELS:,} allowed")
+    if picture.format == "TIFF":
+        readied(picture)
     picture.load()
     tags = getattr(picture, "tag_v2", {})
     deep = picture.mode == "F" or picture.mode.startswith("I")
     inverted = deep and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO  # which Pillow sees to in eight bits alone
-    return as_shown(upright(picture), white=_white(picture), inverted=inverted)
+    shown = as_meant(picture) if picture.format == "TIFF" else picture  # which Pillow has turned by itself
+    return as_shown(upright(shown), white=_white(picture), inverted=inverted)
 
 
 def _white(picture: PIL.ImageFile.ImageFile) -> int | None:
