@@ -106,8 +106,24 @@ def test_so_many_evenly_spaced(film, work, count, keyframes):
     assert seen == [int((number + 0.5) * 8 / count) for number in range(count)]
 
 
+def test_a_still_beside_the_film(work, tmp_path):
+    """As a moving AVIF has one, which is marked as default, too."""
+    import av
+
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        for count in (1, 30):
+            stream = container.add_stream("mpeg4", rate=RATE)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for number in range(count):
+                colour = np.full((48, 64, 3), COLOURS[number // RATE], np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(colour, format="rgb24")))
+            container.mux(stream.encode())
+    assert colours(work(Frames, every=1).run(Video(tmp_path / "a.mp4"))) == [0, 1, 2]
+
+
 def test_one_every_so_many_seconds(film, work):
     assert colours(work(Frames, every=2).run(film(8))) == [0, 2, 4, 6]
+    assert colours(work(Frames, every=2).run(film(6.5))) == [0, 2, 4, 6]
 
 
 def test_far_jumps_land_where_slow_reading_would(film, work, monkeypatch):
