@@ -257,7 +257,8 @@ def _decode_plain(data: bytes) -> _Decoded | None:
 def _cut_off(data: bytes) -> Sequence[str]:
     """Says that a WAV or AIFF file ends before it should. Who streams one writes a length that none can have."""
     order: Literal["little", "big"] = "little" if data.startswith(b"RIFF") else "big"
-    promised = int.from_bytes(data[4:8], order) + 8
+    samples = data.find(b"data" if order == "little" else b"SSND")  # each of the two lengths may be wrong by itself
+    promised = min(place + 8 + int.from_bytes(data[place + 4 : place + 8], order) for place in (0, samples))
     if data.startswith((b"RIFF", b"FORM")) and len(data) + _SLACK < promised < _STREAMED:
         return [f"the file is cut off: {len(data):,} of {promised:,} bytes are there"]
     return ()

@@ -111,12 +111,15 @@ def test_a_still_beside_the_film(work, tmp_path):
     import av
 
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
-        for count in (1, 30):
-            stream = container.add_stream("mpeg4", rate=RATE)
+        streams = [container.add_stream("mpeg4", rate=RATE) for _ in range(2)]
+        for stream in streams:
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for stream, count in zip(streams, (1, 30), strict=True):
             for number in range(count):
                 colour = np.full((48, 64, 3), COLOURS[number // RATE], np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(colour, format="rgb24")))
+                frame = av.VideoFrame.from_ndarray(colour, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, RATE)
+                container.mux(stream.encode(frame))
             container.mux(stream.encode())
     assert colours(work(Frames, every=1).run(Video(tmp_path / "a.mp4"))) == [0, 1, 2]
 

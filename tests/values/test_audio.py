@@ -264,6 +264,13 @@ def test_a_container_that_ends_too_soon(name, codec, tmp_path):
     assert "the file says that it lasts 6.0 s" in Audio.from_bytes(data[: len(data) // 2]).notes[-1]
 
 
+def test_a_wav_of_which_one_length_is_wrong():
+    data = file(tone(1), 16_000, "WAV")
+    for wrong in (data[:4] + b"\0\0\0\x61" + data[8:], data[:40] + b"\0\0\0\x61" + data[44:]):
+        sound = Audio.from_bytes(wrong)
+        assert (sound.seconds, sound.notes) == (1, ())
+
+
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
 def test_a_wav_that_was_streamed(size):
     """Who writes one into a pipe does not know how long it will be."""
