@@ -101,13 +101,18 @@ class Rapid(Node):
         )
 
     def run(self, image: Image) -> Read:
-        """Read it, from the top down. Lines are found in strips of the picture, and each is read out of it whole."""
+        """Read it, from the top of the page down. Lines are found in strips, and each is read out of it whole."""
         picture = image.rgb()
         boxes = self._found(picture)
         if not boxes:
             return Read("", Boxes())
-        read = self.reader.recognize_txt(self._upright([self._crop(picture, box) for box in boxes]))
+        crops = [self._crop(picture, box) for box in boxes]
+        turned = self._turned(crops)
+        upright = [np.rot90(crop, 2) if turn else crop for crop, turn in zip(crops, turned, strict=True)]
+        read = self.reader.recognize_txt(upright)
         lines = [_Line(*line) for line in zip(boxes, read.txts, read.scores, strict=True)]
+        if sum(turned) > len(lines) / 2:  # the page stands on its head
+            lines.reverse()
         lines = [line for line in lines if line.words.strip() and line.score >= self.config.threshold]
         return Read("\n".join(line.words for line in lines), Boxes([_mark(line) for line in lines]))
 
@@ -123,12 +128,11 @@ class Rapid(Node):
                 found.append(found_in(strip, look, corners))
         return joined(found)
 
-    def _upright(self, crops: list[np.ndarray]) -> list[np.ndarray]:
-        """Lines that stand on their heads turned. Their first letters tell: a long line whole is shown too small."""
+    def _turned(self, crops: list[np.ndarray]) -> list[bool]:
+        """Which lines stand on their heads. Their first letters tell: a long line whole is shown too small."""
         heads = [np.ascontiguousarray(crop[:, : _HEAD * crop.shape[0]]) for crop in crops]
         _, told = self.reader.cls_and_rotate(heads)
-        turned = ["180" in label and score > self.reader.text_cls.cls_thresh for label, score in told.cls_res]
-        return [np.rot90(crop, 2) if turn else crop for crop, turn in zip(crops, turned, strict=True)]
+        return ["180" in label and score > self.reader.text_cls.cls_thresh for label, score in told.cls_res]
 
     def _crop(self, picture: Any, box: np.ndarray) -> np.ndarray:
         """A line of text, upright."""

@@ -29,6 +29,7 @@ class Pictures:
         covers = Disposition.attached_pic | Disposition.timed_thumbnails
         tracks = [stream for stream in container.streams.video if stream.codec_context is not None]
         films = [stream for stream in tracks if not stream.disposition & covers]
+        films = [stream for stream in films if stream.frames != 1] or films  # moving AVIF has a still beside its film
         if not films:
             raise InputError(f"there are no pictures in {name}" + (" but its cover: it is no film" if tracks else ""))
         self.stream = next((stream for stream in films if stream.disposition & Disposition.default), films[0])

@@ -38,6 +38,8 @@ class Audio(Node):
             raise InputError(f"{error}: {video.path.name}") from error
         if sound is None or float(abs(sound.samples).max()) <= self.config.silence:
             return None
+        for note in sound.notes:
+            print(f"{video.path.name}: {note}")
         rate = self.config.rate
         return sound if rate in (None, sound.rate) else Sound(sound.mono(rate), rate or sound.rate)
 

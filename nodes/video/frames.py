@@ -1,5 +1,6 @@
 """Pictures out of a film, evenly spaced, by PyAV (FFmpeg)."""
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Frames(Node):
 
     def _times(self, seconds: float) -> list[float]:
         if every := self.config.every:
-            return [number * every for number in range(max(1, int(seconds / every + 1e-6)))]
+            return [number * every for number in range(max(1, ceil(seconds / every - 1e-6)))]
         count = self.config.count
         return [(number + 0.5) * seconds / count for number in range(count)]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from studio.cache.store import Store
 from studio.values import KINDS
 from studio.values.artifact import Artifact, Damaged
 
-__all__ = ["pack", "unpack"]
+__all__ = ["notes_of", "pack", "unpack"]
 
 
 Fetch = Callable[[object], object]  # gets the value that a handle stands for
@@ -43,3 +43,12 @@ def unpack(artifact: Artifact, fetch: Fetch, store: Store | None) -> Any:
     if kind.by_path:
         return kind.python.lent(*store.lend(artifact))  # type: ignore[attr-defined]
     return kind.decode(store.read(artifact))
+
+
+def notes_of(artifact: Artifact, value: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What a person should know of the media in a value that was unpacked, each by its digest."""
+    if artifact.items is not None and value is not None:
+        for item, each in zip(artifact.items, value, strict=True):
+            yield from notes_of(item, each)
+    elif artifact.digest and value is not None and value.notes:
+        yield artifact.digest, value.notes

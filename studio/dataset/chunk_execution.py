@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from studio.dataset.items import Item
+from studio.dataset.notes import Notes
 from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.language.plan import Step
@@ -53,6 +54,7 @@ class ChunkExecution(Owner):
         items: Sequence[tuple[int, Item]],
         due: deque[Action],
         stats: RunStats,
+        notes: Notes,
         memory: MemoryInFlight,
         over: Callable[[ChunkExecution], None],
     ) -> None:
@@ -62,7 +64,7 @@ class ChunkExecution(Owner):
         self.seconds = [0.0] * len(items)  # that the steps of each computed
         given = [item.inputs for _, item in items if item.inputs is not None]
         self.scheduler = Scheduler(subplan, Inputs.together(given))
-        self._due, self._stats, self._memory, self._over = due, stats, memory, over
+        self._due, self._stats, self._notes, self._memory, self._over = due, stats, notes, memory, over
         self._held = 0  # bytes of what was made
         self._ended: list[ChunkAction] = []
         self._flying = 0
@@ -153,5 +155,7 @@ class ChunkExecution(Owner):
             return
         step_stats.waiting -= chunk.outcomes.seconds.count(None) - len(chunk.broken)  # who got no turn waits anew
         step_stats.took_together(chunk.outcomes)
+        for place, noted in chunk.outcomes.notes.items():
+            self._notes.add_seen(self.items[chunk.wanted[place]][1], noted)
         for row, seconds in chunk.ran():
             self.seconds[row] += seconds

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from studio.dataset.chunk_execution import MemoryInFlight
 from studio.dataset.items import Item
+from studio.dataset.notes import Notes
 from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.executors.task import Done
@@ -28,7 +29,13 @@ class ItemListener(Listener):
     """That of one item; of its execution only what is over is told, to `over`."""
 
     def __init__(
-        self, item: Item, number: int, stats: RunStats, memory: MemoryInFlight, over: deque[ItemListener]
+        self,
+        item: Item,
+        number: int,
+        stats: RunStats,
+        notes: Notes,
+        memory: MemoryInFlight,
+        over: deque[ItemListener],
     ) -> None:
         """The item with its number among all."""
         self.item, self.number = item, number
@@ -36,7 +43,7 @@ class ItemListener(Listener):
         self.failures: dict[str, str] = {}  # by step; by no step, what is wrong with what was given
         self.seconds = 0.0
         self.trace = ""
-        self._stats, self._memory, self._over = stats, memory, over
+        self._stats, self._notes, self._memory, self._over = stats, notes, memory, over
         self._held = 0  # bytes of what was made
         self._ended = False
 
@@ -60,12 +67,21 @@ class ItemListener(Listener):
         self._stats.of[action.step.id].took(done)
         self.seconds += done.measures.seconds
         self._held += self._memory.more(done.outputs.values())
+        if done.notes:
+            self._notes.add_seen(self.item, done.notes)
 
     def admit(self, inputs: Inputs) -> None:
         inputs.place()  # to open files is left to the workers; `doubt` tells what they make of a broken one
+        self._note(inputs)
 
     def doubt(self, inputs: Inputs) -> None:
         inputs.admit()
+        self._note(inputs)
+
+    def _note(self, inputs: Inputs) -> None:
+        """What was found by opening what was given."""
+        if inputs.own_notes:
+            self._notes.add(self.item, inputs.own_notes)
 
     def refused(self, error: InputError) -> None:
         self.failures[""] = f"{self.item.place}: {error}"

@@ -20,6 +20,7 @@ from studio.cache.cache import Cache
 from studio.dataset.chunk_execution import ChunkExecution, MemoryInFlight
 from studio.dataset.item_listener import ItemListener
 from studio.dataset.items import Item
+from studio.dataset.notes import Notes
 from studio.dataset.step_stats import RunStats
 from studio.errors import InputError
 from studio.executors.base import Executor
@@ -63,6 +64,7 @@ class Map:
         subplan: Subplan,
         items: Iterable[Item],
         stats: RunStats,
+        notes: Notes,
         *,
         cache: Cache | None,
         executor: Callable[[], Executor],
@@ -86,7 +88,7 @@ class Map:
             tell=self._news.append,
             many=True,
         )
-        self._stats = stats
+        self._stats, self._notes = stats, notes
         self._memory = MemoryInFlight()
         self._over: deque[ItemListener] = deque()  # items whose end is to be told
         self._arrived: deque[ChunkExecution] = deque()  # chunks whose end is to be told
@@ -110,6 +112,7 @@ class Map:
                 else:
                     engine.turn()
                 self._beat()
+                yield from self._notes.events()
                 while self._arrived:
                     self._part(self._arrived.popleft())
                 while self._over:
@@ -164,7 +167,10 @@ class Map:
         self._taken += len(taken)
         fit: list[tuple[int, Item]] = []
         for number, item in numbered:
-            if together and _is_placed(item):
+            placed = together and _is_placed(item)
+            if item.inputs is not None and item.inputs.own_notes:  # it was opened for that
+                self._notes.add(item, item.inputs.own_notes)
+            if placed:
                 fit.append((number, item))
             else:
                 self._begin(number, item)
@@ -174,7 +180,8 @@ class Map:
         """Has items go together."""
         if items:
             engine = self._engine
-            ChunkExecution(self._subplan, items, engine.due, self._stats, self._memory, self._arrived.append).advance()
+            heard = (self._stats, self._notes, self._memory, self._arrived.append)
+            ChunkExecution(self._subplan, items, engine.due, *heard).advance()
 
     def _begin(self, number: int, item: Item, progress: Progress | None = None) -> None:
         """Has an item go by itself, perhaps from where others left it behind."""
@@ -182,7 +189,7 @@ class Map:
             gathered = tuple([item.sound.get(source.name, ABSENT) for source in self._gathers])
             self._tell(number, ItemFinished(item, {}, {"": item.error}, gathered=gathered))
             return
-        listener = ItemListener(item, number, self._stats, self._memory, self._over)
+        listener = ItemListener(item, number, self._stats, self._notes, self._memory, self._over)
         execution = self._engine.new_execution(item.inputs, listener)
         failed = list(execution.resume(progress)) if progress else []
         execution.advance()

@@ -22,6 +22,7 @@ from studio.dataset.item_line import line_of, output_data
 from studio.dataset.item_result import Status
 from studio.dataset.items import Item, Items
 from studio.dataset.map import ItemFinished, Map
+from studio.dataset.notes import Notes
 from studio.dataset.options import Options
 from studio.dataset.results import ResultsFolder, ResultsWriter
 from studio.dataset.sources import Rows
@@ -73,7 +74,7 @@ class DatasetRun:
         self.again = Again(plan, "item", **self._settings)
         self._subplan, self._options, self._results, self.cache = subplan, options, results, cache
         self._new_items = partial(Items, rows, subplan, inputs, feeds, id_column=options.id, identity=identity)
-        self.stats = RunStats(subplan.steps.values())
+        self.stats, self.notes = RunStats(subplan.steps.values()), Notes(inputs.notes)
         self.phase = ""  # which models it is at, where they are taken one after the other
         self._map: Map | None = None  # the one that is going on
         self._cancelled = False
@@ -130,6 +131,7 @@ class DatasetRun:
             totals,
             self.counts,
             self.left_out,
+            self.notes.rows,
         )
 
     def events(self) -> Generator[Event]:
@@ -211,6 +213,7 @@ class DatasetRun:
             subplan,
             items,
             stats,
+            self.notes,
             refresh=options.refresh,
             window=options.window - options.lines + 1,
             ordered=options.ordered,

@@ -50,6 +50,7 @@ class Summary:
     totals: Totals | None = None
     counts: Mapping[str, RowCounts] = field(default_factory=dict)  # by step of these, of how many rows it knows
     left_out: LeftOut = field(default_factory=LeftOut)  # files of a folder of media
+    noted: int = 0  # rows of which a part of a file was lost or left aside, as far as files were opened
 
     @property
     def all_failed(self) -> int:
@@ -73,6 +74,8 @@ class Summary:
             shown["over_all_rows"] = {step: counts.as_data() for step, counts in self.counts.items()}
         if self.left_out.count:
             shown["left_out"] = self.left_out.as_data()
+        if self.noted:
+            shown["noted"] = self.noted
         return {**shown, "steps": dict(self.stats)}
 
     def __str__(self) -> str:
@@ -85,6 +88,8 @@ class Summary:
             )
             lines.append(f"{sum(self.kept.values()):,} were over before{failed}")
         lines += [str(self.left_out)] * bool(self.left_out.count)
+        noted = f"{self.noted:,} rows gave files of which not all was read; the first are told above"
+        lines += [noted] * bool(self.noted)
         lines += [f"{name}: {_short(value)}" for name, value in self.outputs.items()]
         lines += [f"step '{step}' {counts}" for step, counts in self.counts.items()]
         lines += [f"step '{step}' failed: {why}" for step, why in self.broken.items()]

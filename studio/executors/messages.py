@@ -45,18 +45,19 @@ def outcome_to(outcome: Outcome) -> Message:
     outputs = {name: _artifact_to(artifact, lambda index: index) for name, artifact in outcome.outputs.items()}
     took = outcome.measures
     measures = [took.seconds, dict(took.spans), took.began, took.worker, took.batch, dict(took.numbers)]
-    return [True, outputs, measures, outcome.log, outcome.unkept, outcome.rows and _rows_to(outcome.rows)]
+    rows = outcome.rows and _rows_to(outcome.rows)
+    return [True, outputs, measures, outcome.log, outcome.unkept, rows, outcome.notes]
 
 
 def outcome_from(message: Message, handle: Exchange, worker: int = -1) -> Outcome:
     """The outcome back, with `handle` applied to the index of each live value, and the worker that it comes from."""
     if not message[0]:
         return Failed(*message[1:])
-    outputs, measures, log, unkept, rows = message[1:]
+    outputs, measures, log, unkept, rows, notes = message[1:]
     made = {name: artifact_from(sent, handle) for name, sent in outputs.items()}
     seconds, spans, began, _, batch, numbers = measures
     took = Measures(seconds, spans, began, worker, batch, numbers)
-    return Done(made, took, log, unkept, rows and _rows_from(rows))
+    return Done(made, took, log, unkept, rows and _rows_from(rows), notes)
 
 
 def artifact_from(message: Message, handle: Exchange) -> Artifact:
@@ -72,13 +73,14 @@ def artifact_from(message: Message, handle: Exchange) -> Artifact:
 
 def _rows_to(rows: RowOutcomes) -> Message:
     failed = [[row, *outcome_to(failed)] for row, failed in rows.failed.items()]
-    return [rows.seconds, rows.spent, list(rows.batches.items()), failed, list(rows.numbers.items())]
+    counted = list(rows.numbers.items())
+    return [rows.seconds, rows.spent, list(rows.batches.items()), failed, counted, list(rows.notes.items())]
 
 
 def _rows_from(message: Message) -> RowOutcomes:
-    seconds, spent, batches, failed, numbers = message
+    seconds, spent, batches, failed, numbers, notes = message
     ended = {row: Failed(*told[1:]) for row, *told in failed}
-    return RowOutcomes(seconds, spent, dict(batches), ended, dict(numbers))
+    return RowOutcomes(seconds, spent, dict(batches), ended, dict(numbers), dict(notes))
 
 
 def _column_to(column: Column, handle: Exchange) -> Message:

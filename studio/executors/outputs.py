@@ -39,6 +39,9 @@ class Packing:
             artifact = self._kept(artifact, handle)
         if handle is None:
             return artifact
+        if handle is not value:  # it was opened here
+            for note in handle.notes:
+                print(note)  # in the step's log
         if isinstance(handle, File):
             if artifact.stored:
                 return artifact  # whoever reads it reads what the store has, whatever becomes of the node's own file

@@ -22,6 +22,7 @@ __all__ = [
     "Done",
     "Ended",
     "Failed",
+    "Noted",
     "Notify",
     "NotifyMany",
     "Outcome",
@@ -129,6 +130,9 @@ class Task:
     run: str = ""  # whose task it is: runs take turns
 
 
+Noted = dict[str, tuple[str, ...]]  # what a person should know of the media that a task was given, by their digests
+
+
 @dataclass(slots=True)  # see Artifact
 class Done:
     """A task that ended well: an artifact for each output port, and what it took."""
@@ -138,6 +142,7 @@ class Done:
     log: str = ""  # what the node printed
     unkept: str = ""  # why outputs could not be kept in the store
     rows: RowOutcomes | None = None  # of a chunk: then outputs are columns, ABSENT where a row failed
+    notes: Noted = field(default_factory=dict)
 
     @property
     def spent(self) -> float:
@@ -154,6 +159,7 @@ class RowOutcomes:
     batches: dict[int, int]  # such rows, by how many were computed together
     failed: dict[int, Failed]
     numbers: dict[int, dict[str, float]]  # what the node counted, of rows for which it did
+    notes: dict[int, Noted]  # of rows that have some
 
     def measures(self, row: int) -> Measures:
         """What one row took that ended well."""

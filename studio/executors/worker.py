@@ -14,12 +14,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from studio.cache.packing import Fetch, unpack
+from studio.cache.packing import Fetch, notes_of, unpack
 from studio.errors import StudioError
 from studio.executors.generators import Generators
 from studio.executors.out_of_memory import give_back, is_shortage
 from studio.executors.outputs import Packing, shifted
-from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work
+from studio.executors.task import ChunkWork, Done, Ended, Failed, Noted, Recipe, RowOutcomes, Work
 from studio.node.node import MEASURED, Port, Ports, ports_of
 from studio.values import KINDS, File
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
@@ -44,7 +44,9 @@ class Worker:
         self.recipe = recipe
         self._ports = ports or ports_of(recipe.node)
         self._names = list(self._ports.outputs)
-        self._reads_files = any(KINDS[port.type.kind].by_path for port in self._ports.inputs.values())
+        kinds = {name: KINDS[port.type.kind] for name, port in self._ports.inputs.items()}
+        self._reads_files = any(kind.by_path for kind in kinds.values())
+        self._decoded = [name for name, kind in kinds.items() if not (kind.plain or kind.by_path)]  # ports of these
         self._node = recipe.node()
         self._node.config, self._node.device, self._node.threads = recipe.config, device, threads
         self._generators = _generators_of(recipe)
@@ -120,6 +122,8 @@ class Worker:
                 outputs = self._packed(self._named(result), packing)
                 if MEASURED in counts:
                     rows_done.rows.numbers[row] = self._counted()
+                if self._decoded and (notes := self._noted({name: given[row] for name, given in columns}, arguments)):
+                    rows_done.rows.notes[row] = notes
             except Exception as error:
                 failed, ran_out = failure(error), is_shortage(error)
             else:
@@ -153,6 +157,8 @@ class Worker:
                     rows_done.add(row, outputs, took.seconds, took.spent, took.batch)
                     if took.numbers:
                         rows_done.rows.numbers[row] = dict(took.numbers)
+                    if outcome.notes:
+                        rows_done.rows.notes[row] = outcome.notes
 
     def _alone(self, work: Work, fetch: Fetch) -> Ended:
         began, started = time.time(), time.perf_counter()
@@ -164,7 +170,13 @@ class Worker:
         outputs = self._packed(results, packing)
         spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
         measures = Measures(computed - read, spans, began, numbers=self._counted())
-        return Done(outputs, measures, unkept=packing.unkept), packing.handle
+        notes = self._noted(work.inputs, arguments)
+        return Done(outputs, measures, unkept=packing.unkept, notes=notes), packing.handle
+
+    def _noted(self, inputs: Mapping[str, Artifact], arguments: Mapping[str, object]) -> Noted:
+        """What a person should know of the media that a task is given."""
+        ports = [name for name in self._decoded if name in inputs]
+        return dict(note for name in ports for note in notes_of(inputs[name], arguments[name]))
 
     def run_many(self, works: Sequence[Work], fetch: Fetch, batch: int) -> list[Ended]:
         """The outcome of each: so many together where the node knows how, else one after the other."""
@@ -211,7 +223,8 @@ class Worker:
         size = len(works)
         spans = {"read": (read - started) / size, "compute": (computed - read) / size}
         shares = [Measures(spans["compute"], spans, began, batch=size, numbers=own) for own in self._counted_each(size)]
-        return [self._ended(*each) for each in zip(results, works, shares, strict=True)]
+        notes = map(self._noted, [work.inputs for work in works], arguments)
+        return [self._ended(*each) for each in zip(results, works, shares, notes, strict=True)]
 
     def _ran_batch(self, arguments: Sequence[Mapping[str, object]]) -> Sequence[object]:
         """The same of a batch. If a file changed, each of its tasks tells for itself."""
@@ -223,7 +236,7 @@ class Worker:
             _unchanged(each)
         return results
 
-    def _ended(self, result: object, work: Work, share: Measures) -> Ended:
+    def _ended(self, result: object, work: Work, share: Measures, notes: Noted) -> Ended:
         """What became of one task of several."""
         if isinstance(result, Exception):
             return failure(result), []
@@ -234,7 +247,7 @@ class Worker:
         except Exception as error:
             return failure(error), []
         measures = replace(share, spans={**share.spans, "encode": time.perf_counter() - encoding})
-        return Done(outputs, measures, unkept=packing.unkept), packing.handle
+        return Done(outputs, measures, unkept=packing.unkept, notes=notes), packing.handle
 
     def _counted(self) -> dict[str, float]:
         """What the node counted of the task that has just run."""
@@ -301,7 +314,7 @@ class _ChunkResult:
     """What became of the rows of a chunk so far."""
 
     def __init__(self, rows: int) -> None:
-        self.rows = RowOutcomes([None] * rows, 0.0, {}, {}, {})
+        self.rows = RowOutcomes([None] * rows, 0.0, {}, {}, {}, {})
         self.handle: list[object] = []
         self.unkept = ""
         self._outputs: list[Mapping[str, Artifact]] = [{}] * rows

@@ -100,9 +100,11 @@ class GivenValue:
         cache: Cache | None,
         files: FileDigests | None,
         folder: Path | None = None,
+        notes: list[str] | None = None,
     ) -> None:
+        """To `notes` is added what a person should know of how it was read, when it is opened."""
         self._name = name
-        self.notes: list[str] = []  # what a person should know of how it was read, once it is opened
+        self._notes = [] if notes is None else notes
         self._kind = type_.kind
         self._cache, self._files = cache, files
         self._folder = folder  # that relative paths start from; None for the current one
@@ -224,7 +226,7 @@ class GivenValue:
             return artifact
         if self._cache is None and known is not None and self._files is not None:
             _as_known(self._files(self._path(raw)), known.digest)
-        self.notes += [f"{self._name}: {note}" for note in handle.notes]
+        self._notes += [f"{self._name}: {note}" for note in handle.notes]
         if self._cache is not None:
             artifact = self._kept(self._cache.store, artifact, handle, known)
         if artifact.stored and isinstance(handle, File):

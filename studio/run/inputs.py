@@ -15,7 +15,7 @@ from studio.cache.store import Store
 from studio.errors import InputError, did_you_mean
 from studio.language.plan import Edge, GraphInput, Plan, Relay, Source, Step
 from studio.run.given import GivenColumn, GivenPlain, GivenValue
-from studio.values import KINDS
+from studio.values import KINDS, PortType
 from studio.values.artifact import ABSENT, Artifact
 from studio.values.digest import of_bytes
 
@@ -43,6 +43,8 @@ class Inputs:
         rows: what a step is given of all rows of a data set, by port; without, there is one row, and it is this one.
         """
         self.rows = rows
+        self.notes: list[str] = []  # what a person should know of how files were read that were opened so far
+        self.own_notes = self.notes  # the same of what one item was given of its own
         edges = [edge for edge in edges if rows is None or edge.form != "rows"]
         self._plan, self._cache = plan, cache
         self._files = files or (cache.files if cache else None)
@@ -52,7 +54,7 @@ class Inputs:
         self._later = sorted(self._own_names)
         _check_names(plan, values, (read & plan.inputs.keys()).difference(self._later))
         self._given: Mapping[str, GivenValue | GivenPlain | GivenColumn] = {
-            name: self._input(name, values.get(name)) for name in sorted(read.difference(self._later))
+            name: self._input(name, values.get(name), self.notes) for name in sorted(read.difference(self._later))
         }
         self._names = sorted((*self._given, *self._later))
         self._constants: dict[str, dict[str, GivenValue]] = {}  # by step and port
@@ -63,7 +65,10 @@ class Inputs:
         """The inputs of one item, with these values; it shares with others what is the same for all."""
         if values.keys() != self._own_names:  # a data set has very many
             _check_names(self._plan, values, self._own_names)
-        return self._with({name: self._own(name, values.get(name)) for name in self._later})
+        notes: list[str] = []
+        inputs = self._with({name: self._own(name, values.get(name), notes) for name in self._later})
+        inputs.own_notes = notes
+        return inputs
 
     @staticmethod
     def together(supplies: Sequence[Inputs]) -> Inputs:
@@ -85,10 +90,10 @@ class Inputs:
         inputs._constants = {}
         return inputs
 
-    def _own(self, name: str, value: object) -> GivenValue | GivenPlain:
+    def _own(self, name: str, value: object, notes: list[str]) -> GivenValue | GivenPlain:
         type_ = self._plan.inputs[name].type
         if value is None or type_.many or not KINDS[type_.kind].plain or isinstance(value, Path):
-            return self._input(name, value)
+            return self._input(name, value, notes)
         return GivenPlain(name, type_.kind, value)
 
     def digest(self, identity: str) -> str:
@@ -145,7 +150,7 @@ class Inputs:
         """The default of an input of a graph inside, opened: something is to be made with it."""
         if name not in self._defaults:
             type_ = relay.type.item() if relay.each else relay.type
-            given = GivenValue(f"'{name}'", type_, relay.constant, self._cache, self._files, relay.folder)
+            given = self._of_relay(name, type_, relay, self.notes)
             given.admit()
             self._defaults[name] = given
         return self._defaults[name].artifact
@@ -189,10 +194,12 @@ class Inputs:
         for name in self._given if edges is None else set(_ends(self._plan, edges)):
             self._given[name].admit()
 
-    @property
-    def notes(self) -> list[str]:
-        """What a person should know of how the files were read that have been opened."""
-        return [note for given in self._given.values() if isinstance(given, GivenValue) for note in given.notes]
+    def name_of(self, digest: str) -> tuple[str, bool]:
+        """The input that gave a value, and whether it is the item's own; an empty name, if none did."""
+        for name in (*self._later, *self._names):
+            if any(leaf.digest == digest for leaf in self._given[name].artifact.leaves):
+                return name, name in self._own_names
+        return "", False
 
     def _constants_of(self, step: Step) -> dict[str, GivenValue]:
         """The constants of a step, read once however often the step is tried."""
@@ -200,20 +207,23 @@ class Inputs:
             ports = step.ports.inputs.items()
             types = {name: port.type.listed() if name in step.each else port.type for name, port in ports}
             self._constants[step.id] = {
-                name: GivenValue(
-                    f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._files, self._folder
-                )
+                name: self._value(f"step '{step.id}', port '{name}'", types[name], raw, self._folder, self.notes)
                 for name, raw in step.constants.items()
             }
         return self._constants[step.id]
 
-    def _input(self, name: str, value: object) -> GivenValue:
+    def _input(self, name: str, value: object, notes: list[str]) -> GivenValue:
         if relay := self._plan.relays.get(name):
-            return GivenValue(f"'{name}'", relay.type, relay.constant, self._cache, self._files, relay.folder)
+            return self._of_relay(name, relay.type, relay, notes)
         given = self._plan.inputs[name]
-        if value is not None:
-            return GivenValue(f"input '{name}'", given.type, value, self._cache, self._files)
-        return GivenValue(f"input '{name}'", given.type, given.default, self._cache, self._files, self._folder)
+        raw, folder = (given.default, self._folder) if value is None else (value, None)
+        return self._value(f"input '{name}'", given.type, raw, folder, notes)
+
+    def _of_relay(self, name: str, type_: PortType, relay: Relay, notes: list[str]) -> GivenValue:
+        return self._value(f"'{name}'", type_, relay.constant, relay.folder, notes)
+
+    def _value(self, name: str, type_: PortType, raw: object, folder: Path | None, notes: list[str]) -> GivenValue:
+        return GivenValue(name, type_, raw, self._cache, self._files, folder, notes)
 
 
 def _filled(whole: Artifact, default: Artifact) -> Artifact:

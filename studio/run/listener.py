@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.errors import InputError
 from studio.executors.task import Done
-from studio.run.events import Event, StepCached, StepFinished, StepWaiting, Warned
+from studio.run.events import Event, StepCached, StepFinished, StepWaiting
 from studio.run.inputs import Inputs
 from studio.run.single_action import SingleAction
 from studio.values.artifact import Artifact
@@ -75,8 +75,6 @@ class Told(Listener):
 
     def admit(self, inputs: Inputs) -> None:
         inputs.admit()
-        for note in inputs.notes:
-            self.hear(Warned(note))
 
     def doubt(self, inputs: Inputs) -> None:
         """All of it was checked before."""

@@ -37,7 +37,7 @@ class Run:
     ) -> None:
         """found: when it was asked for, if not now. waits: for what another run computes."""
         self._name, self._subplan = subplan.plan.name, subplan
-        self.cache = cache
+        self.cache, self._inputs = cache, inputs
         self._news: deque[Event] = deque()
         self._engine = Engine(
             subplan,
@@ -62,7 +62,9 @@ class Run:
             while execution.open or engine.busy:
                 engine.turn()
                 yield from self._told()
-            yield RunFinished(execution.scheduler.outputs(), time.perf_counter() - started)
+            outputs = execution.scheduler.outputs()
+            yield from self._told()
+            yield RunFinished(outputs, time.perf_counter() - started)
         finally:
             engine.let_go()
 
@@ -78,5 +80,7 @@ class Run:
         self._engine.cancel()
 
     def _told(self) -> Iterator[Event]:
+        while self._inputs.notes:
+            yield Warned(self._inputs.notes.pop(0))
         while self._news:
             yield self._news.popleft()

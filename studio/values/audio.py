@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import logging
 import struct
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from studio.values.base import TEMPORARY, Media, MediaKind, frozen
 from studio.values.files import tracks
@@ -25,6 +25,7 @@ class Audio(Media):
     """Sound: float32 samples in [-1, 1], of shape (n,) or (n, channels), at `rate` samples a second."""
 
     kind = "audio"
+    _notes: tuple[str, ...] = ()
 
     def __init__(self, samples: NDArray[Any], rate: int) -> None:
         self.rate = _checked_rate(rate)
@@ -35,9 +36,9 @@ class Audio(Media):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """From the bytes of a file with sound, WAV, FLAC, OGG, MP3 or any other; they are kept as they are."""
-        samples, rate = _decode(data)
+        samples, rate, notes = _decode(data)
         sound = cls(samples, rate)
-        sound._source = data
+        sound._source, sound._notes = data, tuple(notes)
         return sound
 
     @classmethod
@@ -54,12 +55,16 @@ class Audio(Media):
             for block in sound.blocks() if sound else ():
                 mixdown.add(block)
         mixed = mixdown.mono()
-        return cls(mixed, sound.rate) if sound and len(mixed) else None
+        if not (sound and len(mixed)):
+            return None
+        heard = cls(mixed, sound.rate)
+        heard._notes = tuple(sound.notes)
+        return heard
 
     @cached_property
     def samples(self) -> NDArray[np.float32]:
         """The samples: float32, read-only, of shape (n,) or (n, channels)."""
-        return _as_float32(_decode(self._source or b"")[0])
+        return _as_float32(_decode(self._source or b"").samples)
 
     @property
     def seconds(self) -> float:
@@ -74,6 +79,10 @@ class Audio(Media):
     @property
     def nbytes(self) -> int:
         return int(self.samples.nbytes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._notes
 
     def mono(self, rate: int | None = None) -> NDArray[np.float32]:
         """The samples mixed down to one channel and resampled to `rate`: float32 of shape (n,).
@@ -205,89 +214,120 @@ def _all_finite(array: NDArray[np.float32]) -> bool:
         return bool(np.isfinite(np.vdot(array, array)) or np.isfinite(array).all())
 
 
-def _decode(data: bytes) -> tuple[NDArray[np.float32], int]:
+class _Decoded(NamedTuple):
+    """What a file holds: samples of shape (n,) or (n, channels), their rate, and what to tell of how it was read."""
+
+    samples: NDArray[np.float32]
+    rate: int
+    notes: Sequence[str] = ()
+
+
+def _decode(data: bytes) -> _Decoded:
     if ours := _of_float_wav(data):
         return ours
-    samples, rate = _decode_plain(data) or _decode_track(data)
-    if not len(samples):
+    found = _decode_plain(data) or _decode_track(data)
+    if not len(found.samples):
         raise ValueError("sound of no length")
-    return samples, rate
+    return found
 
 
-def _decode_plain(data: bytes) -> tuple[NDArray[np.float32], int] | None:
-    """The samples and rate of a file that holds them as they are (WAV, AIFF, AU, CAF …); None of any other.
+def _decode_plain(data: bytes) -> _Decoded | None:
+    """The samples of a file that holds them as they are (WAV, AIFF, AU, CAF …); None of any other.
 
     What is compressed is FFmpeg's: libsndfile trusts the length that such a file promises, and stops at what is broken.
     """
     import soundfile
 
-    if data.startswith((b"fLaC", b"OggS", b"ID3")):  # FFmpeg's
+    begins = 10 + sum((byte & 127) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=False))
+    tagged = data.startswith(b"ID3")
+    if tagged and data[begins : begins + 4] in (b"RIFF", b"FORM"):  # tags before a file that has no place for them
+        data, tagged = data[begins:], False
+    if tagged or data.startswith((b"fLaC", b"OggS")) or len(_links(data)) > 1:  # FFmpeg's
         return None
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format in ("MP3", "OGG", "FLAC"):
                 return None
-            samples = file.read(dtype="float32")
-            _tell_cut(data)
-            return (samples, int(file.samplerate)) if len(samples) else None
+            samples = file.read(-1 if file.seekable() else file.frames, dtype="float32")
+            return _Decoded(samples, int(file.samplerate), _cut_off(data)) if len(samples) else None
     except (soundfile.SoundFileError, RuntimeError, TypeError):
         return None
 
 
-def _tell_cut(data: bytes) -> None:
-    """Logs that a WAV or AIFF file ends before it should. Who streams one writes a length that none can have."""
+def _cut_off(data: bytes) -> Sequence[str]:
+    """Says that a WAV or AIFF file ends before it should. Who streams one writes a length that none can have."""
     order: Literal["little", "big"] = "little" if data.startswith(b"RIFF") else "big"
-    promised = int.from_bytes(data[4:8], order) + 8
+    samples = data.find(b"data" if order == "little" else b"SSND")  # each of the two lengths may be wrong by itself
+    promised = min(place + 8 + int.from_bytes(data[place + 4 : place + 8], order) for place in (0, samples))
     if data.startswith((b"RIFF", b"FORM")) and len(data) + _SLACK < promised < _STREAMED:
-        logging.getLogger("studio").warning(
-            "sound: the file is cut off, %s of %s bytes are there", f"{len(data):,}", f"{promised:,}"
-        )
+        return [f"the file is cut off: {len(data):,} of {promised:,} bytes are there"]
+    return ()
 
 
-def _decode_track(data: bytes) -> tuple[NDArray[np.float32], int]:
+def _decode_track(data: bytes) -> _Decoded:
     """The sound track of whatever FFmpeg reads. Where channels come and go, there are as many as there ever were."""
     import numpy as np
 
     rate = 0
     blocks: list[NDArray[np.float32]] = []
+    notes: list[str] = []
     for link in _links(data):
         try:
-            rate = _decode_link(link, rate, blocks)
+            rate = _decode_link(link, rate, blocks, notes)
         except ValueError as error:
             if not blocks:
                 raise
-            logging.getLogger("studio").warning("sound: a part that is chained to it is %s", error)
+            notes.append(f"a part that is chained to it is {error}")
     if not blocks:
-        return np.zeros(0, np.float32), 1
+        return _Decoded(np.zeros(0, np.float32), 1)
     channels = max(block.shape[1] for block in blocks)
     samples = np.concatenate([_widened(block, channels) for block in blocks])
-    return samples.squeeze(1) if channels == 1 else samples, rate
+    return _Decoded(samples.squeeze(1) if channels == 1 else samples, rate, notes)
 
 
-def _decode_link(data: bytes, rate: int, blocks: list[NDArray[np.float32]]) -> int:
-    """Adds the blocks of a file's sound track, at a rate, if one is given; the rate that they have."""
+def _decode_link(data: bytes, rate: int, blocks: list[NDArray[np.float32]], notes: list[str]) -> int:
+    """Adds the blocks of a file's sound track, at a rate, if one is given, and its notes; the rate that they have."""
     from studio.values.sound_track import SoundTrack
 
     with SoundTrack.opened(io.BytesIO(data), rate=rate) as track:
         if track is None:
             raise ValueError("no sound that can be read: there is no sound track in it")
         blocks += track.blocks()
+        notes += track.notes
         return track.rate
 
 
 def _links(data: bytes) -> list[bytes]:
-    """The files that a chained Ogg file is made of, as radio stations write them: FFmpeg wants all to have one rate.
+    """The files that one is made of: WAV files one behind the other, or the links of a chained Ogg file.
+
+    Radio stations write such, and FFmpeg wants all of them to have one rate.
+    """
+    starts = [0, *(_later_waves(data) if data.startswith(b"RIFF") else _later_streams(data))]
+    return [data[start:end] for start, end in pairwise([*starts, len(data)])]
+
+
+def _later_waves(data: bytes) -> Iterator[int]:
+    """Where a further WAV file begins: behind the length that the one before it says, which may be odd."""
+    place = 0
+    while data.startswith(b"RIFF", place):
+        place += 8 + int.from_bytes(data[place + 4 : place + 8], "little")
+        place += data.startswith(b"\0RIFF", place)
+        if data.startswith(b"RIFF", place):
+            yield place
+
+
+def _later_streams(data: bytes) -> Iterator[int]:
+    """Where a further stream of Ogg begins, with all that goes beside it.
 
     A page is a head of 27 bytes, the lengths of its segments, and these. Bit 2 of its flags says that a stream begins.
     """
-    starts, place, begins = [0], 0, True
+    place, begins = 0, True
     while data.startswith(b"OggS", place) and len(data) > place + 27:
         if data[place + 5] & 2 and not begins:
-            starts.append(place)
+            yield place
         begins = bool(data[place + 5] & 2)
         count = data[place + 26]
         place += 27 + count + sum(data[place + 27 : place + 27 + count])
-    return [data[start:end] for start, end in pairwise([*starts, len(data)])]
 
 
 def _widened(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
@@ -316,8 +356,8 @@ def _float_wav(samples: NDArray[np.float32], rate: int) -> bytes:
     return head + body
 
 
-def _of_float_wav(data: bytes) -> tuple[NDArray[np.float32], int] | None:
-    """The samples and rate of a WAV that `_float_wav` wrote; None of any other."""
+def _of_float_wav(data: bytes) -> _Decoded | None:
+    """The samples of a WAV that `_float_wav` wrote; None of any other."""
     if len(data) < _HEADER.size:
         return None
     riff, _, wave, size, form, channels, rate, _, _, bits, extra, fact, _, count, name, length = _HEADER.unpack_from(
@@ -331,7 +371,7 @@ def _of_float_wav(data: bytes) -> tuple[NDArray[np.float32], int] | None:
     if length != count * channels * 4 or not channels:
         return None
     samples = np.frombuffer(data, "<f4", offset=_HEADER.size)
-    return samples if channels == 1 else samples.reshape(-1, channels), rate
+    return _Decoded(samples if channels == 1 else samples.reshape(-1, channels), rate)
 
 
 def _write_wav(path: Path, samples: NDArray[np.float32], rate: int) -> Path:

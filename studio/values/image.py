@@ -10,7 +10,7 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Any, Self
 
 from studio.values.base import TEMPORARY, Media, MediaKind
-from studio.values.picture_file import all_pages, count_pages, first_page, readable, upright
+from studio.values.picture_file import all_pages, first_page, readable, upright
 from studio.values.pixels import as_shown, in_eight_bits, in_rgb
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Image(Media):
     kind = "image"
     _source: bytes | None = None  # the bytes of a file that nobody touched
     _encoded: bytes | None = None  # those that the pixels became
+    _count = 1  # pages of the file, once it is decoded
 
     def __init__(self, picture: PIL.Image.Image | NDArray[Any]) -> None:
         import PIL.Image
@@ -59,7 +60,8 @@ class Image(Media):
     @cached_property
     def _picture(self) -> PIL.Image.Image:
         _keep_memory()
-        return _alone(first_page(self._source or b""), given=True)
+        page, self._count = first_page(self._source or b"")
+        return _alone(page, given=True)
 
     def rgb(self) -> PIL.Image.Image:
         """The picture in RGB of eight bits, as models take it; transparent parts get a ground.
@@ -77,8 +79,8 @@ class Image(Media):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        count = 1 if self._source is None else count_pages(self._source)
-        return (f"it has {count:,} pages; nodes see the first, and 'image.pages' gives all",) if count > 1 else ()
+        told = f"it has {self._count:,} pages; nodes see the first, and 'image.pages' gives all"
+        return (told,) if self._count > 1 else ()
 
     @property
     def pil(self) -> PIL.Image.Image:
@@ -131,7 +133,9 @@ class Image(Media):
         """As much of the picture as the formats of a suffix hold."""
         if suffix in _DEEP:
             return self.pil
-        return in_eight_bits(self.pil) if suffix in _WITH_ALPHA else self.rgb()
+        if suffix not in _WITH_ALPHA:
+            return self.rgb()
+        return self.pil.convert("RGBA") if self.pil.mode == "LA" else in_eight_bits(self.pil)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Image):

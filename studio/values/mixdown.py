@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Mixdown"]
 
 _OPPOSED = -0.8  # two channels that are more alike than this, with signs reversed, would cancel each other out
-_HEARD = 1e-6  # energy of a sample at -60 dB: what is below is not worth a turn
+_HEARD = 1e-9  # energy of a sample at -90 dB, where sixteen bits end: what is below is not worth a turn
 _RAMP = 256  # samples over which a channel is turned, so that it does not click
 
 
@@ -48,8 +48,9 @@ class Mixdown:
 
     def _added_up(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         before = self._signs if len(self._signs) == block.shape[1] else np.ones(block.shape[1], np.float32)
-        alike = block.T @ block  # each channel with each; its diagonal is their energies
-        self._signs = _aligned(block, alike.diagonal(), before) if _opposed(alike, len(block)) else np.ones_like(before)
+        means = block.mean(axis=0)  # a constant offset is not heard, and would hide that the rest is inverted
+        alike = block.T @ block - len(block) * np.outer(means, means)  # each channel with each; the diagonal: energies
+        self._signs = _aligned(alike, before) if _opposed(alike, len(block)) else np.ones_like(before)
         if (before == 1).all() and (self._signs == 1).all():
             return _sum(block, np.ones((1, block.shape[1]), np.float32))
         steps = np.linspace(0, 1, _RAMP, dtype=np.float32)[: len(block), None]
@@ -74,14 +75,12 @@ def _opposed(alike: NDArray[np.float32], length: int) -> bool:
     return bool(((alike < limits) & loud & loud[:, None]).any())
 
 
-def _aligned(
-    block: NDArray[np.float32], energies: NDArray[np.float32], before: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _aligned(alike: NDArray[np.float32], before: NDArray[np.float32]) -> NDArray[np.float32]:
     """A sign for each channel, with which it adds to those louder than itself; turned as a whole to be as `before`."""
     signs = np.ones_like(before)
-    total = np.zeros(len(block), np.float32)
-    for channel in np.argsort(-energies, kind="stable"):
-        if float(np.einsum("n,n->", total, block[:, channel])) < 0:
+    louder = np.zeros_like(before)  # the signs of the channels that were added up so far
+    for channel in np.argsort(-alike.diagonal(), kind="stable"):
+        if float(louder @ alike[:, channel]) < 0:
             signs[channel] = -1
-        total += signs[channel] * block[:, channel]
+        louder[channel] = signs[channel]
     return -signs if float(signs @ before) < 0 else signs

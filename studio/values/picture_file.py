@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import functools
 import io
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from studio.values.pixels import as_shown
+from studio.values.tiff import as_meant, readied
 
 if TYPE_CHECKING:
     import PIL.Image
     import PIL.ImageFile
 
-__all__ = ["all_pages", "count_pages", "first_page", "readable", "upright"]
+__all__ = ["all_pages", "first_page", "readable", "upright"]
 
 _MAX_PIXELS = 178_956_970  # past this a picture is more likely a bomb
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _FOREIGN = {"EPS", "IPTC", "WMF"}  # formats that Pillow gives to other programs, or that may hold one of these
 _LAYERED = {"PSD"}  # formats whose further pictures are no pages: the first one shows them all
 _WHITE_IS_ZERO, _PHOTOMETRIC, _BITS, _ORIENTATION = 0, 262, 258, 274  # of TIFF; the last one of EXIF, too
@@ -28,16 +31,12 @@ class _Refused(ValueError):
     """A file that is not read; the text says what it is."""
 
 
-def first_page(data: bytes) -> PIL.Image.Image:
-    """What a file shows first, in a mode that PNG holds; ValueError says what it is instead."""
+def first_page(data: bytes) -> tuple[PIL.Image.Image, int]:
+    """What a file shows first, in a mode that PNG holds, and of how many pages; ValueError says what it is instead."""
     with readable():
-        return _page(_opened(data))
-
-
-def count_pages(data: bytes) -> int:
-    """How many pages, or frames, a file holds."""
-    with readable():
-        return _count(_opened(data))
+        picture = _opened(data)
+        count = _count(picture)
+        return _page(picture), count
 
 
 def all_pages(data: bytes, most: int) -> list[PIL.Image.Image]:
@@ -101,9 +100,26 @@ def _opened(data: bytes) -> PIL.ImageFile.ImageFile:
     import PIL.Image
 
     picture = PIL.Image.open(io.BytesIO(data))
+    if picture.format == "PNG":
+        _check_pixels(data)
     if picture.format in _FOREIGN:
         raise _Refused(f"a picture in the format {picture.format}, which is not read: make it a PNG")
     return picture
+
+
+def _check_pixels(data: bytes) -> None:
+    """Refuses a PNG of which what holds pixels is not what was written: Pillow passes over its checksums.
+
+    A chunk is its length, its name, what it holds, and the checksum of name and content.
+    """
+    place, view = len(_PNG), memoryview(data)
+    while len(data) >= place + 12:
+        end = place + 8 + int.from_bytes(view[place : place + 4], "big")
+        pixels = view[place + 4 : place + 8].tobytes() in (b"IDAT", b"fdAT")
+        checked, told = view[place + 4 : end], view[end : end + 4]
+        if pixels and len(told) == 4 and zlib.crc32(checked) != int.from_bytes(told, "big"):
+            raise _Refused("a broken picture: a checksum of its pixels is wrong")
+        place = end + 4
 
 
 def _page(picture: PIL.ImageFile.ImageFile) -> PIL.Image.Image:
@@ -111,11 +127,14 @@ def _page(picture: PIL.ImageFile.ImageFile) -> PIL.Image.Image:
     width, height = picture.size
     if width * height > _MAX_PIXELS:
         raise _Refused(f"a picture of {width:,} × {height:,} pixels: more than the {_MAX_PIXELS:,} allowed")
+    if picture.format == "TIFF":
+        readied(picture)
     picture.load()
     tags = getattr(picture, "tag_v2", {})
     deep = picture.mode == "F" or picture.mode.startswith("I")
     inverted = deep and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO  # which Pillow sees to in eight bits alone
-    return as_shown(upright(picture), white=_white(picture), inverted=inverted)
+    shown = as_meant(picture) if picture.format == "TIFF" else picture  # which Pillow has turned by itself
+    return as_shown(upright(shown), white=_white(picture), inverted=inverted)
 
 
 def _white(picture: PIL.ImageFile.ImageFile) -> int | None:

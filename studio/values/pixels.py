@@ -136,7 +136,8 @@ def _straight(picture: PIL.Image.Image) -> PIL.Image.Image:
         return picture
     if mode in ("1", "L"):
         return picture.convert("LA")
-    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    untold = mode == "P" and picture.palette is None  # what an ICNS file says of its colours only the decoder knows
+    return picture.convert("RGBA" if untold or picture.has_transparency_data else "RGB")
 
 
 def _in_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, pairwise
@@ -17,7 +16,7 @@ __all__ = ["SoundTrack"]
 
 _JITTER = 0.1  # seconds: stamps are rounded, and decoders start early; what is more is a gap
 _EXACT = {"flac": 0.005, "ogg": 0.03}  # the same for formats whose stamps count samples
-_LIVE = 60.0  # seconds: a longer leap of a broadcast stream's clock is another recording's
+_LIVE = 60.0  # seconds: a longer leap of a broadcast stream's clock, or start of any, is another recording's
 _SILENCE = 3600.0  # seconds put into the gaps of one file at most: a broken stamp must not fill the memory
 _MOST = 3600 * 48_000 * 2  # samples of silence, if that is less: an hour of stereo
 _CHECKED = {"flac", "tta", "wavpack"}  # codecs whose packets carry a checksum; without it a broken one is noise
@@ -28,7 +27,7 @@ class SoundTrack:
     """The sound of one track, of one rate, from the file's first moment to the end of the track.
 
     Gaps in the time stamps, a late start and packets that cannot be decoded become silence, so that what comes after
-    is heard at its time. Where the rate changes on the way, it is brought to the first one. What was lost is logged.
+    is heard at its time. Where the rate changes on the way, it is brought to the first one. `notes` say what was lost.
     """
 
     def __init__(self, container: Any, stream: Any, rate: int = 0) -> None:
@@ -36,6 +35,7 @@ class SoundTrack:
         import av
 
         self.rate = rate  # samples a second; known with the first block
+        self.notes: list[str] = []  # what a listener should know of how it was read; complete with the last block
         self._container, self._stream = container, stream
         name, flags = container.format.name, container.format.flags
         self._broadcast = bool(flags & av.format.Flags.ts_discont.value)
@@ -45,7 +45,7 @@ class SoundTrack:
         start = (container.start_time or 0) / av.time_base
         cover = av.stream.Disposition.attached_pic
         film = any(not stream.disposition & cover for stream in container.streams.video)  # begins with its first track
-        anywhere = self._broadcast and (name != "ogg" or start > _LIVE)  # where the clock of a stream may begin
+        anywhere = start > _LIVE or (self._broadcast and name != "ogg")  # as in a part cut out of something long
         self._zero = start if film or anywhere else min(start, 0.0)
         self._heard = 0.0  # seconds so far
         self._lost = 0.0  # seconds of packets that could not be decoded, since the last frame
@@ -126,7 +126,7 @@ class SoundTrack:
             except IndexError:  # PyAV meets a stream that began on the way; after it, it reads on
                 continue
             except av.FFmpegError as error:
-                self._note(f"the file breaks off: {error.strerror}")
+                self.notes.append(f"the file breaks off: {error.strerror}")
             return
 
     def _before(self, frame: Any, following: Any) -> float:
@@ -142,7 +142,7 @@ class SoundTrack:
         if 0 < ahead <= min(_LIVE if self._broadcast and self._heard else _SILENCE, self._silence) and not alone:
             return ahead
         if ahead > 0:
-            self._note(f"time stamps leap ahead by {ahead:,.1f} s, which is not believed: what follows is joined on")
+            self.notes.append(f"time stamps leap ahead by {ahead:,.1f} s, which is not believed: the rest is joined on")
         self._zero += ahead  # another clock from here on
         return lost
 
@@ -169,20 +169,19 @@ class SoundTrack:
         return done
 
     def _tell(self) -> None:
-        """What a listener should know of the whole."""
+        """Notes what a listener should know of the whole."""
         if not self._heard and self._broken:
             raise ValueError(f"no sound that can be read: not one of its {self._broken} packets can be decoded")
         if self._broken:
-            self._note(f"{self._broken} packets cannot be decoded")
+            self.notes.append(f"{self._broken} packets cannot be decoded")
         if self._gaps:
-            self._note(f"{self._gaps:.2f} s amid it are missing, and are silence")
+            self.notes.append(f"{self._gaps:.2f} s amid it are missing, and are silence")
         said = float((self._stream.duration or 0) * self._stream.time_base)
+        if not said and len(self._container.streams) == 1:  # as MKV says it
+            said = (self._container.duration or 0) / 1e6 - max(self._zero, 0.0)
         guessed = self._broadcast or (not self._timed and self._container.format.name != "flac")  # from the file's size
         if not guessed and said - self._heard > 1:
-            self._note(f"the file says that it lasts {said:.1f} s, but there are {self._heard:.1f} s in it")
-
-    def _note(self, what: str) -> None:
-        logging.getLogger("studio").warning("sound in %s: %s", self._container.format.name, what)
+            self.notes.append(f"the file says that it lasts {said:.1f} s, but there are {self._heard:.1f} s in it")
 
 
 def _samples(frame: Any, channels: int) -> NDArray[np.float32]:

@@ -109,3 +109,11 @@ def test_reads_white_letters_on_nothing(reader):
     letters = PIL.Image.new("RGBA", (480, 120), "white")
     letters.putalpha(PIL.ImageOps.invert(sign("No parking").pil.convert("L")))
     assert reader.run(Image(letters)).text == "No parking"
+
+
+def test_a_page_on_its_head_is_read_from_its_own_top(reader):
+    page = sign("The first line", "and the second", "then a third")
+    upright, turned = reader.run(page), reader.run(Image(page.pil.rotate(180)))
+    assert turned.text == upright.text != ""
+    first, *_, last = turned.boxes
+    assert first["box"][1] > last["box"][1]

@@ -106,8 +106,27 @@ def test_so_many_evenly_spaced(film, work, count, keyframes):
     assert seen == [int((number + 0.5) * 8 / count) for number in range(count)]
 
 
+def test_a_still_beside_the_film(work, tmp_path):
+    """As a moving AVIF has one, which is marked as default, too."""
+    import av
+
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        streams = [container.add_stream("mpeg4", rate=RATE) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for stream, count in zip(streams, (1, 30), strict=True):
+            for number in range(count):
+                colour = np.full((48, 64, 3), COLOURS[number // RATE], np.uint8)
+                frame = av.VideoFrame.from_ndarray(colour, format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, RATE)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    assert colours(work(Frames, every=1).run(Video(tmp_path / "a.mp4"))) == [0, 1, 2]
+
+
 def test_one_every_so_many_seconds(film, work):
     assert colours(work(Frames, every=2).run(film(8))) == [0, 2, 4, 6]
+    assert colours(work(Frames, every=2).run(film(6.5))) == [0, 2, 4, 6]
 
 
 def test_far_jumps_land_where_slow_reading_would(film, work, monkeypatch):

@@ -165,3 +165,27 @@ def test_what_a_format_cannot_hold_is_put_on_a_ground(tmp_path):
     deep = Image(np.full((4, 4), 30_000, np.uint16))
     for name in ("deep.jpg", "deep.webp", "deep.bmp"):
         assert abs(PIL.Image.open(deep.save(tmp_path / name)).convert("L").getpixel((1, 1)) - 30_000 // 257) < 3
+
+
+def test_a_png_with_a_wrong_checksum():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    target = io.BytesIO()
+    PIL.Image.fromarray(noise).save(target, "PNG", compress_level=0)
+    data = target.getvalue()
+    Image.from_bytes(data + b"whatever stands behind it")
+    with pytest.raises(ValueError, match="a checksum of its pixels is wrong"):
+        Image.from_bytes(data[:2000] + bytes([data[2000] ^ 1]) + data[2001:])
+
+
+def test_an_icon_with_a_palette():
+    target = io.BytesIO()
+    PIL.Image.new("RGB", (64, 64), "red").quantize(4).save(target, "ICNS")
+    assert Image.from_bytes(target.getvalue()).rgb().getpixel((5, 5)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".webp", ".tif"])
+def test_grey_with_transparency_is_saved_with_it(suffix, tmp_path):
+    picture = PIL.Image.new("LA", (40, 40), (255, 0))
+    picture.paste((200, 255), (10, 10, 30, 30))
+    again = Image.open(Image(picture).save(tmp_path / f"a{suffix}")).pil.convert("RGBA")
+    assert (again.getpixel((2, 2))[3], again.getpixel((20, 20))[3]) == (0, 255)
