@@ -211,7 +211,7 @@ class Worker:
         size = len(works)
         spans = {"read": (read - started) / size, "compute": (computed - read) / size}
         shares = [Measures(spans["compute"], spans, began, batch=size, numbers=own) for own in self._counted_each(size)]
-        return [self._ended(*each) for each in zip(results, works, shares, strict=True)]
+        return [self._ended(*each, fetch) for each in zip(results, works, shares, strict=True)]
 
     def _ran_batch(self, arguments: Sequence[Mapping[str, object]]) -> Sequence[object]:
         """The same of a batch. If a file changed, each of its tasks tells for itself."""
@@ -223,8 +223,8 @@ class Worker:
             _unchanged(each)
         return results
 
-    def _ended(self, result: object, work: Work, share: Measures) -> Ended:
-        """What became of one task of several."""
+    def _ended(self, result: object, work: Work, share: Measures, fetch: Fetch) -> Ended:
+        """What became of one task of several. It runs alone, if another has written to the file that it gave."""
         if isinstance(result, Exception):
             return failure(result), []
         encoding = time.perf_counter()
@@ -232,7 +232,7 @@ class Worker:
         try:
             outputs = self._packed(self._named(result), packing)
         except Exception as error:
-            return failure(error), []
+            return self.run(work, fetch) if isinstance(error.__cause__, Changed) else (failure(error), [])
         measures = replace(share, spans={**share.spans, "encode": time.perf_counter() - encoding})
         return Done(outputs, measures, unkept=packing.unkept), packing.handle
 

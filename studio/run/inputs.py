@@ -46,7 +46,6 @@ class Inputs:
         edges = [edge for edge in edges if rows is None or edge.form != "rows"]
         self._plan, self._cache = plan, cache
         self._files = files or (cache.files if cache else None)
-        self._folder = plan.folder  # that paths in the graph start from
         read = set(_ends(plan, edges))
         self._own_names = read & set(later)
         self._later = sorted(self._own_names)
@@ -201,7 +200,7 @@ class Inputs:
             types = {name: port.type.listed() if name in step.each else port.type for name, port in ports}
             self._constants[step.id] = {
                 name: GivenValue(
-                    f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._files, self._folder
+                    f"step '{step.id}', port '{name}'", types[name], raw, self._cache, self._files, step.folder
                 )
                 for name, raw in step.constants.items()
             }
@@ -213,7 +212,7 @@ class Inputs:
         given = self._plan.inputs[name]
         if value is not None:
             return GivenValue(f"input '{name}'", given.type, value, self._cache, self._files)
-        return GivenValue(f"input '{name}'", given.type, given.default, self._cache, self._files, self._folder)
+        return GivenValue(f"input '{name}'", given.type, given.default, self._cache, self._files, self._plan.folder)
 
 
 def _filled(whole: Artifact, default: Artifact) -> Artifact:
