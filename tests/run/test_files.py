@@ -265,7 +265,7 @@ def test_a_file_that_is_gone_by_then(options):
 def test_a_pipe_is_told_as_one(tmp_path, options, kind):
     os.mkfifo(tmp_path / "pipe")
     graph = f'inputs: {{f: {kind}}}\nnodes: {{s: {{use: "{NODES}:{"Read" if kind == "file" else "Loud"}", in: {{{kind}: f}}}}}}\noutputs: {{x: s}}'
-    with pytest.raises(studio.InputError, match="'/.*/pipe' is a pipe or a device.*: save it to a file first"):
+    with pytest.raises(studio.InputError, match=r"'/.*/pipe' is a pipe or a device.*: save it to a file first"):
         run_log(graph, options=options, f=tmp_path / "pipe")
 
 
