@@ -20,7 +20,7 @@ from studio.executors.generators import Generators
 from studio.executors.out_of_memory import give_back, is_shortage
 from studio.executors.outputs import Packing, shifted
 from studio.executors.task import ChunkWork, Done, Ended, Failed, Recipe, RowOutcomes, Work
-from studio.node.node import MEASURED, Port, Ports, ports_of
+from studio.node.node import MEASURED, Port, Ports, ports_of, seed_of
 from studio.values import KINDS, File
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.files import Changed
@@ -272,7 +272,7 @@ class Worker:
 
 def _generators_of(recipe: Recipe) -> Generators | None:
     """Those of random numbers, for a node that draws."""
-    return Generators(getattr(recipe.config, "seed", None)) if recipe.node.draws(recipe.config) else None
+    return Generators(seed_of(recipe.config)) if recipe.node.draws(recipe.config) else None
 
 
 def _watched(run: Callable[..., Any]) -> Callable[..., Any]:
