@@ -83,4 +83,4 @@ def shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
 
 def _check_there(file: File) -> None:
     if not file.path.exists():
-        raise ValueError(f"its file '{file.path}' is gone: it has to be there until the task ends")
+        raise ValueError(f"its file '{file.path.resolve()}' is gone: it has to be there until the task ends")

@@ -80,7 +80,7 @@ def test_what_is_lent_has_its_name(store, lent):
     assert len({file.path.parent for file in files}) == 3
     for file in files:
         file.check()
-    places = [file.path for file in files]
+    places = [str(file.path) for file in files]
     del file, files
     assert not any(os.path.lexists(place) for place in places)
 

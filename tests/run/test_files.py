@@ -159,6 +159,35 @@ def test_items_of_one_content_and_other_names(tmp_path, options):
         }
 
 
+def test_links_to_what_a_node_was_given(tmp_path):
+    """Their times change with every other use of the content; that is no change of the file."""
+    (tmp_path / "a.txt").write_text("same")
+    graph = f"""
+inputs: {{f: file}}
+nodes:
+  s: {{use: "{NODES}:Same", in: {{file: f}}}}
+  link: {{use: "{NODES}:Linked", in: {{file: s}}, with: {{place: "{tmp_path}/hard.txt"}}}}
+  moved: {{use: "{NODES}:Moved", in: {{file: s}}}}
+  named: {{use: "{NODES}:Renamed", in: {{file: s}}}}
+  all: {{use: "{NODES}:ReadAll", in: {{files: [s, link, moved, named]}}}}
+outputs: {{all: all}}
+"""
+    for refresh in ([], [], ["link", "moved", "named"]):
+        found = run_log(graph, options={"refresh": refresh}, f=tmp_path / "a.txt").result.require()
+        assert found["all"] == "a.txt: same, hard.txt: same, moved.txt: same, named.txt: same"
+    (tmp_path / "hard.txt").unlink()
+
+
+def test_who_holds_a_path_holds_the_file(tmp_path, options):
+    (tmp_path / "a.txt").write_text("same")
+    path = run_log(READ.replace("y: u", "y: t"), options=options, f=tmp_path / "a.txt").result["y"].path
+    assert path.read_text() == "same"
+    assert studio.File.from_bytes(b"some").path.read_bytes() == b"some"
+    folder = path.parent
+    del path
+    assert os.listdir(folder) == []
+
+
 def test_films_too(tmp_path, options):
     graph = f'inputs: {{v: video}}\nnodes: {{s: {{use: "{NODES}:ReadFilm", in: {{video: v}}}}}}\noutputs: {{x: s}}'
     for name in ("a.mp4", "b.mp4"):
