@@ -100,6 +100,20 @@ def test_what_is_given_is_found_though_the_caller_goes_on(folders, monkeypatch):
     assert not (folders / "other" / "out").exists()
 
 
+def test_the_home_is_the_home_everywhere(folders, monkeypatch):
+    """In what is given, and in what says where things go; wherever the process is, and whatever is set later."""
+    home = folders / "other"
+    monkeypatch.setenv("HOME", str(home))
+    graph = studio.load("~/outer.yaml", nodes=[Read])
+    rows = graph.map("~/rows.jsonl", note="~/note.txt", resume="~/rows", options={**LOCAL, "cache": "~/c"})
+    monkeypatch.setenv("HOME", "/nowhere")
+    assert [(row["w"], row["note"]) for row in rows] == [("other of other", "other")]
+    monkeypatch.setenv("HOME", str(home))
+    graph.run(options=LOCAL).save("~/saved")
+    assert {"c", "rows", "saved"} <= {path.name for path in home.iterdir()}
+    assert not (folders / "one" / "~").exists()
+
+
 def test_a_cache_stays_where_it_was_made(folders, monkeypatch):
     monkeypatch.setenv("STUDIO_CACHE", "here")
     cache = studio.Cache()
