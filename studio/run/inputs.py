@@ -78,9 +78,11 @@ class Inputs:
         inputs.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
         return inputs
 
-    def unopened(self) -> Inputs:
-        """The same for another run: what was given is known by its content, and opened and checked anew."""
-        inputs = self._with({name: given.unopened() for name, given in self._given.items()})
+    def unopened(self, edges: Iterable[Edge] | None = None) -> Inputs:
+        """The same for another run: what was given (or what these edges read of it) is opened and checked anew."""
+        names = self._given if edges is None else set(_ends(self._plan, edges))
+        inputs = self._with({})
+        inputs._given = {name: self._given[name].unopened() for name in names}
         inputs._constants = {}
         return inputs
 
