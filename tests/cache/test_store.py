@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 from itertools import cycle
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,21 @@ def lent(request, store):
     if request.param == "no links":
         store.lent.write_text("a file where a folder should be")
     return lambda artifact: File.lent(*store.lend(artifact))
+
+
+@pytest.mark.parametrize("meddle", [Path.unlink, lambda path: (path.chmod(0o644), path.write_bytes(b"s"))])
+def test_what_goes_while_it_is_read_is_lost(store, meddle):
+    class Beside(Store):
+        """Somebody comes between the look at a blob and reading it."""
+
+        def verified(self, artifact):
+            path = super().verified(artifact)
+            meddle(path)
+            return path
+
+    artifact = store.put("image", b"same")
+    with pytest.raises(Damaged, match="went while it was read"):
+        Beside(store.folder).read(artifact)
 
 
 def test_what_is_lent_has_its_name(store, lent):
