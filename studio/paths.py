@@ -22,19 +22,20 @@ GRAPHS = (_ENGINE if _INSTALLED else _ENGINE.parent) / "graphs"  # the folder of
 
 
 def absolute(path: str | Path = "") -> Path:
-    """A path from the working folder of this moment on: it means the same once that is another.
+    """A path from the working folder of this moment on, `~` being the home: it means the same once these are others.
 
     As it is, if the working folder was deleted.
     """
+    found = Path(os.path.expanduser(path))  # noqa: PTH111 the home of nobody stays as it is written
     try:
-        return Path(path).absolute()
+        return found.absolute()
     except FileNotFoundError:
-        return Path(path)
+        return found
 
 
 def find_graph(name: str) -> Path:
     """The file a person means: a path as it is, or the bare name of a shipped graph."""
-    path = Path(name)
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 likewise
     shipped = GRAPHS / f"{name}.yaml"
     try:
         return shipped if not path.is_file() and path.name == name and shipped.is_file() else path
@@ -49,4 +50,4 @@ def graph_names() -> list[str]:
 
 def state_folder() -> Path:
     """$STUDIO_STATE, or the user's own state folder; it need not exist."""
-    return Path(os.environ.get("STUDIO_STATE") or platformdirs.user_state_path("icode-studio"))
+    return absolute(os.environ.get("STUDIO_STATE") or platformdirs.user_state_path("icode-studio"))

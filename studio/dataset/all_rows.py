@@ -61,8 +61,12 @@ class AllRows:
     def add(self, position: int, values: Sequence[Artifact], failures: Collection[str]) -> None:
         """A row is over: what it gave, by source, and which of its steps failed (none by name: what it was given).
 
-        It takes the place of what the row gave before, if it did.
+        It takes the place of what the row gave before, if it did. But a row that was done, and cannot be made again,
+        has not failed: it keeps what it gave, and who wants to read that is told that it is lost.
         """
+        before = self._rows.get(position)
+        if failures and before is not None and not before.failed:
+            return
         failed = self._known_failures.get(position, set()).union(failures)
         if failed:
             values = [

@@ -7,6 +7,8 @@ Then a result depends on no other task, on no order of tasks, and on no executor
 
 from __future__ import annotations
 
+import copy
+import gc
 import importlib
 import importlib.machinery
 import random
@@ -15,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from types import ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from studio.node.node import Node
@@ -34,6 +36,7 @@ class Generators:
         self._seed = None if seed is None else _number(seed)
         self._before: dict[str, Callable[[], object]] = {}  # puts back those of each library, while it is our turn
         self._own: list[Callable[[], object]] = []  # puts back those that the node itself has made in `setup`
+        self._attributes: tuple[dict[str, object], dict[str, object]] = {}, {}  # of the node: now, and after `setup`
         self._depth = 0
 
     @property
@@ -63,10 +66,22 @@ class Generators:
                 _LIBRARIES[name][1](importlib.import_module(name), self._seed)
             for put_back in self._own:
                 put_back()
+            self._forget()
 
     def of_setup(self, node: Node) -> None:
         """The node has been set up: what it has made to draw from is part of it."""
-        self._own = [*_made_by(node)] if self.seeded else []
+        if self.seeded:
+            self._own = [put_back for held in _held_by(node) if (put_back := _as_it_stands(held))]
+            self._attributes = vars(node), dict(vars(node))
+
+    def _forget(self) -> None:
+        """A generator that a task before has made, and left in an attribute, is made anew."""
+        now, then = self._attributes
+        for name in [name for name, held in now.items() if held is not then.get(name) and _as_it_stands(held)]:
+            if name in then:
+                now[name] = then[name]
+            else:
+                del now[name]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         """Sees to it that a library which is first imported now begins at the seed, too."""
@@ -122,16 +137,37 @@ _LIBRARIES: Mapping[str, tuple[Callable[..., Callable[[], object]], Callable[...
 }
 
 
-def _made_by(node: Node) -> Iterator[Callable[[], object]]:
-    """What puts back the generators that a node holds."""
+_NOT_ITS_OWN = (type, ModuleType, FrameType)  # from these on, what is found belongs to everybody
+
+
+def _held_by(node: Node) -> Iterator[object]:
+    """All that a node holds, however deep: in lists and dicts, in objects of any class, in closures."""
+    seen, pending = set[int](), [*vars(node).values()]
+    while pending:
+        held = pending.pop()
+        if id(held) in seen or isinstance(held, _NOT_ITS_OWN):
+            continue
+        seen.add(id(held))
+        yield held
+        if isinstance(held, FunctionType):  # it also refers to all variables of its module
+            pending += [*(held.__closure__ or ()), *(held.__defaults__ or ())]
+        else:
+            pending += gc.get_referents(held)
+
+
+def _as_it_stands(held: object) -> Callable[[], object] | None:
+    """What puts a generator back to where it stands; None for anything else."""
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    for held in vars(node).values():
-        if isinstance(held, random.Random):
-            with suppress(NotImplementedError):  # one of the machine's, which has no state
-                yield partial(held.setstate, held.getstate())
-        elif numpy is not None and isinstance(held, numpy.random.Generator):
-            yield partial(setattr, held.bit_generator, "state", held.bit_generator.state)
-        elif (numpy is not None and isinstance(held, numpy.random.RandomState)) or (
-            torch is not None and isinstance(held, torch.Generator)
-        ):
-            yield partial(held.set_state, held.get_state())
+    if isinstance(held, random.Random):
+        with suppress(NotImplementedError):  # one of the machine's, which has no state
+            return partial(held.setstate, held.getstate())
+    elif numpy is not None and isinstance(held, numpy.random.Generator):
+        return _as_it_stands(held.bit_generator)
+    elif numpy is not None and isinstance(held, numpy.random.BitGenerator):
+        kept = copy.deepcopy(held.__getstate__())  # with how many others were spawned from it
+        return lambda: held.__setstate__(copy.deepcopy(kept))
+    elif (numpy is not None and isinstance(held, numpy.random.RandomState)) or (
+        torch is not None and isinstance(held, torch.Generator)
+    ):
+        return partial(held.set_state, held.get_state())
+    return None

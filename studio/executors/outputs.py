@@ -57,8 +57,8 @@ class Packing:
         try:
             stored = self._store.put(artifact.kind, encoded, artifact.digest, artifact.name)
         except OSError as error:
-            if isinstance(handle, File) and not handle.path.exists():
-                raise ValueError(f"its file '{handle.path}' is gone") from None
+            if isinstance(handle, File):
+                _check_there(handle)
             self.unkept = str(error)
             return artifact
         if isinstance(handle, File):
@@ -71,6 +71,7 @@ def _snapshot(file: File) -> File:
     try:
         return file.snapshot()
     except OSError as error:
+        _check_there(file)
         raise ValueError(f"no copy of its file could be kept: {error}") from None
 
 
@@ -81,3 +82,8 @@ def shifted(outputs: Mapping[str, Artifact], by: int) -> dict[str, Artifact]:
         return artifact if artifact.handle is None else replace(artifact, handle=by + artifact.handle)  # type: ignore[operator]
 
     return {name: with_leaves(artifact, moved) for name, artifact in outputs.items()}
+
+
+def _check_there(file: File) -> None:
+    if not file.path.exists():
+        raise ValueError(f"its file '{file.path.resolve()}' is gone: it has to be there until the task ends")

@@ -20,7 +20,7 @@ from studio.executors.generators import Generators
 from studio.executors.out_of_memory import give_back, is_shortage
 from studio.executors.outputs import Packing, shifted
 from studio.executors.task import ChunkWork, Done, Ended, Failed, Noted, Recipe, RowOutcomes, Work
-from studio.node.node import MEASURED, Port, Ports, ports_of
+from studio.node.node import MEASURED, Port, Ports, ports_of, seed_of
 from studio.values import KINDS, File
 from studio.values.artifact import ABSENT, Artifact, Column, Damaged
 from studio.values.files import Changed
@@ -224,7 +224,7 @@ class Worker:
         spans = {"read": (read - started) / size, "compute": (computed - read) / size}
         shares = [Measures(spans["compute"], spans, began, batch=size, numbers=own) for own in self._counted_each(size)]
         notes = map(self._noted, [work.inputs for work in works], arguments)
-        return [self._ended(*each) for each in zip(results, works, shares, notes, strict=True)]
+        return [self._ended(*each, fetch) for each in zip(results, works, shares, notes, strict=True)]
 
     def _ran_batch(self, arguments: Sequence[Mapping[str, object]]) -> Sequence[object]:
         """The same of a batch. If a file changed, each of its tasks tells for itself."""
@@ -236,8 +236,8 @@ class Worker:
             _unchanged(each)
         return results
 
-    def _ended(self, result: object, work: Work, share: Measures, notes: Noted) -> Ended:
-        """What became of one task of several."""
+    def _ended(self, result: object, work: Work, share: Measures, notes: Noted, fetch: Fetch) -> Ended:
+        """What became of one task of several. It runs alone, if another has written to the file that it gave."""
         if isinstance(result, Exception):
             return failure(result), []
         encoding = time.perf_counter()
@@ -245,7 +245,7 @@ class Worker:
         try:
             outputs = self._packed(self._named(result), packing)
         except Exception as error:
-            return failure(error), []
+            return self.run(work, fetch) if isinstance(error.__cause__, Changed) else (failure(error), [])
         measures = replace(share, spans={**share.spans, "encode": time.perf_counter() - encoding})
         return Done(outputs, measures, unkept=packing.unkept, notes=notes), packing.handle
 
@@ -285,7 +285,7 @@ class Worker:
 
 def _generators_of(recipe: Recipe) -> Generators | None:
     """Those of random numbers, for a node that draws."""
-    return Generators(getattr(recipe.config, "seed", None)) if recipe.node.draws(recipe.config) else None
+    return Generators(seed_of(recipe.config)) if recipe.node.draws(recipe.config) else None
 
 
 def _watched(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -169,6 +169,7 @@ class _Binder:
             definition=definition,
             settings=written,
             constants=constants,
+            folder=self._spec.folder,
             edges=found.inputs,
             resources=definition.node.resources.model_copy(update=asked),
             gpus_asked="gpus" in asked,

@@ -126,6 +126,7 @@ class Step:
     definition: Definition
     settings: Mapping[str, Any]  # config fields as written, `${env:…}` unread
     constants: Mapping[str, object]  # values for ports
+    folder: Path  # that the paths among them start from
     edges: Mapping[str, Edge]
     resources: Resources
     gpus_asked: bool  # by the graph itself, and not merely by the node's default

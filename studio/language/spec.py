@@ -224,11 +224,10 @@ def _input_problems(spec: GraphSpec, name: str, given: InputSpec) -> list[Proble
         wanted = f"{found} wants {'a list' if found.many else 'one value'}"
         return [spec.problem(("inputs", name, "default"), f"the default of '{name}' does not fit: {wanted}")]
     kind = KINDS[found.kind]
-    if kind.from_path and not isinstance(given.default, list):
-        return []  # the path of a file: looked at when it is used
     try:
         for item in found.leaves(given.default):
-            kind.coerce(item)
+            if not (kind.from_path and isinstance(item, str | FilePath)):  # a file is looked at when it is used
+                kind.coerce(item)
     except (ValueError, OSError) as error:
         return [spec.problem(("inputs", name, "default"), f"the default of '{name}' does not fit: {error}")]
     return []

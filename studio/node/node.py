@@ -12,7 +12,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from studio.node.resources import Resources
 from studio.values import KINDS, PortType
 
-__all__ = ["MEASURED", "Node", "NodeDefinitionError", "Port", "Ports", "ports_of"]
+__all__ = ["MEASURED", "Node", "NodeDefinitionError", "Port", "Ports", "ports_of", "seed_of"]
 
 MEASURED = "_measured"  # the attribute of a node in which its measures wait for the worker
 
@@ -83,7 +83,7 @@ class Node:
         One that does is alone with them while it runs. They begin at `config.seed`, if that is set, with each task,
         and then no tasks are computed together.
         """
-        return getattr(config, "seed", None) is not None or not cls.repeatable(config)
+        return seed_of(config) is not None or not cls.repeatable(config)
 
     def setup(self) -> None:
         """Loads what is heavy onto `self.device`; called once a worker."""
@@ -96,6 +96,20 @@ class Node:
         is shared out evenly.
         """
         vars(self).setdefault(MEASURED, []).append(numbers)
+
+
+def seed_of(held: object) -> object:
+    """The seed that a config holds: its field `seed`, or else the first in the models, dicts and lists inside it."""
+    inside: Mapping[Any, object] = held if isinstance(held, Mapping) else {}
+    if isinstance(held, BaseModel):
+        inside = dict(held)
+    elif is_dataclass(held):
+        inside = {each.name: getattr(held, each.name) for each in fields(held)}
+    elif isinstance(held, list | tuple):
+        inside = dict(enumerate(held))
+    if (own := inside.get("seed")) is not None:
+        return own
+    return next((seed for each in inside.values() if (seed := seed_of(each)) is not None), None)
 
 
 @dataclass(frozen=True)

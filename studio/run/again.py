@@ -49,9 +49,10 @@ class Again:
         return outputs[name]
 
     def _run(self, inputs: Inputs, name: str) -> Run:
+        part = Subplan(self.plan, [name], self.scope)
         return Run(
-            Subplan(self.plan, [name], self.scope),
-            inputs.unopened(),
+            part,
+            inputs.unopened(part.edges),
             cache=self.cache,
             executor=self.executor,
             inline=self.inline,

@@ -33,7 +33,7 @@ def _rooted(type_: PortType, value: Any) -> Any:
     if type_.many and isinstance(value, list | tuple):
         return [_rooted(type_.item(), item) for item in value]
     is_path = KINDS[type_.kind].from_path and isinstance(value, str | Path)
-    return absolute(os.path.expanduser(value)) if is_path else value  # noqa: PTH111
+    return absolute(value) if is_path else value
 
 
 class GivenPlain:

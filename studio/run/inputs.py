@@ -48,7 +48,6 @@ class Inputs:
         edges = [edge for edge in edges if rows is None or edge.form != "rows"]
         self._plan, self._cache = plan, cache
         self._files = files or (cache.files if cache else None)
-        self._folder = plan.folder  # that paths in the graph start from
         read = set(_ends(plan, edges))
         self._own_names = read & set(later)
         self._later = sorted(self._own_names)
@@ -84,9 +83,11 @@ class Inputs:
         inputs.__dict__ = {**self.__dict__, "_given": {**self._given, **own}}
         return inputs
 
-    def unopened(self) -> Inputs:
-        """The same for another run: what was given is known by its content, and opened and checked anew."""
-        inputs = self._with({name: given.unopened() for name, given in self._given.items()})
+    def unopened(self, edges: Iterable[Edge] | None = None) -> Inputs:
+        """The same for another run: what was given (or what these edges read of it) is opened and checked anew."""
+        names = self._given if edges is None else set(_ends(self._plan, edges))
+        inputs = self._with({})
+        inputs._given = {name: self._given[name].unopened() for name in names}
         inputs._constants = {}
         return inputs
 
@@ -207,7 +208,7 @@ class Inputs:
             ports = step.ports.inputs.items()
             types = {name: port.type.listed() if name in step.each else port.type for name, port in ports}
             self._constants[step.id] = {
-                name: self._value(f"step '{step.id}', port '{name}'", types[name], raw, self._folder, self.notes)
+                name: self._value(f"step '{step.id}', port '{name}'", types[name], raw, step.folder, self.notes)
                 for name, raw in step.constants.items()
             }
         return self._constants[step.id]
@@ -216,7 +217,7 @@ class Inputs:
         if relay := self._plan.relays.get(name):
             return self._of_relay(name, relay.type, relay, notes)
         given = self._plan.inputs[name]
-        raw, folder = (given.default, self._folder) if value is None else (value, None)
+        raw, folder = (given.default, self._plan.folder) if value is None else (value, None)
         return self._value(f"input '{name}'", given.type, raw, folder, notes)
 
     def _of_relay(self, name: str, type_: PortType, relay: Relay, notes: list[str]) -> GivenValue:

@@ -97,7 +97,7 @@ def salt_of_user() -> bytes:
 @functools.cache
 def _salt_of(_: str) -> bytes:
     """Those in the state folder, which this variable names."""
-    folder = state_folder().absolute()
+    folder = state_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return random_bytes_in(folder / "salt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -136,7 +137,7 @@ class Result(Mapping[str, Any]):
     def save(self, folder: str | Path, media_only: bool = False) -> dict[str, Places]:
         """Writes every output (or those that are media) into a folder, and says where each is."""
         names = [name for name in self if not (media_only and _is_plain(self.artifacts[name]))]
-        folder = Path(folder)
+        folder = Path(os.path.expanduser(folder))  # noqa: PTH111 the home of nobody stays as it is written
         if names:
             folder.mkdir(parents=True, exist_ok=True)
         return {name: self.save_as(name, folder / name) for name in names}

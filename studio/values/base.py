@@ -225,6 +225,8 @@ def existing(raw: str | Path) -> Path:
         raise ValueError(f"'{raw}' is a folder, not a file")
     if not path.exists():
         raise ValueError(f"no such file: '{raw}'")
+    if not path.is_file():
+        raise ValueError(f"'{raw}' is a pipe or a device, which can be read only once: save it to a file first")
     if not path.stat().st_size:
         raise ValueError(f"the file is empty: '{raw}'")
     return path

@@ -55,6 +55,8 @@ class File(Media):
             self.path = self._kept.path
         _checked_name(self.path.name)
         self._stamp = _Stamp.of(self.path)
+        if os.stat(self.path).st_nlink > 1:  # noqa: PTH116  who has the other links may change its times: a store does
+            self._digest = of_file(self.path)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -76,8 +78,8 @@ class File(Media):
     @classmethod
     def lent(cls, kept: PrivateFile, digest: str) -> Self:
         """From a file that a store has lent, whose content is known to have this digest."""
-        value = cls(kept.path)
-        value._kept, value._digest = kept, digest
+        value = cls.__new__(cls)
+        value.path, value._kept, value._stamp, value._digest = kept.path, kept, _Stamp.of(kept.path), digest
         return value
 
     @property
@@ -104,7 +106,7 @@ class File(Media):
 
     def current(self) -> Self:
         """The same file, as it is now."""
-        return self if self._digest else self._at(self.path, self._kept)
+        return self if self._kept and self._digest else self._at(self.path, self._kept)
 
     def linked(self) -> Self:
         """The same for one more user: a file that goes with the value has a link for each, to do with as they like."""
@@ -154,7 +156,7 @@ class File(Media):
     def __reduce__(self) -> tuple[Any, ...]:
         """By its path; but a file that goes with the value goes as an array: Ray carries those beside all else."""
         if self._kept is None:
-            return (_by_path, (type(self), self.path, self._stamp))
+            return (_by_path, (type(self), self.path, self._stamp, self._digest))
         import numpy as np
 
         with self.path.open("rb") as file:
@@ -215,10 +217,10 @@ def tracks(path: Path) -> list[str]:
         return []
 
 
-def _by_path(cls: type[File], path: Path, stamp: _Stamp) -> File:
+def _by_path(cls: type[File], path: Path, stamp: _Stamp, digest: str) -> File:
     """A value that came from another process: its file is to be what it was there."""
     value = cls.__new__(cls)
-    value.path, value._kept, value._stamp, value._digest = path, None, stamp, ""
+    value.path, value._kept, value._stamp, value._digest = path, None, stamp, digest
     return value
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 import weakref
 from collections import deque
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 from studio.files import serial
 
@@ -35,7 +35,7 @@ def is_file_name(name: object) -> bool:
 class PrivateFile:
     """A place for a file; whatever lies in its folder goes when nobody holds this any more."""
 
-    __slots__ = ("__weakref__", "_home", "path")
+    __slots__ = ("__weakref__", "_home", "_path")
 
     def __init__(self, name: str, within: Path | None = None) -> None:
         """`within` is a folder on the file system of the file; without, it is that of temporary files."""
@@ -47,8 +47,21 @@ class PrivateFile:
             _own_folder.cache_clear()
             self._home = _own_folder(place, os.getpid())
             folder = self._home.new_folder()
-        self.path = Path(folder, name)
+        self._path = folder, name
         weakref.finalize(self, _emptied, folder, self._home.free, os.getpid())
+
+    @property
+    def path(self) -> Path:
+        """Where it lies. Who holds the path holds the file."""
+        path = _HoldingPath(*self._path)
+        path.held = self
+        return path
+
+
+class _HoldingPath(PosixPath):
+    """A path as any other; what is made of it, as its parent, holds nothing."""
+
+    held: PrivateFile
 
 
 class _OwnFolder:

@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 from itertools import cycle
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,21 @@ def lent(request, store):
     return lambda artifact: File.lent(*store.lend(artifact))
 
 
+@pytest.mark.parametrize("meddle", [Path.unlink, lambda path: (path.chmod(0o644), path.write_bytes(b"s"))])
+def test_what_goes_while_it_is_read_is_lost(store, meddle):
+    class Beside(Store):
+        """Somebody comes between the look at a blob and reading it."""
+
+        def verified(self, artifact):
+            path = super().verified(artifact)
+            meddle(path)
+            return path
+
+    artifact = store.put("image", b"same")
+    with pytest.raises(Damaged, match="went while it was read"):
+        Beside(store.folder).read(artifact)
+
+
 def test_what_is_lent_has_its_name(store, lent):
     first, second = (store.put("file", b"same", name=name) for name in ("a.csv", "b.csv"))
     assert first.digest == second.digest
@@ -80,7 +96,7 @@ def test_what_is_lent_has_its_name(store, lent):
     assert len({file.path.parent for file in files}) == 3
     for file in files:
         file.check()
-    places = [file.path for file in files]
+    places = [str(file.path) for file in files]
     del file, files
     assert not any(os.path.lexists(place) for place in places)
 

@@ -54,6 +54,47 @@ class Holds(studio.Node):
         return f"{text} {self.one.random()} {self.two.random()} {self.three.random()} {self.weight}"
 
 
+class Machine:
+    """Draws, somewhere inside a node."""
+
+    def __init__(self, seed: int) -> None:
+        self.one, self.bits = [random.Random(seed)], {"two": (np.random.PCG64(seed),)}
+        three = np.random.RandomState(seed)
+        self.draw = lambda: three.normal()
+
+    def text(self) -> str:
+        two = np.random.Generator(self.bits["two"][0])
+        return f"{self.one[0].random()} {two.random()} {self.draw()}"
+
+
+class HoldsInside(Holds):
+    """The same, deeper; one spawns others; and one that is made by whichever task comes first."""
+
+    late: random.Random | None = None
+
+    def setup(self) -> None:
+        self.machine, self.parent = Machine(self.config.seed), np.random.default_rng(self.config.seed)
+        self.later = None
+
+    def run(self, text: str) -> str:
+        self.late = self.late or random.Random(self.config.seed)
+        if self.later is None:
+            self.later = np.random.default_rng(self.config.seed)
+        (child,) = self.parent.spawn(1)
+        return f"{text} {self.machine.text()} {child.random()} {self.late.random()} {self.later.random()}"
+
+
+class SeedInside(studio.Node):
+    """Its seed stands deeper in its config."""
+
+    class Config(studio.Node.Config):
+        seed: None = None
+        sampling: list[dict[str, int]] = [{"top": 5, "seed": 0}]
+
+    def run(self, text: str) -> str:
+        return f"{text} {random.random()} {np.random.random()}"
+
+
 class Samples(studio.Node):
     """Draws without a seed."""
 
@@ -68,7 +109,7 @@ class Samples(studio.Node):
         return str(random.random())
 
 
-NODES = [Draws, Batched, Holds, Samples]
+NODES = [Draws, Batched, Holds, HoldsInside, SeedInside, Samples]
 ONE = """
 inputs: {texts: "list[text]"}
 nodes: {a: {use: NODE, each: text, in: {text: texts}, with: {seed: SEED}}}
@@ -108,7 +149,7 @@ def test_nodes_with_seeds_side_by_side_give_what_each_gives_alone():
     assert log.outputs == {name: alone(*which) for name, which in wanted.items()}
 
 
-@pytest.mark.parametrize("node", ["Draws", "Batched", "Holds"])
+@pytest.mark.parametrize("node", ["Draws", "Batched", "Holds", "HoldsInside"])
 def test_a_result_does_not_depend_on_the_tasks_before(node):
     straight = alone(node, 7)
     assert alone(node, 7, WORDS[::-1]) == straight[::-1]
@@ -116,6 +157,21 @@ def test_a_result_does_not_depend_on_the_tasks_before(node):
     assert alone(node, 8) != straight
     drawn = {text.partition(" ")[2] for text in straight}
     assert len(drawn) == 1  # each task draws the same
+
+
+def test_a_seed_inside_a_setting():
+    graph = """
+inputs: {texts: "list[text]"}
+nodes: {a: {use: SeedInside, each: text, in: {text: texts}, with: {sampling: [{top: 1}, {seed: SEED}]}, replicas: 2}}
+outputs: {a: a}
+"""
+    first, again, other = (
+        run_log(graph.replace("SEED", seed), nodes=NODES, options=UNCACHED, texts=WORDS).outputs["a"]
+        for seed in ("1", "1", "2")
+    )
+    assert first == again
+    assert len({text.partition(" ")[2] for text in first}) == 1
+    assert first != other
 
 
 @pytest.mark.parametrize("seed", [-1, 2**40, 2**63 - 1])

@@ -64,6 +64,19 @@ def test_an_output_that_cannot_be_made_again_is_told_by_name(cache_folder, tmp_p
             _ = result[name]
 
 
+def test_what_an_output_does_not_need_is_not_asked_for(cache_folder, tally, tmp_path):
+    sound = tmp_path / "a.wav"
+    studio.Audio(np.ones(800, np.float32), 8000).save(sound)
+    graph = GRAPH.replace("{text: text}", "{text: text, sound: audio}", 1).replace(
+        "outputs: {", "outputs: {same: sound, "
+    )
+    first = result_of(graph, tally, text="a", sound=sound)["noise"]
+    result = given_to(result_of(graph, tally, text="a", sound=sound))
+    upkeep.clear(studio.Cache())
+    sound.unlink()
+    assert (result["noise"].array == first.array).all()
+
+
 def test_rows_looked_at_later_are_made_again(cache_folder):
     graph = "inputs: {seed: number}\nnodes: {noise: {use: Seeded, in: {seed: seed}}}\noutputs: {noise: noise}"
     rows = [{"seed": n} for n in range(9)]

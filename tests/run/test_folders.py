@@ -62,6 +62,29 @@ def test_a_loaded_graph_is_its_own_wherever_one_goes(folders, monkeypatch, sourc
     assert graph.run(note="note.txt", options=LOCAL)["note"] == "other"  # what is given starts where the caller is
 
 
+def test_paths_of_a_graph_inside_start_from_its_own_folder(folders, monkeypatch):
+    """Of defaults, alone and in lists, and of constants; wherever the process is."""
+    (folders / "one" / "deep").mkdir()
+    (folders / "one" / "deep" / "note.txt").write_text("deep")
+    (folders / "one" / "deep" / "read.yaml").write_text("""
+inputs: {notes: {type: "list[file]", default: [note.txt, ./note.txt]}}
+nodes:
+  given: {use: Read, each: file, in: {file: notes}}
+  own: {use: Read, with: {file: note.txt}}
+outputs: {given: given, own: own}
+""")
+    outer = """
+nodes:
+  plain: {use: ./deep/read.yaml}
+  set: {use: ./deep/read.yaml, with: {notes: [note.txt]}}
+outputs: {plain: plain.given, own: plain.own, set: set.given}
+"""
+    graph = studio.load(outer, nodes=[Read])
+    monkeypatch.chdir(folders)  # here is no such file
+    assert not graph.check()
+    assert dict(graph.run(options=LOCAL)) == {"plain": ["deep", "deep"], "own": "deep", "set": ["one"]}
+
+
 def test_what_is_given_is_found_though_the_caller_goes_on(folders, monkeypatch):
     graph = studio.load("outer.yaml", nodes=[Read])
     events = graph.stream(note="note.txt", options={**LOCAL, "cache": "./c"})
@@ -75,6 +98,20 @@ def test_what_is_given_is_found_though_the_caller_goes_on(folders, monkeypatch):
     assert {path.name for path in folders.glob("*/c")} | {path.name for path in folders.glob("*/out")} == {"c", "out"}
     assert not (folders / "other" / "c").exists()
     assert not (folders / "other" / "out").exists()
+
+
+def test_the_home_is_the_home_everywhere(folders, monkeypatch):
+    """In what is given, and in what says where things go; wherever the process is, and whatever is set later."""
+    home = folders / "other"
+    monkeypatch.setenv("HOME", str(home))
+    graph = studio.load("~/outer.yaml", nodes=[Read])
+    rows = graph.map("~/rows.jsonl", note="~/note.txt", resume="~/rows", options={**LOCAL, "cache": "~/c"})
+    monkeypatch.setenv("HOME", "/nowhere")
+    assert [(row["w"], row["note"]) for row in rows] == [("other of other", "other")]
+    monkeypatch.setenv("HOME", str(home))
+    graph.run(options=LOCAL).save("~/saved")
+    assert {"c", "rows", "saved"} <= {path.name for path in home.iterdir()}
+    assert not (folders / "one" / "~").exists()
 
 
 def test_a_cache_stays_where_it_was_made(folders, monkeypatch):

@@ -1,5 +1,6 @@
 """Stored values that vanish between the look-up and their use: they are made again, and nobody sees that they were gone."""
 
+import json
 import os
 import shutil
 import time
@@ -193,3 +194,44 @@ outputs: {level: level}
         studio.Audio(np.full(8000, n / 4, np.float32), 8000).save(folder / f"{n}.wav")
     found = ends(studio.load(filled(graph, cache_folder), nodes=NODES), folder)
     assert sorted(end["level"] for end in found.values()) == ["b 0", "b 250", "b 500"]
+
+
+class Once(studio.Node):
+    """A long text, which cannot be had a second time."""
+
+    class Config(studio.Node.Config):
+        folder: str
+
+    def run(self, text: str) -> str:
+        (Path(self.config.folder) / text).mkdir()
+        return text * 5000
+
+
+class Lengths(studio.Node):
+    """How many texts there are."""
+
+    def run(self, texts: list[str]) -> int:
+        return len(texts)
+
+
+def test_rows_that_cannot_be_made_again_are_not_left_out_of_a_metric(cache_folder, tmp_path):
+    """They were done: neither have they failed, nor is a number right that is made without them."""
+    (tmp_path / "once").mkdir()
+    once = f'once: {{use: Once, in: {{text: text}}, with: {{folder: "{tmp_path}/once"}}}}'
+    graph = f"""
+inputs: {{text: text}}
+nodes:
+  {once}
+  thief: {{use: Thief, cache: never, in: {{text: text}}, with: {{folder: FOLDER, how: HOW}}}}
+  count: {{use: Lengths, in: {{texts: once}}, scope: dataset}}
+outputs: {{once: once, thief: thief, count: count}}
+"""
+    nodes, rows = [*NODES, Once, Lengths], [{"text": text} for text in "acdeb"]
+    plain = f"inputs: {{text: text}}\nnodes:\n  {once}\noutputs: {{once: once}}"
+    for text, options in ((plain, {}), (filled(graph, cache_folder), {"resume": tmp_path / "out"})):
+        mapped = studio.load(text, nodes=nodes).map(rows, options={"executor": "local"}, **options)
+        assert [row.status for row in mapped] == ["done"] * 5
+    summary = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert summary["failed"] == 0
+    assert summary["outputs"] == {}
+    assert summary["failures"]["count"].startswith("what it needs was lost: ")

@@ -90,6 +90,32 @@ class Same(Node):
         return file
 
 
+class Linked(Node):
+    """The same content by a link, at a place of its own."""
+
+    class Config(Node.Config):
+        place: str
+
+    def run(self, file: File) -> File:
+        Path(self.config.place).unlink(missing_ok=True)
+        Path(self.config.place).hardlink_to(file.path)
+        return File(self.config.place)
+
+
+class Moved(Node):
+    """The file it was given, under another name in the same folder."""
+
+    def run(self, file: File) -> File:
+        return File(file.path.rename(file.path.with_name("moved.txt")))
+
+
+class Renamed(Node):
+    """The file it was given, with another name."""
+
+    def run(self, file: File) -> File:
+        return File(file.path, name="named.txt")
+
+
 class Beside(Node):
     """Writes its file beside the one that it was given."""
 
