@@ -160,11 +160,13 @@ class Closure:
 
     def _said(self, module: str) -> object:
         """What stands for all that is found in a module by its name; None if that must be followed."""
+        if module == "__main__":  # its file is no word on it, and not all that it holds is used
+            return None
         if (said := self._files.of_module(module)) is not None:
             return said if self._files.in_file(module) else None
         top, loaded = module.partition(".")[0], sys.modules.get(module)
         library = top in sys.stdlib_module_names or bool(getattr(loaded, "__file__", None))
-        return "library" if library and top != "__main__" else None
+        return "library" if library else None
 
     def _globals(self, function: types.FunctionType) -> list[object]:
         names, modules, words = _used(function.__code__)
