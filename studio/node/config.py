@@ -122,7 +122,7 @@ class ConfigReader:
 
     def _besides(self, value: object, held: Mapping[str, object], fields: Iterable[str], place: str) -> Form:
         """What a value holds that is no field: a validator or `__post_init__` put it there, of what no field keeps."""
-        names = sorted(name for name in held.keys() - set(fields) if not _is_made_of_fields(type(value), name))
+        names = sorted(name for name in held.keys() - set(fields) if not _follows(type(value), name))
         own = {name: self.hidden(self._of(held[name], f"{place}.{name}")) for name in names}
         return {"!own": own} if own else {}
 
@@ -216,8 +216,7 @@ def _name(kind: type) -> str:
     return f"{_FROM_FILE.sub('', kind.__module__).lstrip('.')}.{kind.__qualname__}".lstrip(".")
 
 
-@functools.lru_cache(maxsize=512)
-def _is_made_of_fields(kind: type, name: str) -> bool:
+def _follows(kind: type, name: str) -> bool:
     """Whether what stands under a name was computed when it was first asked for."""
     return isinstance(inspect.getattr_static(kind, name, None), functools.cached_property)
 

@@ -176,7 +176,7 @@ class Sight:
 
 
 # Where a function or a class was put, under which name, and the code of a function.
-_Definition = tuple[Callable[[str], object], str, Any, CodeType | None]
+_Definition = tuple[Callable[[str], Any], str, Any, CodeType | None]
 
 
 def _defined(module: str) -> tuple[_Definition, ...]:

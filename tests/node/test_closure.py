@@ -1,5 +1,6 @@
 """Closure: a class that no file speaks for is told apart by its code in memory, and all that this uses."""
 
+import os
 import sys
 import time
 import types
@@ -175,6 +176,16 @@ for LOUD in (1, 2, 1):
     result = graph.run(options={"executor": "local"})
     print(result["x"], result.steps["s"].status)
 """
+
+
+def test_what_else_a_script_holds_does_not_count(tmp_path):
+    """Whether its file is older than the process, or not."""
+    (tmp_path / "script.py").write_text(
+        SCRIPT.replace("LOUD = 1", "import threading\nLOCK = threading.RLock()\nLOUD = 1")
+    )
+    os.utime(tmp_path / "script.py", (time.time() + 60, time.time() + 60))
+    done = processes.python("script.py", folder=tmp_path, STUDIO_CACHE=str(tmp_path / "cache"))
+    assert done.stdout.splitlines() == ["hi! done", "hi!! done", "hi! cached"], done.stderr
 
 
 def test_a_script_that_changes_what_its_node_uses(tmp_path):
