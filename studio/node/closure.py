@@ -38,8 +38,10 @@ _DOCUMENTED = 0x4000000  # from Python 3.13 on: a flag of code whose first const
 
 
 # What is itself as long as no other value is in a place where it was found; what it holds is told by itself.
-_FIXED = (tuple, frozenset, type, types.ModuleType, types.CodeType, types.FunctionType, types.MethodType)
-_FIXED += (classmethod, staticmethod, property, functools.cached_property, types.BuiltinFunctionType)
+_FIXED: tuple[type, ...] = (
+    *(tuple, frozenset, type, classmethod, staticmethod, property, functools.cached_property),
+    *(types.ModuleType, types.CodeType, types.FunctionType, types.MethodType, types.BuiltinFunctionType),
+)
 
 
 class Files(Protocol):
