@@ -170,7 +170,7 @@ class Worker:
         outputs = self._packed(results, packing)
         spans = {"read": read - started, "compute": computed - read, "encode": time.perf_counter() - computed}
         measures = Measures(computed - read, spans, began, numbers=self._counted())
-        notes = self._noted(work.inputs, arguments)
+        notes = self._noted(work.inputs, arguments) if self._decoded else {}
         return Done(outputs, measures, unkept=packing.unkept, notes=notes), packing.handle
 
     def _noted(self, inputs: Mapping[str, Artifact], arguments: Mapping[str, object]) -> Noted:
