@@ -265,6 +265,9 @@ class Worker:
         ]
 
     def _named(self, result: object) -> dict[str, object]:
+        """What a node returned, by port; an exception in place of a result, as in a batch, is raised."""
+        if isinstance(result, Exception):
+            raise result
         names = self._names
         if not self._ports.named:
             return {names[0]: result}
@@ -365,5 +368,5 @@ def failure(error: Exception) -> Failed:
         return Failed(f"what it needs was lost: {error}", trace, lost=True)
     message = str(error).strip() or "no message"
     frame = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
-    where = f" ({frame.filename}:{frame.lineno})" if frame else ""
+    where = f" ({frame.filename}:{frame.lineno})" if frame and frame.filename != __file__ else ""
     return Failed(f"{type(error).__name__}: {message}{where}", trace)

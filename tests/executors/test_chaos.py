@@ -1,5 +1,6 @@
 """Faults on a real Ray: no hang, no wrong value, no process left, and a clear line for what fails."""
 
+import contextlib
 import json
 import os
 import random
@@ -221,13 +222,14 @@ cluster.shutdown()
 def test_nothing_is_left_of_all_this(ray_executor):
     """The workers on this Ray are those that its executors know of (a Studio that is up has a Ray of its own)."""
     close_all()  # other tests had one of their own
-    end = time.monotonic() + 60
+    end, hosts, known = time.monotonic() + 60, set(), set()
     while time.monotonic() < end:
         known = {ray_executor.process(worker) for worker in ray_executor.residency.residents}
-        parents = {psutil.Process(process).ppid() for process in known}
-        children = psutil.Process().children(recursive=True)
-        hosts = {p.pid for p in children if p.ppid() in parents and "ray::Host" in " ".join(p.cmdline() or [])}
-        if hosts <= known:
-            return
+        with contextlib.suppress(psutil.Error):  # one has ended while it was looked at
+            parents = {psutil.Process(process).ppid() for process in known}
+            children = psutil.Process().children(recursive=True)
+            hosts = {p.pid for p in children if p.ppid() in parents and "ray::Host" in " ".join(p.cmdline() or [])}
+            if hosts <= known:
+                return
         time.sleep(0.2)
     raise AssertionError(f"{hosts - known} are nobody's")

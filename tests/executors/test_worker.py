@@ -117,3 +117,22 @@ def test_what_is_no_shortage():
     assert not is_shortage(RuntimeError("failed to allocate a port"))
     assert not is_shortage(studio.ResourcesMissing("it would be out of memory"))
     assert not is_shortage(ValueError("the memory of it"))
+
+
+class OneOfABatch(studio.Node):
+    """Runs one as a batch of one, in which a failure is a result."""
+
+    def run(self, text: str) -> str:
+        return self.run_batch([{"text": text}])[0]
+
+    def run_batch(self, inputs: list[dict]) -> list:
+        return [ValueError("bad") if given["text"] == "bad" else given["text"].upper() for given in inputs]
+
+
+@pytest.mark.parametrize("texts", ["bad", "a bad b", "bad a"])
+def test_a_failure_in_place_of_a_result_is_one_alone_and_together(texts):
+    recipe = Recipe("k", "k", OneOfABatch, OneOfABatch.Config(), studio.Resources(), batch=8)
+    wanted = ["ValueError: bad" if text == "bad" else text.upper() for text in texts.split()]
+    for batch in (1, 8):
+        found = run(Worker(recipe, "cpu", 1), texts, batch)
+        assert [each if isinstance(each, str) else each[0] for each in found] == wanted
