@@ -64,6 +64,12 @@ class Store:
             return False
         return True
 
+    def keeps(self, artifact: Artifact) -> bool:
+        """Whether all of a value is sound that lies here, and nowhere else."""
+        return all(
+            self.has(leaf) for leaf in artifact.leaves if leaf.stored and leaf.inline is None and leaf.handle is None
+        )
+
     def holds(self, artifact: Artifact) -> bool:
         """The same for one that is about to be named: then it counts as used just now."""
         try:

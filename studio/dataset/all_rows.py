@@ -88,7 +88,9 @@ class AllRows:
 
     def lost(self, cache: Cache | None) -> set[int]:
         """The positions of the rows of which something is gone from the cache."""
-        return {row.position for row in self._rows.values() if not all(_is_there(cache, value) for value in row.values)}
+        if cache is None:
+            return set()
+        return {row.position for row in self._rows.values() if not all(map(cache.store.keeps, row.values))}
 
     def settle(self) -> None:
         """All rows are there."""
@@ -113,11 +115,6 @@ class AllRows:
         )
         self.counts[step.id] = RowCounts(len(self._rows), len(chosen), self._failed, lacked)
         return {name: _listed([values[place] for values in chosen]) for name, place in places.items()}
-
-
-def _is_there(cache: Cache | None, artifact: Artifact) -> bool:
-    at_rest = (leaf for leaf in artifact.leaves if leaf.stored and leaf.inline is None and leaf.handle is None)
-    return cache is None or all(map(cache.store.has, at_rest))
 
 
 def _gathers(step: Step) -> dict[str, Edge]:

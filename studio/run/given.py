@@ -147,7 +147,9 @@ class GivenValue:
 
     def renew(self) -> None:
         """Does so again, if it is gone from there."""
-        if self._placed and not self._handle and not all(map(self._is_there, self._artifacts)):
+        if self._cache is None or not self._placed or self._handle:
+            return
+        if not all(map(self._cache.store.keeps, self._artifacts)):
             self._placed = False
             self.place()
 
@@ -157,11 +159,6 @@ class GivenValue:
         fresh._artifacts, fresh._handle, fresh._placed = self._first, False, False
         fresh.artifact = fresh._whole()
         return fresh
-
-    def _is_there(self, artifact: Artifact) -> bool:
-        if artifact.inline is not None or artifact.handle is not None or self._cache is None:
-            return True
-        return self._cache.store.has(artifact)
 
     def _stored(self, raw: object, known: Artifact) -> Artifact:
         if self._cache is None or not self._is_path(raw) or known.inline is not None or known.handle is not None:
